@@ -1,0 +1,103 @@
+"""Wires the service together: settings in, one ASGI application out."""
+
+import asyncio
+import gc
+import hmac
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+
+from litestar import Litestar
+from litestar.di import Provide
+
+from amp import settings as configuration
+from amp.errors import StoreUnavailable
+from amp.http import operations, refusals
+from amp.http.auth import Gate, guard
+from amp.http.body import BODY_BYTES_MAX
+from amp.http.lane import Lane
+from amp.http.limits import RateLimit
+from amp.http.reference import reference, static_files
+from amp.http.requests import ApiRequest, access_of
+from amp.learning import routes
+from amp.learning import store as learning_store
+from amp.learning.approaches import PUBLISHED
+from amp.learning.priors import Priors
+from amp.learning.profiles import Profiles
+from amp.learning.service import Learning
+from amp.learning.store import LearningStore
+from amp.learning.token import Sealer
+from amp.learning.types import Policy
+from amp.settings import Settings
+from amp.store import keyring
+from amp.store.connection import Store, connect
+from amp.store.functions import Functions
+from amp.store.keyring import Keyring, KeyTable
+
+
+def application() -> Lane:
+    """The service that AMP_* variables describe: uvicorn's factory."""
+    settings = configuration.load(os.environ)
+    return create(settings, connect(settings.redis or ""))
+
+
+def create(settings: Settings, store: Store) -> Lane:
+    """The whole service on this store."""
+    secret = settings.secret or ""
+    functions = Functions(store, [keyring.LIBRARY, learning_store.LIBRARY])
+    keys = KeyTable(Keyring(store, keyring.pepper(secret)))
+    gate = Gate(keys, RateLimit(settings.redis or "", settings.rate_limit))
+    facts = LearningStore(
+        store, functions, window_ms=settings.outcome_window_ms, retention_ms=settings.log_retention_ms
+    )
+    priors = Priors(facts, PUBLISHED)
+    policy = policy_of(settings)
+    learning = Learning(
+        facts,
+        priors,
+        Sealer(secret.encode()),
+        policy=policy,
+        approaches=PUBLISHED,
+        group_key=hmac.digest(secret.encode(), b"amp control group", "sha256"),
+    )
+    profiles = Profiles(facts, priors, policy=policy, approaches=PUBLISHED)
+
+    @asynccontextmanager
+    async def running(_: Litestar) -> AsyncGenerator[None]:
+        with suppress(StoreUnavailable):  # a store that is down now gets the functions when it is needed
+            await functions.load()
+        followers = [asyncio.create_task(keys.poll()), asyncio.create_task(priors.follow())]
+        gc.collect()
+        gc.freeze()  # what lives as long as the worker is never walked again: p99 halves (limits.md)
+        yield
+        for follower in followers:
+            follower.cancel()
+        await store.close()
+
+    app = Litestar(
+        [
+            routes.Contexts,
+            routes.Outcomes,
+            routes.ProfileRoutes,
+            *operations.handlers(store),
+            static_files(),
+        ],
+        lifespan=[running],
+        guards=[guard(gate)],
+        dependencies={
+            "access": Provide(access_of, sync_to_thread=False),
+            "learning": Provide(lambda: learning, sync_to_thread=False),
+            "profiles": Provide(lambda: profiles, sync_to_thread=False),
+        },
+        exception_handlers=refusals.HANDLERS,
+        request_class=ApiRequest,
+        request_max_body_size=BODY_BYTES_MAX,
+        openapi_config=reference(),
+        logging_config=None,
+    )
+    return Lane(app, gate, routes.hot(learning))
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The policy that settings describe."""
+    return Policy(explore_floor=settings.explore_floor, control_share=settings.control_share)

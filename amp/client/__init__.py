@@ -1,0 +1,53 @@
+"""The Python client: `AMP` for ordinary code, `AsyncAMP` for asyncio.
+
+    with AMP() as amp:
+        context = amp.get_context("user-42", "Refactor the billing module", task_type="coding")
+        answer = agent(system=prompt(context))
+        context.report_background(started=True, completed=True, time_to_start=12.0)
+
+Refusals are the classes of `amp.errors`; what can go wrong on the way is added here.
+"""
+
+from msgspec import UNSET
+
+from amp.client.aio import AsyncAMP
+from amp.client.failures import ClientClosed, TimedOut, Unexpected, Unreachable
+from amp.client.prompt import prompt
+from amp.client.sync import AMP
+from amp.client.tally import Counters
+from amp.client.types import (
+    Ask,
+    Changes,
+    Context,
+    ContextMetadata,
+    Hints,
+    HourPattern,
+    Outcome,
+    OutcomeReceipt,
+    Profile,
+    Signals,
+)
+from amp.errors import AmpError
+
+__all__ = [
+    "AMP",
+    "UNSET",
+    "AmpError",
+    "Ask",
+    "AsyncAMP",
+    "Changes",
+    "ClientClosed",
+    "Context",
+    "ContextMetadata",
+    "Counters",
+    "Hints",
+    "HourPattern",
+    "Outcome",
+    "OutcomeReceipt",
+    "Profile",
+    "Signals",
+    "TimedOut",
+    "Unexpected",
+    "Unreachable",
+    "prompt",
+]

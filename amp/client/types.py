@@ -1,0 +1,160 @@
+"""What goes over the wire and what the caller holds; unknown fields are ignored, so newer servers are fine.
+
+Contract: amp.md. Options are plain strings on purpose: a server that learns a new one breaks nobody.
+"""
+
+from datetime import datetime
+from typing import Any, Generic, Protocol, Required, Self, TypedDict, TypeVar, Unpack
+
+from msgspec import Struct, UnsetType, field
+
+Receipt_co = TypeVar("Receipt_co", covariant=True)
+Receipt = TypeVar("Receipt")
+
+
+class Signals(TypedDict, total=False):
+    """What may be said of an outcome beside `started`; `None` is the same as leaving it out."""
+
+    completed: bool | None
+    time_to_start: float | None
+    """Seconds."""
+    flow_state: bool | None
+    satisfaction: float | None
+    """0 to 1."""
+    final: bool | None
+    """False: a staged report, which a later one may replace."""
+    step: int | None
+    """Orders staged reports, 0 to 255."""
+    metadata: dict[str, Any] | None
+
+
+class Outcome(Signals, total=False):
+    """One item of `report_outcomes`."""
+
+    request_id: Required[str]
+    started: Required[bool]
+
+
+class Hints(TypedDict, total=False):
+    """What may be said of a task beside its text."""
+
+    complexity: str | None
+    """How hard it is: low, medium or high."""
+    task_type: str | None
+    """Any word: coding, writing."""
+    metadata: dict[str, Any] | None
+    """`timezone` (IANA name) sets the user's clock."""
+
+
+class Ask(Hints, total=False):
+    """One item of `get_contexts`."""
+
+    user_id: Required[str]
+    task: Required[str]
+
+
+class Changes(TypedDict, total=False):
+    """An update of a profile: left out or UNSET leaves a field as it is, None clears it."""
+
+    preferred_framing: str | UnsetType | None
+    communication_style: str | UnsetType | None
+    complexity_preference: str | UnsetType | None
+    encouragement_level: str | UnsetType | None
+    metadata: dict[str, Any] | UnsetType | None
+    lock: bool | UnsetType
+    """Pins the preferences that are sent with it; false unpins them."""
+
+
+class OutcomeReceipt(Struct, rename="camel", frozen=True):
+    """What became of a report."""
+
+    success: bool
+    message: str = ""
+    replayed: bool = False
+    """The server had this very report already; nothing was counted twice."""
+
+
+class Reports(Protocol[Receipt_co]):
+    """The client that a context came from."""
+
+    def report_outcome(self, request_id: str, *, started: bool, **signals: Unpack[Signals]) -> Receipt_co: ...
+
+    def report_outcome_background(
+        self, request_id: str, *, started: bool, **signals: Unpack[Signals]
+    ) -> bool: ...
+
+
+class ContextMetadata(Struct, rename="camel", kw_only=True):
+    """How the approach came about."""
+
+    profile_phase: str
+    """cold_start, learning or optimised."""
+    interaction_count: int = 0
+    exploration_mode: bool = False
+    dimension_confidence: dict[str, float] = field(default_factory=dict[str, float])
+    user_weight: float = 0.0
+    group: str | None = None
+    """learned or control."""
+    policy_version: int | str | None = None
+    fallback: str | None = None
+    """None, or why this is the client's fallback and not the server's answer: an error code, lower case."""
+
+
+class Context(Struct, Generic[Receipt], rename="camel", kw_only=True, dict=True):
+    """The approach for one user and task, which knows where its outcome is to be reported."""
+
+    request_id: str
+    suggested_framing: str
+    communication_style: str
+    complexity: str
+    encouragement: str
+    confidence: float
+    rationale: str
+    metadata: ContextMetadata
+
+    def bind(self, client: Reports[Receipt]) -> Self:
+        """Say which client reports the outcome."""
+        self._client = client  # in the instance's dict, so that it is no field and never encoded
+        return self
+
+    def report(self, *, started: bool, **signals: Unpack[Signals]) -> Receipt:
+        """Report the outcome and wait for the answer (an AsyncAMP's context: `await` it)."""
+        return self._client.report_outcome(self.request_id, started=started, **signals)
+
+    def report_background(self, *, started: bool, **signals: Unpack[Signals]) -> bool:
+        """Queue the outcome and return at once; false when it was not queued."""
+        return self._client.report_outcome_background(self.request_id, started=started, **signals)
+
+
+class HourPattern(Struct, rename="camel"):
+    """One hour (0 to 23) of the user's day."""
+
+    hour: int
+    interactions: int
+    completion_rate: float | None = None
+
+
+class Profile(Struct, rename="camel", kw_only=True):
+    """What is set and what was learned of a user."""
+
+    user_id: str
+    preferred_framing: str
+    communication_style: str
+    complexity_preference: str
+    encouragement_level: str
+    total_interactions: int
+    completion_rate: float | None = None
+    average_time_to_start: float | None = None
+    """Seconds."""
+    flow_state_frequency: float | None = None
+    framing_confidence: float | None = None
+    style_confidence: float | None = None
+    complexity_confidence: float | None = None
+    encouragement_confidence: float | None = None
+    task_type_affinities: dict[str, float | None] = field(default_factory=dict[str, float | None])
+    """Completion rate by task type."""
+    time_of_day_patterns: list[HourPattern] = field(default_factory=list[HourPattern])
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+    created_at: datetime | None = None
+    last_updated: datetime | None = None
+    profile_version: str = ""

@@ -1,0 +1,35 @@
+"""What an operator's machines ask: alive, ready, metrics. No key needed."""
+
+import os
+from typing import Any
+
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+
+from amp.observe import exposition
+from amp.store.connection import Store
+from amp.store.readiness import Check, check
+
+
+def handlers(store: Store) -> list[HTTPRouteHandler]:
+    @get("/livez", summary="The process answers")
+    async def livez() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @get("/readyz", summary="The store answers and is safe to write to")
+    async def readyz() -> Response[dict[str, Any]]:
+        checks = await check(store)
+        ready = all(each.ok for each in checks)
+        body = {"status": "ready" if ready else "not ready", "checks": [_told(each) for each in checks]}
+        return Response(body, status_code=200 if ready else 503)
+
+    @get("/metrics", media_type="text/plain; version=0.0.4", summary="Prometheus metrics")
+    async def metrics() -> bytes:
+        return exposition(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+
+    return [livez, readyz, metrics]
+
+
+def _told(one: Check) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": one.name, "ok": one.ok, "found": one.found}
+    return told if one.ok else told | {"fix": one.fix}

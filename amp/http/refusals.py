@@ -1,0 +1,55 @@
+"""From exceptions inside Litestar to the API's envelope."""
+
+import logging
+from typing import Any
+
+from litestar.exceptions import HTTPException
+from litestar.response import Response
+
+from amp.clock import now_ms
+from amp.errors import AmpError, Internal, InvalidParameter, MethodNotAllowed, NotFound, PayloadTooLarge
+from amp.http import problems
+from amp.http.body import encoded
+from amp.http.requests import REQUEST_ID, ApiRequest
+
+_log = logging.getLogger(__name__)
+
+
+def refused(request: ApiRequest, error: AmpError) -> Response[bytes]:
+    """The envelope of one of our own refusals."""
+    body = encoded(problems.envelope(error, request.scope["state"][REQUEST_ID], now_ms()))
+    headers = {name.decode(): value.decode() for name, value in problems.headers(error)}
+    return Response(body, status_code=error.status, headers=headers, media_type="application/json")
+
+
+def refused_by_framework(request: ApiRequest, error: HTTPException) -> Response[bytes]:
+    """What Litestar refuses before a handler runs, in our words."""
+    return refused(request, _translated(error))
+
+
+def failed(request: ApiRequest, error: Exception) -> Response[bytes]:
+    """Our fault: logged with its trace, answered without it."""
+    _log.error("%s failed", request.scope["path"], exc_info=error)
+    return refused(request, Internal("Something went wrong on our side."))
+
+
+HANDLERS: dict[Any, Any] = {
+    AmpError: refused,
+    HTTPException: refused_by_framework,
+    Exception: failed,
+}
+
+
+def _translated(error: HTTPException) -> AmpError:
+    match error.status_code:
+        case 404:
+            return NotFound("There is nothing at this path.")
+        case 405:
+            return MethodNotAllowed("This path does not know that method.")
+        case 413:
+            return PayloadTooLarge("The body is too large.")
+        case status if 400 <= status < 500:
+            return InvalidParameter("body", "must be a JSON object")
+        case _:
+            _log.error("Litestar failed", exc_info=error)
+            return Internal("Something went wrong on our side.")

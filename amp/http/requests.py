@@ -1,0 +1,59 @@
+"""What every HTTP request has: an id of its own, and a body that is parsed one way only."""
+
+import secrets
+from itertools import count
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+
+from amp.errors import InvalidInput, InvalidUserId
+from amp.http.body import parse
+from amp.tenancy import Access
+
+REQUEST_ID = "request_id"
+ACCESS = "access"
+REFUSALS = "refusals"
+"""In a route's `opt`: the error classes of its fields."""
+
+_PROCESS = secrets.token_hex(6)
+_NUMBER = count(1)
+
+
+def new_request_id() -> str:
+    """Unique over processes and restarts; names the request in errors and in X-Request-Id."""
+    return f"http_{_PROCESS}_{next(_NUMBER):x}"
+
+
+class ApiRequest(Request[Any, Any, State]):
+    """A request whose JSON body becomes the type that its handler declares, or a refusal naming the field."""
+
+    async def json(self) -> Any:
+        """The body as the handler's `data`.
+
+        Raises:
+            InvalidInput: see `body.parse`.
+        """
+        declared = self.route_handler.parsed_data_field
+        kind: Any = declared.annotation if declared else Any
+        refusals: dict[str, type[InvalidInput]] = self.route_handler.opt.get(REFUSALS, {})
+        return parse(await self.body(), msgspec.json.Decoder(kind), refusals)
+
+
+def access_of(request: ApiRequest) -> Access:
+    """What the caller's key opens; the guard has put it there."""
+    return request.scope["state"][ACCESS]
+
+
+def in_path(raw: str) -> str:
+    """A user id from the path as it was sent.
+
+    Raises:
+        InvalidUserId: not percent-encoded UTF-8.
+    """
+    try:
+        return unquote(raw, errors="strict")
+    except UnicodeDecodeError as error:
+        raise InvalidUserId("userId", "must be percent-encoded UTF-8") from error

@@ -1,0 +1,87 @@
+"""What a prior says of a user who has no rows yet, worked out once for each prior."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from amp.learning.approaches import Approaches
+from amp.learning.prior import Prior
+from amp.learning.types import Floats, Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Constants of the decision that depend on nothing but the prior and the approaches."""
+
+    prior: Prior
+    approaches: Approaches
+    pulls: Floats
+    """S^-1 [mu, mu_0, mu_1, ...]; shape (p, 1 + POPULATION_DRAWS)."""
+    spread: float
+    """tr(S)."""
+    design: Floats
+    """The design with an empty last column for the reward; shape (count, p + 1)."""
+    combinations: Floats
+    """The design on its side, for a product with coefficients; shape (p, count)."""
+    option_design: Floats
+    """x of an option, averaged over the other dimensions; shape (options, p)."""
+    option_means: Floats
+    """Expected reward of each option; shape (options,)."""
+    starts: tuple[int, ...]
+    """Where each dimension begins among the options."""
+    options_of: Ints
+    """Each combination's options, numbered over all dimensions; shape (count, dimensions)."""
+    default: int
+    """The combination of the highest expected reward."""
+
+
+class _Same:
+    """A cache key for a prior, whose arrays cannot be hashed: the same object is the same key."""
+
+    __slots__ = ("approaches", "prior")
+
+    def __init__(self, prior: Prior, approaches: Approaches) -> None:
+        self.prior, self.approaches = prior, approaches
+
+    def __hash__(self) -> int:
+        return id(self.prior)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.prior is other.prior and self.approaches is other.approaches
+
+
+def population(prior: Prior, approaches: Approaches) -> Population:
+    """The constants of this prior."""
+    return _population(_Same(prior, approaches))
+
+
+@lru_cache(maxsize=64)
+def _population(key: _Same) -> Population:
+    prior, approaches = key.prior, key.approaches
+    option_design = _option_design(approaches)
+    starts = tuple(np.cumsum((0, *approaches.sizes[:-1])).tolist())
+    return Population(
+        prior=prior,
+        approaches=approaches,
+        pulls=prior.precision @ np.column_stack([prior.mean, prior.mean_draws.T]),
+        spread=float(np.trace(np.linalg.inv(prior.precision))),
+        design=np.column_stack([approaches.design, np.zeros(approaches.count)]),
+        combinations=np.ascontiguousarray(approaches.design.T),
+        option_design=option_design,
+        option_means=option_design @ prior.mean,
+        starts=starts,
+        options_of=approaches.options_of + np.array(starts),
+        default=int((approaches.design @ prior.mean).argmax()),
+    )
+
+
+def _option_design(approaches: Approaches) -> Floats:
+    """The mean of the design over every combination that holds the option; contrasts elsewhere cancel."""
+    return np.vstack(
+        [
+            approaches.design[approaches.options_of[:, dimension] == option].mean(axis=0).round(15)
+            for dimension, size in enumerate(approaches.sizes)
+            for option in range(size)
+        ]
+    )

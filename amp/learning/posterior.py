@@ -1,0 +1,176 @@
+"""What is believed of a user: the population prior, moved by the user's rows, for a whole batch at once.
+
+P = X'WX/s2 + S^-1, m = P^-1 (X'Wy/s2 + S^-1 mu), W = decay^(later rows), y = reward - population offset.
+With P = L L' all of it is one triangular L^-1 a user. Source: learning.md section 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from scipy.linalg import lapack
+
+from amp.learning import draws, reward, rows
+from amp.learning.approaches import Approaches
+from amp.learning.population import Population, population
+from amp.learning.preference import tilt
+from amp.learning.prior import POPULATION_DRAWS, Prior
+from amp.learning.types import Context, Floats, History, Policy, Preference
+
+_LAPACK: Any = lapack  # made by f2py, without types
+
+
+@dataclass(frozen=True, slots=True)
+class Posteriors:
+    """One posterior a user; `root' (whitened + z)` is a draw of the coefficients when z is normal."""
+
+    root: Floats
+    """L^-1, lower triangular; shape (users, p, p)."""
+    whitened: Floats
+    """L^-1 (X'Wy/s2 + S^-1 mu) under the mean mu, then under each draw; shape (users, p, 1 + draws)."""
+    user_weight: Floats
+    """1 - tr(P^-1)/tr(S); shape (users,)."""
+
+
+def posteriors(histories: Sequence[History], crowd: Population, policy: Policy) -> Posteriors:
+    """Each user's posterior; it is the same, to the bit, whoever else is in the batch."""
+    grams = _grams(histories, crowd, policy)
+    p = crowd.prior.mean.size
+    precision = grams[:, :p, :p] + crowd.prior.precision
+    root = np.empty((len(histories), p, p))
+    for index in range(len(histories)):
+        root[index] = _inverse_root(precision[index])
+    whitened = root @ (crowd.pulls + grams[:, :p, p:])
+    weight = 1.0 - np.einsum("upq,upq->u", root, root) / crowd.spread
+    return Posteriors(root, whitened, np.where([len(history) > 0 for history in histories], weight, 0.0))
+
+
+def _grams(histories: Sequence[History], crowd: Population, policy: Policy) -> Floats:
+    """[X y]'W[X y]/s2 of each user; shape (users, p + 1, p + 1).
+
+    Rows of all users are read in one go, then one product a user: padding to the longest was slower.
+    """
+    alone = len(histories) == 1
+    history = histories[0] if alone else _joined(histories)
+    data = crowd.design.take(history["combination"], axis=0)
+    data[:, -1] = reward.rewards(history, policy.weights)
+    if crowd.prior.effects is not None:
+        data[:, -1] -= crowd.prior.effects.at(history)
+    scale = _root_weights(policy.decay, crowd.prior.noise)
+    scales = [scale[rows.KEPT_ROWS - len(each) :] for each in histories]
+    data *= scales[0] if alone else np.concatenate(scales)
+    grams = np.empty((len(histories), data.shape[1], data.shape[1]))
+    end = 0
+    for index, each in enumerate(histories):
+        start, end = end, end + len(each)
+        np.matmul(data[start:end].T, data[start:end], out=grams[index])
+    return grams
+
+
+def _joined(histories: Sequence[History]) -> History:
+    """All rows in a row; joined as plain bytes, because numpy joins records 20 times slower."""
+    raw = np.dtype(f"V{rows.ROW_BYTES}")
+    return np.concatenate([history.view(raw) for history in histories]).view(rows.ROW)
+
+
+@lru_cache(maxsize=256)
+def _root_weights(decay: float, noise: float) -> Floats:
+    """Square roots of W/s2, oldest first; shape (KEPT_ROWS, 1)."""
+    later = np.arange(rows.KEPT_ROWS - 1, -1, -1)
+    return np.sqrt(decay**later / noise)[:, None]
+
+
+def _inverse_root(precision: Floats) -> Floats:
+    """L^-1 of P = L L'; plain LAPACK, for numpy's wrappers cost more than the algebra at this size."""
+    lower, failed = _LAPACK.dpotrf(precision.T, lower=1)
+    inverse, singular = _LAPACK.dtrtri(lower, lower=1, overwrite_c=1)
+    if failed or singular:
+        raise ValueError("the prior's precision is not positive definite")
+    return inverse
+
+
+def option_draws(beliefs: Posteriors, contexts: Sequence[Context], crowd: Population) -> Floats:
+    """Draws of each option's expected reward, population uncertainty in; shape (users, options, draws).
+
+    The normal draws behind them are the same for every user and every call.
+    """
+    directions = crowd.option_design @ beliefs.root.transpose(0, 2, 1)
+    worth = directions @ (beliefs.whitened[:, :, 1:] + _bank(crowd.prior.mean.size))
+    if crowd.prior.effects is not None:
+        for index, context in enumerate(contexts):
+            worth[index] += crowd.prior.effects.options(context)[1:].T
+    return worth
+
+
+@lru_cache(maxsize=16)
+def _bank(p: int) -> Floats:
+    """Standard normal draws in pairs of opposite sign, so that their mean is exact; shape (p, draws)."""
+    half = draws.normals(draws.uniforms(range(POPULATION_DRAWS // 2), p)).T
+    return np.hstack([half, -half])
+
+
+@dataclass(frozen=True, slots=True)
+class OptionBelief:
+    """What is believed of one option; rewards are averaged over the other dimensions."""
+
+    option: str
+    mean: float
+    sd: float
+    best: float
+    """Probability of being the best of its dimension."""
+    population_mean: float
+    population_sd: float
+    """Spread over users, uncertainty of the mean included."""
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionBelief:
+    """What is believed of one dimension."""
+
+    dimension: str
+    options: tuple[OptionBelief, ...]
+
+
+def describe(  # noqa: PLR0917 - a belief depends on these six and no two of them belong together
+    history: History,
+    preferences: Sequence[Preference | None],
+    context: Context,
+    prior: Prior,
+    policy: Policy,
+    approaches: Approaches,
+) -> tuple[DimensionBelief, ...]:
+    """What is believed of every option for this user in this context. Contract: GET .../posterior."""
+    crowd = population(prior, approaches)
+    beliefs = posteriors([history], crowd, policy)
+    directions = crowd.option_design @ beliefs.root[0].T
+    offsets = 0.0 if prior.effects is None else prior.effects.options(context).T
+    own = directions @ beliefs.whitened[0] + offsets
+    shared = crowd.option_design @ np.column_stack([prior.mean, prior.mean_draws.T]) + offsets
+    among_users = crowd.option_design @ np.linalg.inv(prior.precision) @ crowd.option_design.T
+    added = tilt(preferences, history, own[:, 0], crowd, policy)
+    worth = option_draws(beliefs, [context], crowd)[0] + added[:, None]
+    columns = (
+        own[:, 0] + np.where(np.isinf(added), 0.0, added),
+        _sd(directions @ directions.T, own),
+        _share_best(worth, crowd),
+        shared[:, 0],
+        _sd(among_users, shared),
+    )
+    told = iter(np.column_stack(columns).tolist())
+    return tuple(
+        DimensionBelief(each.name, tuple(OptionBelief(option, *next(told)) for option in each.options))
+        for each in approaches.dimensions
+    )
+
+
+def _sd(covariance: Floats, centres: Floats) -> Floats:
+    """Of a mixture of normals with one covariance and a centre in each column but the first."""
+    return np.sqrt(np.diagonal(covariance) + centres[:, 1:].var(axis=1))
+
+
+def _share_best(worth: Floats, crowd: Population) -> Floats:
+    """Share of the draws in which each option is the best of its dimension; shape (options,)."""
+    best = np.maximum.reduceat(worth, crowd.starts).repeat(crowd.approaches.sizes, axis=0)
+    return (worth == best).mean(axis=1)

@@ -1,0 +1,61 @@
+"""Manual preferences: a strong prior for one option that the user's outcomes with it still move.
+
+A preference adds to its option's expected reward and touches nothing else: neither what is believed of other
+dimensions nor the user's weight. It is pseudo-outcomes of that option, pooled with the real ones.
+Contract: amp.md, PUT /v1/profile.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from amp.learning import reward, rows
+from amp.learning.population import Population
+from amp.learning.prior import NEUTRAL_REWARD
+from amp.learning.types import Floats, History, Policy, Preference
+
+Bools = npt.NDArray[np.bool_]
+
+PREFERENCE_OUTCOMES = 20
+"""Outcomes of reward 1 that a preference counts as: it outlives five failures, not three dozen."""
+PREFERENCE_LEAD = 0.3
+"""Expected reward by which an uncontested preference leads its dimension: from neutral to past completed."""
+
+
+def tilt(
+    preferences: Sequence[Preference | None],
+    history: History,
+    means: Floats,
+    crowd: Population,
+    policy: Policy,
+) -> Floats:
+    """What preferences add to each option's expected reward `means`; both of shape (options,).
+
+    A locked dimension's other options get -inf.
+    """
+    added = np.zeros(means.size)
+    for dimension, preference in enumerate(preferences):
+        if preference is None:
+            continue
+        start, size = crowd.starts[dimension], crowd.approaches.sizes[dimension]
+        preferred = start + preference.option
+        if preference.locked:
+            added[start : start + size] = -np.inf
+            added[preferred] = 0.0
+            continue
+        behind = means[start : start + size].max() - means[preferred]
+        shown = crowd.options_of[history["combination"], dimension] == preferred
+        counted = shown & (rows.decided_ms(history) >= preference.since_ms)
+        added[preferred] = _strength(counted, history, crowd, policy) * (PREFERENCE_LEAD + behind)
+    return added
+
+
+def _strength(counted: Bools, history: History, crowd: Population, policy: Policy) -> float:
+    """1 when stated; falls with the option's record to 0 at the population's mean reward, or neutral."""
+    weight = counted * policy.decay ** np.arange(len(history) - 1, -1, -1)
+    record = (PREFERENCE_OUTCOMES + weight @ reward.rewards(history, policy.weights)) / (
+        PREFERENCE_OUTCOMES + weight.sum()
+    )
+    given_up = min(NEUTRAL_REWARD, float(crowd.prior.mean[0]))
+    return float(np.clip((record - given_up) / (1.0 - given_up), 0.0, 1.0))

@@ -1,0 +1,264 @@
+"""The verbs of a user's profile: see it, prefer, take it home, forget it."""
+
+import os
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import UnsetType
+
+from amp.clock import iso
+from amp.errors import InvalidParameter, InvalidPreference, NotFound
+from amp.learning import rows, validation
+from amp.learning.approaches import Approaches
+from amp.learning.posterior import describe, posteriors
+from amp.learning.priors import Priors
+from amp.learning.profile import Summary, summarise
+from amp.learning.store import Details, LearningStore, Lock, Record
+from amp.learning.types import LEVELS, Context, Policy, Preference
+from amp.learning.wire import (
+    DimensionReply,
+    ExportReply,
+    HourPattern,
+    InteractionReply,
+    OptionReply,
+    PosteriorReply,
+    ProfileChange,
+    ProfileReply,
+)
+from amp.tenancy import Tenant
+
+
+class Profiles:
+    """What is kept of one user, for the user's eyes and hands."""
+
+    def __init__(
+        self,
+        store: LearningStore,
+        priors: Priors,
+        *,
+        policy: Policy,
+        approaches: Approaches,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._store = store
+        self._priors = priors
+        self._policy = policy
+        self._approaches = approaches
+        self._random = random
+
+    async def show(self, tenant: Tenant, user_id: str) -> ProfileReply:
+        """The profile.
+
+        Raises:
+            NotFound: nobody has reported or preferred anything for this user.
+        """
+        user, record, details = await self._load(tenant, user_id)
+        return self._profile(tenant, user, record, details)
+
+    async def change(self, tenant: Tenant, user_id: str, change: ProfileChange) -> ProfileReply:
+        """Sets or clears what is sent and shows the profile, which need not have been there.
+
+        Raises:
+            InvalidPreference: not an option of its dimension.
+            InvalidParameter: too much metadata.
+        """
+        user = validation.user_id(user_id)
+        wanted = self._wanted(change)
+        validation.canonical_metadata(change.metadata)
+        lock: Lock = "keep" if change.lock is None else "on" if change.lock else "off"
+        changed = await self._store.prefer(
+            tenant,
+            user,
+            alias=self._random(8),
+            changes=wanted,
+            lock=lock,
+            metadata={
+                key: None if value is None else msgspec.json.encode(value)
+                for key, value in (change.metadata or {}).items()
+            },
+        )
+        if changed is None:
+            limit = validation.METADATA_BYTES_MAX
+            raise InvalidParameter("metadata", f"the profile's metadata would have more than {limit} bytes")
+        return self._profile(tenant, user, *changed)
+
+    async def forget(self, tenant: Tenant, user_id: str) -> None:
+        """Erases profile and history; what was decided before never counts. Safe to repeat."""
+        await self._store.erase(tenant, validation.user_id(user_id))
+
+    async def posterior(self, tenant: Tenant, user_id: str) -> PosteriorReply:
+        """What is believed of each option for this user.
+
+        Raises:
+            NotFound: nobody has reported or preferred anything for this user.
+        """
+        user, record, _ = await self._load(tenant, user_id)
+        prior = self._priors.of(tenant)
+        history = rows.unpack(record.rows)
+        weight = posteriors([history], prior, self._policy, self._approaches).user_weight[0]
+        beliefs = describe(
+            history, self._preferences(record), Context(), prior, self._policy, self._approaches
+        )
+        return PosteriorReply(
+            user_id=user,
+            total_interactions=record.interactions,
+            user_weight=float(weight),
+            prior_version=prior.version,
+            policy_version=self._policy.version,
+            dimensions=[
+                DimensionReply(
+                    belief.dimension,
+                    [
+                        OptionReply(
+                            option.option,
+                            option.mean,
+                            option.sd,
+                            option.best,
+                            option.population_mean,
+                            option.population_sd,
+                        )
+                        for option in belief.options
+                    ],
+                )
+                for belief in beliefs
+            ],
+        )
+
+    async def export(self, tenant: Tenant, user_id: str) -> ExportReply:
+        """All that is kept: the profile, the rows, and from the log what is no longer a row.
+
+        Raises:
+            NotFound: nobody has reported or preferred anything for this user.
+        """
+        user, record, details = await self._load(tenant, user_id)
+        packed = {row.tobytes()[: rows.NONCE_BYTES]: (row, b"") for row in rows.every(record.rows)}
+        async for event in self._store.events(tenant, user, record.alias):
+            nonce = event.row[: rows.NONCE_BYTES]
+            packed[nonce] = (np.frombuffer(event.row, rows.ROW)[0], event.metadata)
+        interactions = [self._interaction(row, details, metadata) for row, metadata in packed.values()]
+        interactions.sort(key=lambda each: each.decided_at)
+        return ExportReply(self._profile(tenant, user, record, details), interactions)
+
+    async def _load(self, tenant: Tenant, user_id: str) -> tuple[str, Record, Details]:
+        user = validation.user_id(user_id)
+        record, details = await self._store.profile(tenant, user)
+        if not record.created_ms:
+            raise NotFound("There is no profile for this user.")
+        return user, record, details
+
+    def _preferences(self, record: Record) -> tuple[Preference | None, ...]:
+        return record.preferences[: len(self._approaches.sizes)]
+
+    def _wanted(self, change: ProfileChange) -> dict[int, int | None]:
+        sent = (
+            change.preferred_framing,
+            change.communication_style,
+            change.complexity_preference,
+            change.encouragement_level,
+        )
+        wanted: dict[int, int | None] = {}
+        for index, (dimension, option) in enumerate(zip(self._approaches.dimensions, sent, strict=True)):
+            if isinstance(option, UnsetType):
+                continue
+            if option is not None and option not in dimension.options:
+                allowed = ", ".join(dimension.options)
+                raise InvalidPreference(dimension.preference, f"must be one of {allowed}")
+            wanted[index] = None if option is None else dimension.options.index(option)
+        return wanted
+
+    def _profile(self, tenant: Tenant, user: str, record: Record, details: Details) -> ProfileReply:
+        history = rows.every(record.rows)
+        summary = summarise(history, details.trimmed_sums)
+        preferences = self._preferences(record)
+        beliefs = describe(
+            history[-rows.KEPT_ROWS :],
+            preferences,
+            Context(),
+            self._priors.of(tenant),
+            self._policy,
+            self._approaches,
+        )
+        stated = dict(zip(self._approaches.dimensions, preferences, strict=False))
+        shown: dict[str, Any] = {}
+        for dimension, belief in zip(self._approaches.dimensions, beliefs, strict=True):
+            preference = stated.get(dimension)
+            option = (
+                max(belief.options, key=lambda each: each.mean)
+                if preference is None
+                else belief.options[preference.option]
+            )
+            shown[dimension.preference] = option.option
+            shown[dimension.confidence] = option.best
+        changed_ms = max(record.created_ms, details.changed_ms, summary.reported_ms)
+        return msgspec.convert(
+            shown
+            | _told(summary, details.task_names)
+            | {
+                "userId": user,
+                "locked": [
+                    dimension.preference
+                    for dimension, preference in stated.items()
+                    if preference is not None and preference.locked
+                ],
+                "metadata": {
+                    key: msgspec.json.decode(value) for key, value in sorted(details.metadata.items())
+                },
+                "createdAt": iso(record.created_ms),
+                "lastUpdated": iso(changed_ms),
+                "profileVersion": _version(record, details),
+            },
+            ProfileReply,
+        )
+
+    def _interaction(self, row: np.void, details: Details, metadata: bytes) -> InteractionReply:
+        signals = rows.signals(row)
+        bits = int(row["circumstance"])
+        decided_ms = (int(row["decided_high"]) << 32) | int(row["decided_low"])
+        dimensions = [dimension.name for dimension in self._approaches.dimensions]
+        start_ms = signals.time_to_start_ms
+        return InteractionReply(
+            decided_at=iso(decided_ms),
+            reported_at=iso(decided_ms + int(row["reported_after_ms"])),
+            approach=dict(zip(dimensions, self._approaches.names(int(row["combination"])), strict=True)),
+            task_type=details.task_names.get(int(row["task_hash"])),
+            complexity=LEVELS[bits & rows.LEVEL_MASK] or None,
+            hour=int(row["hour"]),
+            started=signals.started,
+            completed=signals.completed,
+            time_to_start=None if start_ms is None else start_ms / 1000,
+            flow_state=signals.flow_state,
+            satisfaction=signals.satisfaction,
+            final=bool(row["final"]),
+            step=int(row["step"]),
+            group="control" if bits & rows.CONTROL else "learned",
+            exploration_mode=bool(bits & rows.EXPLORED),
+            policy_version=int(row["policy_version"]),
+            prior_version=int(row["prior_version"]),
+            metadata=msgspec.json.decode(metadata) if metadata else None,
+        )
+
+
+def _told(summary: Summary, names: Mapping[int, str]) -> dict[str, Any]:
+    """The numbers of a profile: a share of no interactions is 0, a mean of no times null."""
+    n = summary.interactions
+    return {
+        "totalInteractions": n,
+        "completionRate": summary.completed / max(n, 1),
+        "averageTimeToStart": summary.start_ms / summary.starts / 1000 if summary.starts else None,
+        "flowStateFrequency": summary.flow / max(n, 1),
+        "taskTypeAffinities": {
+            names[task]: tally.rate for task, tally in summary.by_task.items() if task in names
+        },
+        "timeOfDayPatterns": [
+            HourPattern(hour, tally.interactions, tally.rate) for hour, tally in summary.by_hour.items()
+        ],
+    }
+
+
+def _version(record: Record, details: Details) -> str:
+    """Changes exactly when the profile does."""
+    facts = (record.created_ms, record.preferences, record.rows, details.changed_ms, details.trimmed_sums)
+    return blake2b(msgspec.msgpack.encode(facts, order="sorted"), digest_size=8).hexdigest()

@@ -1,0 +1,148 @@
+"""HTTP in, HTTP out for the room."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from litestar import Controller, Response, delete, get, post, put
+
+from amp.clock import now_ms
+from amp.errors import AmpError, InvalidParameter
+from amp.http.body import BATCH_BYTES_MAX, encoded, parse
+from amp.http.lane import Answer, Hot
+from amp.http.problems import envelope
+from amp.http.requests import REFUSALS as OPT_REFUSALS
+from amp.http.requests import REQUEST_ID, ApiRequest, in_path
+from amp.learning.profiles import Profiles
+from amp.learning.service import Learning
+from amp.learning.validation import REFUSALS
+from amp.learning.wire import (
+    ContextReply,
+    ContextRequest,
+    ExportReply,
+    Items,
+    OutcomeReply,
+    OutcomeReport,
+    PosteriorReply,
+    ProfileChange,
+    ProfileReply,
+)
+from amp.tenancy import Access
+
+BATCH_MAX = 100
+REPLAY_HEADER = (b"idempotent-replay", b"true")
+
+_CONTEXT = msgspec.json.Decoder(ContextRequest)
+_OUTCOME = msgspec.json.Decoder(OutcomeReport)
+_REPORTED = encoded(OutcomeReply())
+
+
+def hot(learning: Learning) -> dict[bytes, Hot]:
+    """The calls that the fast lane serves, by path."""
+
+    async def context(access: Access, body: bytes) -> Answer:
+        request = parse(body, _CONTEXT, REFUSALS)
+        return Answer(encoded(await learning.recommend(access.tenant, request)))
+
+    async def outcome(access: Access, body: bytes) -> Answer:
+        replayed = await learning.report(access.tenant, parse(body, _OUTCOME, REFUSALS))
+        return Answer(_REPORTED, (REPLAY_HEADER,) if replayed else ())
+
+    return {
+        b"/v1/context": Hot("context", context, without_store=True),
+        b"/v1/outcome": Hot("outcome", outcome),
+    }
+
+
+class Contexts(Controller):
+    """Decisions. The single call is served by the fast lane where one stands in front."""
+
+    path = "/v1/context"
+    opt = {"scopes": ("context",), OPT_REFUSALS: REFUSALS}  # noqa: RUF012  Litestar's own way to say it
+
+    @post(status_code=200, summary="Which approach to take now")
+    async def one(self, data: ContextRequest, access: Access, learning: Learning) -> ContextReply:
+        return await learning.recommend(access.tenant, data)
+
+    @post("/batch", status_code=200, request_max_body_size=BATCH_BYTES_MAX, summary="Up to 100 contexts")
+    async def batch(
+        self, request: ApiRequest, data: Items, access: Access, learning: Learning
+    ) -> dict[str, list[Any]]:
+        async def answer(item: msgspec.Raw) -> ContextReply:
+            return await learning.recommend(access.tenant, parse(item, _CONTEXT, REFUSALS))
+
+        return await _each(request, data, answer)
+
+
+class Outcomes(Controller):
+    """Reports. The single call is served by the fast lane where one stands in front."""
+
+    path = "/v1/outcome"
+    opt = {"scopes": ("outcome",), OPT_REFUSALS: REFUSALS}  # noqa: RUF012  as above
+
+    @post(status_code=200, summary="What came of it")
+    async def one(self, data: OutcomeReport, access: Access, learning: Learning) -> Response[OutcomeReply]:
+        replayed = await learning.report(access.tenant, data)
+        return Response(OutcomeReply(), headers={"Idempotent-Replay": "true"} if replayed else {})
+
+    @post(
+        "/batch",
+        status_code=200,
+        request_max_body_size=BATCH_BYTES_MAX,
+        summary="Up to 100 outcomes, as if sent one after the other",
+    )
+    async def batch(
+        self, request: ApiRequest, data: Items, access: Access, learning: Learning
+    ) -> dict[str, list[Any]]:
+        async def answer(item: msgspec.Raw) -> OutcomeReply:
+            await learning.report(access.tenant, parse(item, _OUTCOME, REFUSALS))
+            return OutcomeReply()
+
+        return await _each(request, data, answer)
+
+
+class ProfileRoutes(Controller):
+    """A user's profile."""
+
+    path = "/v1/profile/{user_id:str}"
+    opt = {"scopes": ("profile", "read"), OPT_REFUSALS: REFUSALS}  # noqa: RUF012  as above
+
+    @get(summary="What is known of a user")
+    async def show(self, user_id: str, access: Access, profiles: Profiles) -> ProfileReply:
+        return await profiles.show(access.tenant, in_path(user_id))
+
+    @put(opt={"scopes": ("profile",)}, summary="Set, lock or clear preferences")
+    async def change(
+        self, user_id: str, data: ProfileChange, access: Access, profiles: Profiles
+    ) -> ProfileReply:
+        return await profiles.change(access.tenant, in_path(user_id), data)
+
+    @delete(opt={"scopes": ("profile",)}, status_code=204, summary="Forget a user for good")
+    async def forget(self, user_id: str, access: Access, profiles: Profiles) -> None:
+        await profiles.forget(access.tenant, in_path(user_id))
+
+    @get("/export", summary="All that is kept of a user")
+    async def export(self, user_id: str, access: Access, profiles: Profiles) -> ExportReply:
+        return await profiles.export(access.tenant, in_path(user_id))
+
+    @get("/posterior", summary="What is believed of each option for this user")
+    async def posterior(self, user_id: str, access: Access, profiles: Profiles) -> PosteriorReply:
+        return await profiles.posterior(access.tenant, in_path(user_id))
+
+
+async def _each(
+    request: ApiRequest, data: Items, answer: Callable[[msgspec.Raw], Awaitable[Any]]
+) -> dict[str, list[Any]]:
+    """Each item's answer or its error, in order; stored in that order too: they leave in one tick."""
+    if len(data.items) > BATCH_MAX:
+        raise InvalidParameter("items", f"may have at most {BATCH_MAX} items")
+    request_id: str = request.scope["state"][REQUEST_ID]
+
+    async def outcome(item: msgspec.Raw) -> Any:
+        try:
+            return await answer(item)
+        except AmpError as error:
+            return envelope(error, request_id, now_ms())
+
+    return {"items": await asyncio.gather(*(outcome(item) for item in data.items))}

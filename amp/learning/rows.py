@@ -1,0 +1,173 @@
+"""A user's history, packed: one fixed 48-byte row an outcome, and nothing about it that is a belief.
+
+Little endian. The first 26 bytes are what `store.lua` reads (nonce, decided, reported, fingerprint, final,
+step): change them there too. Source: architecture.md, "Redis holds facts, not beliefs".
+"""
+
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+
+from amp.learning.types import History, Signals
+
+ROW = np.dtype(
+    [
+        ("nonce", "<u8"),
+        ("decided_low", "<u4"),  # milliseconds since 1970, 48 bits in two fields
+        ("decided_high", "<u2"),
+        ("reported_after_ms", "<u4"),  # written by the store's own clock; stays at its maximum past 49 days
+        ("fingerprint", "V6"),  # of the canonical report: tells a retry from a different second report
+        ("final", "u1"),
+        ("step", "u1"),
+        ("task_hash", "<u4"),
+        ("prior_version", "<u4"),
+        ("policy_version", "<u2"),
+        ("combination", "<u2"),
+        ("satisfaction", "<u2"),  # in 1/10,000
+        ("start_low", "<u4"),  # time to start in milliseconds, 40 bits in two fields
+        ("start_high", "u1"),
+        ("signals", "u1"),  # bits below
+        ("circumstance", "u1"),  # bits below; the complexity level in the two lowest
+        ("hour", "u1"),  # of the user's own clock
+    ]
+)
+ROW_BYTES = ROW.itemsize
+_LAYOUT = struct.Struct("<QIHI6sBBIIHHHIBBBB")  # ROW again: numpy takes 10 times as long to fill one record
+KEPT_ROWS = 512
+"""Rows a reader uses; the store keeps up to 64 more before it trims."""
+NONCE_BYTES = 8
+
+STARTED, COMPLETED_SAID, COMPLETED, FLOW_SAID, FLOW, START_TIME_SAID, SATISFACTION_SAID = (
+    1 << bit for bit in range(7)
+)
+LEVEL_MASK = 0b11
+CONTROL, FLOORED, EXPLORED, DEGRADED = (1 << bit for bit in range(2, 6))
+
+SATISFACTION_SCALE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided for whom; travels inside the requestId and becomes the row's first half."""
+
+    nonce: int
+    decided_ms: int
+    combination: int
+    task_hash: int
+    level: int
+    hour: int
+    policy_version: int
+    prior_version: int
+    control: bool = False
+    floored: bool = False
+    explored: bool = False
+    degraded: bool = False
+    """Decided without the store: on the prior alone, and by the application's clock."""
+
+    @property
+    def circumstance(self) -> int:
+        """The bits of the row's field of that name."""
+        return (
+            self.level
+            | (CONTROL * self.control)
+            | (FLOORED * self.floored)
+            | (EXPLORED * self.explored)
+            | (DEGRADED * self.degraded)
+        )
+
+
+@lru_cache(maxsize=4096)
+def task_hash(task_type: str) -> int:
+    """The row's 32-bit name of a task type; 0 is "no task type"."""
+    if not task_type:
+        return 0
+    return int.from_bytes(blake2b(task_type.encode(), digest_size=4).digest(), "little") or 1
+
+
+def pack(decision: Decision, signals: Signals, *, fingerprint: bytes, final: bool, step: int) -> bytes:
+    """One row of `ROW_BYTES`; `reported_after_ms` is left 0 for the store's clock."""
+    start_ms = signals.time_to_start_ms or 0
+    return _LAYOUT.pack(
+        decision.nonce,
+        decision.decided_ms & 0xFFFFFFFF,
+        decision.decided_ms >> 32,
+        0,
+        fingerprint,
+        final,
+        step,
+        decision.task_hash,
+        decision.prior_version,
+        decision.policy_version,
+        decision.combination,
+        round((signals.satisfaction or 0.0) * SATISFACTION_SCALE),
+        start_ms & 0xFFFFFFFF,
+        start_ms >> 32,
+        _signal_bits(signals),
+        decision.circumstance,
+        decision.hour,
+    )
+
+
+def _signal_bits(signals: Signals) -> int:
+    return (
+        (STARTED * signals.started)
+        | (COMPLETED_SAID * (signals.completed is not None))
+        | (COMPLETED * bool(signals.completed))
+        | (FLOW_SAID * (signals.flow_state is not None))
+        | (FLOW * bool(signals.flow_state))
+        | (START_TIME_SAID * (signals.time_to_start_ms is not None))
+        | (SATISFACTION_SAID * (signals.satisfaction is not None))
+    )
+
+
+def unpack(packed: bytes | None) -> History:
+    """The newest `KEPT_ROWS` rows in (decided, nonce) order, whatever the order of arrival.
+
+    Raises:
+        ValueError: the length is not a whole number of rows.
+    """
+    return every(packed)[-KEPT_ROWS:]
+
+
+def every(packed: bytes | None) -> History:
+    """All rows that are stored, up to 64 more than `unpack` gives, in the same order.
+
+    Raises:
+        ValueError: the length is not a whole number of rows.
+    """
+    rows = np.frombuffer(packed or b"", ROW)
+    if rows.size < 2:
+        return rows
+    return rows[np.lexsort((rows["nonce"], decided_ms(rows)))]
+
+
+def decided_ms(rows: History) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """When each row was decided, in milliseconds since 1970; shape (n,)."""
+    return (rows["decided_high"].astype(np.int64) << 32) | rows["decided_low"]
+
+
+def start_ms(rows: History) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Time to start of each row in milliseconds (0 where not said); shape (n,)."""
+    return (rows["start_high"].astype(np.int64) << 32) | rows["start_low"]
+
+
+def has(rows: History, bit: int, field: str = "signals") -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Which rows have this bit of `signals` or `circumstance` set; shape (n,)."""
+    return (rows[field] & bit) != 0
+
+
+def signals(row: np.void) -> Signals:
+    """The signals of one row, as they were reported (satisfaction to four digits)."""
+    bits = int(row["signals"])
+    return Signals(
+        started=bool(bits & STARTED),
+        completed=bool(bits & COMPLETED) if bits & COMPLETED_SAID else None,
+        time_to_start_ms=(int(row["start_high"]) << 32) | int(row["start_low"])
+        if bits & START_TIME_SAID
+        else None,
+        flow_state=bool(bits & FLOW) if bits & FLOW_SAID else None,
+        satisfaction=int(row["satisfaction"]) / SATISFACTION_SCALE if bits & SATISFACTION_SAID else None,
+    )

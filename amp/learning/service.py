@@ -1,0 +1,249 @@
+"""The room's verbs: load, think, save once."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
+from hashlib import blake2b
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from amp.clock import Clock, now_ms
+from amp.errors import OutcomeAlreadyReported, RequestExpired, StoreUnavailable
+from amp.learning import rows, validation
+from amp.learning.approaches import Approaches
+from amp.learning.choice import choose
+from amp.learning.priors import Priors
+from amp.learning.rationale import rationale
+from amp.learning.rows import Decision
+from amp.learning.store import LearningStore, Record, Report, Verdict
+from amp.learning.token import IV_BYTES, Sealer
+from amp.learning.types import Ask, Choice, Context, Policy
+from amp.learning.wire import ContextMetadata, ContextReply, ContextRequest, OutcomeReport, Phase
+from amp.store.batch import Batch
+from amp.tenancy import Tenant
+
+DECIDE_WITHIN_S = 0.08
+"""Then the prior answers alone: a context never takes 100 ms."""
+STORE_WITHIN_S = 1.2
+"""Then an outcome is refused for now; contract: within 1.5 s."""
+LEARNING_FROM, OPTIMISED_FROM = 5, 20
+"""Interactions at which a profile's phase changes. Contract: amp.md, Phases."""
+
+Random = Callable[[int], bytes]
+
+
+class _Question(NamedTuple):
+    """A context request, checked."""
+
+    tenant: Tenant
+    user: str
+    task_type: str
+    level: int
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Deciding:
+    """One question with what the store knows of its user."""
+
+    question: _Question
+    iv: bytes
+    record: Record
+    ask: Ask
+
+
+class Learning:
+    """Decides approaches and takes outcomes. Everything of one event-loop tick is decided together."""
+
+    def __init__(
+        self,
+        store: LearningStore,
+        priors: Priors,
+        sealer: Sealer,
+        *,
+        policy: Policy,
+        approaches: Approaches,
+        group_key: bytes,
+        clock: Clock = now_ms,
+        random: Random = os.urandom,
+    ) -> None:
+        self._priors = priors
+        self._store = store
+        self._sealer = sealer
+        self._policy = policy
+        self._approaches = approaches
+        self._group_key = group_key
+        self._clock = clock
+        self._random = random
+        self._questions: Batch[_Question, ContextReply] = Batch(self._decide, deadline_s=DECIDE_WITHIN_S)
+        self._reports: Batch[Report, Verdict] = Batch(store.report, deadline_s=STORE_WITHIN_S, flights=2)
+
+    async def recommend(self, tenant: Tenant, request: ContextRequest) -> ContextReply:
+        """The approach for this user and task; without the store, from the prior alone.
+
+        Raises:
+            InvalidInput: the field is named.
+        """
+        validation.check_task(request.task)
+        validation.canonical_metadata(request.metadata)
+        zone = (request.metadata or {}).get("timezone")
+        question = _Question(
+            tenant,
+            validation.user_id(request.user_id),
+            validation.task_type(request.task_type),
+            validation.level(request.complexity),
+            zone if isinstance(zone, str) else "",
+        )
+        try:
+            return await self._questions.submit(question)
+        except StoreUnavailable:
+            return self._answer([question], [Record()], self._clock(), degraded=True)[0]
+
+    async def report(self, tenant: Tenant, report: OutcomeReport) -> bool:
+        """Stores an outcome; whether it was only said again.
+
+        Raises:
+            InvalidInput: the field is named.
+            InvalidRequestId: the id is not ours, or not this tenant's.
+            OutcomeAlreadyReported: another report stands.
+            RequestExpired: the window has passed, or the user was erased since.
+            StoreUnavailable: nobody knows whether it is stored; send it again.
+        """
+        signals = validation.signals(report)
+        step = validation.step(report)
+        metadata = validation.canonical_metadata(report.metadata)
+        decision, user, task_type = self._sealer.open(tenant, report.request_id)
+        row = rows.pack(
+            decision,
+            signals,
+            fingerprint=validation.fingerprint(report, metadata),
+            final=report.final is not False,
+            step=step,
+        )
+        verdict = await self._reports.submit(Report(tenant, user, row, self._random(8), task_type, metadata))
+        if verdict == "conflict":
+            raise OutcomeAlreadyReported("A different outcome was already reported for this requestId.")
+        if verdict == "expired":
+            raise RequestExpired("This requestId no longer takes an outcome: it is too old or was erased.")
+        return verdict == "replay"
+
+    async def _decide(self, questions: Sequence[_Question]) -> Sequence[ContextReply | Exception]:
+        now, records = await self._store.read([(each.tenant, each.user) for each in questions])
+        try:
+            return self._answer(questions, records, now)
+        except Exception:
+            if len(questions) == 1:
+                raise
+        return [
+            self._alone(question, record, now) for question, record in zip(questions, records, strict=True)
+        ]
+
+    def _alone(self, question: _Question, record: Record, now: int) -> ContextReply | Exception:
+        try:
+            return self._answer([question], [record], now)[0]
+        except Exception as error:  # noqa: BLE001  one unreadable record must not fail its whole tick
+            return error
+
+    def _answer(
+        self, questions: Sequence[_Question], records: Sequence[Record], now: int, *, degraded: bool = False
+    ) -> list[ContextReply]:
+        entropy = self._random(IV_BYTES * len(questions))
+        by_tenant: dict[Tenant, list[int]] = {}
+        deciding: list[_Deciding] = []
+        for index, (question, record) in enumerate(zip(questions, records, strict=True)):
+            iv = entropy[index * IV_BYTES : (index + 1) * IV_BYTES]
+            deciding.append(_Deciding(question, iv, record, self._ask(question, record, iv)))
+            by_tenant.setdefault(question.tenant, []).append(index)
+        replies: dict[int, ContextReply] = {}
+        for tenant, indexes in by_tenant.items():
+            prior = self._priors.of(tenant)
+            asks = [deciding[index].ask for index in indexes]
+            choices = choose(asks, prior, self._policy, self._approaches)
+            for index, choice in zip(indexes, choices, strict=True):
+                told = rationale(deciding[index].ask, choice, prior, self._approaches)
+                decision = self._decision(deciding[index], choice, now, prior.version, degraded=degraded)
+                replies[index] = self._reply(deciding[index], choice, decision, told)
+        return [replies[index] for index in range(len(questions))]
+
+    def _ask(self, question: _Question, record: Record, iv: bytes) -> Ask:
+        return Ask(
+            history=rows.unpack(record.rows),
+            context=Context(rows.task_hash(question.task_type), question.level),
+            nonce=int.from_bytes(iv[:8], "little"),
+            preferences=record.preferences[: len(self._approaches.sizes)],
+            control=self._is_control(question.tenant, question.user),
+        )
+
+    def _is_control(self, tenant: Tenant, user: str) -> bool:
+        """A keyed hash of the user: the same group at every call, and nobody can aim for one."""
+        share = self._policy.control_share
+        if tenant.env == "test" or not share:
+            return False
+        name = f"{tenant.tag}:{user}".encode()
+        return int.from_bytes(blake2b(name, digest_size=8, key=self._group_key).digest()) < share * 2**64
+
+    def _decision(
+        self, deciding: _Deciding, choice: Choice, now: int, prior_version: int, *, degraded: bool
+    ) -> Decision:
+        ask = deciding.ask
+        return Decision(
+            nonce=ask.nonce,
+            decided_ms=now,
+            combination=choice.combination,
+            task_hash=ask.context.task_hash,
+            level=ask.context.level,
+            hour=local_hour(now, deciding.question.zone),
+            policy_version=self._policy.version,
+            prior_version=prior_version,
+            control=ask.control,
+            floored=choice.floored,
+            explored=choice.explored,
+            degraded=degraded,
+        )
+
+    def _reply(self, deciding: _Deciding, choice: Choice, decision: Decision, told: str) -> ContextReply:
+        question, interactions = deciding.question, deciding.record.interactions
+        framing, style, complexity, encouragement = self._approaches.names(choice.combination)
+        return ContextReply(
+            self._sealer.seal(question.tenant, decision, question.user, question.task_type, deciding.iv),
+            framing,
+            style,
+            complexity,
+            encouragement,
+            round(choice.confidence, 4),
+            told,
+            ContextMetadata(
+                profile_phase=phase(interactions),
+                interaction_count=interactions,
+                exploration_mode=choice.explored,
+                dimension_confidence=dict(
+                    zip(self._approaches.confidence_names, choice.dimension_confidence, strict=True)
+                ),
+                user_weight=round(choice.user_weight, 4),
+                group="control" if deciding.ask.control else "learned",
+                policy_version=self._policy.version,
+                degraded=decision.degraded,
+            ),
+        )
+
+
+def phase(interactions: int) -> Phase:
+    """Contract: amp.md, Phases."""
+    if interactions < LEARNING_FROM:
+        return "cold_start"
+    return "learning" if interactions < OPTIMISED_FROM else "optimised"
+
+
+def local_hour(at_ms: int, zone: str) -> int:
+    """The hour on the user's clock; UTC where the zone is not said or not known."""
+    return datetime.fromtimestamp(at_ms / 1000, _zone(zone)).hour if zone else at_ms // 3_600_000 % 24
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # not found, a path that leaves the database, a folder in it
+        return UTC

@@ -1,0 +1,245 @@
+#!lua name=amp_learning_v1
+-- A user's facts. Every function validates first and writes last; KEYS come from store/keys.py, UserKeys:
+--   1 record   a 48-byte header, then rows of 48 bytes (rows.py, ROW) in order of arrival
+--   2 details  hash: t:<task hash> name · m:<key> metadata · changed ms · sums over trimmed rows
+--   3 trimmed  sorted set: rows trimmed inside the outcome window, by decided time
+--   4 events   stream of the bucket            5 users   set of the bucket
+-- Header (store.py, HEADER): alias 8 · created 6 · watermark 6 · preferred 6 · trimmed 4 · spare 2 ·
+-- preferences 16. Numbers are little endian, times milliseconds since 1970.
+
+local SIZE = 48
+local KEPT, BLOCK = 512, 64
+local TASKS_MAX = 32
+local METADATA_BYTES_MAX = 4096
+
+local function number(s, from, width)
+  local value = 0
+  for at = from + width - 1, from, -1 do value = value * 256 + s:byte(at) end
+  return value
+end
+
+local function bytes(value, width)
+  local out = {}
+  for i = 1, width do
+    out[i] = string.char(value % 256)
+    value = math.floor(value / 256)
+  end
+  return table.concat(out)
+end
+
+-- Whole numbers as the store's arguments: a bare Lua number may come out as 1.7e+12 or 1.0.
+local function int(value) return string.format('%.0f', value) end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+local function created(record) return number(record, 9, 6) end
+local function watermark(record) return number(record, 15, 6) end
+local function decided(row) return number(row, 9, 6) end
+
+-- A record for a user we did not know, or know only by the watermark that an erasure left.
+local function born(record, alias, now)
+  local mark = record == '' and 0 or watermark(record)
+  return alias .. bytes(now, 6) .. bytes(mark, 6) .. string.rep('\0', 28)
+end
+
+local function log(keys, fields, now, retention)
+  redis.call('XADD', keys[4], 'MINID', '~', int(math.max(0, now - retention)), '*', unpack(fields))
+end
+
+-- Where the row with this nonce starts; nil when there is none. A match counts only at a row's start.
+local function find(record, nonce)
+  local at = record:find(nonce, SIZE + 1, true)
+  while at and (at - 1) % SIZE ~= 0 do at = record:find(nonce, at + 1, true) end
+  return at
+end
+
+-- What a report means against the one that is already there. The pair (final, step) ranks staged reports.
+local function compare(old, new)
+  local before = old:byte(25) * 256 + old:byte(26)
+  local after = new:byte(25) * 256 + new:byte(26)
+  if after > before then return 'replaced' end
+  if after < before or old:sub(19, 24) == new:sub(19, 24) then return 'replay' end
+  return 'conflict'
+end
+
+-- Adds (sign 1) or takes away (-1) one row in the sums over trimmed rows.
+local function fold(sums, row, sign)
+  local function add(field, amount) sums[field] = (sums[field] or 0) + sign * amount end
+  local signals, hour, task = row:byte(46), row:byte(48), int(number(row, 27, 4))
+  local done = signals % 8 >= 4
+  if signals % 2 == 1 then add('started', 1) end
+  if done then add('completed', 1) end
+  if signals % 32 >= 16 then add('flow', 1) end
+  if signals % 64 >= 32 then
+    add('starts', 1)
+    add('start_ms', number(row, 41, 5))
+  end
+  add('hn:' .. hour, 1)
+  add('kn:' .. task, 1)
+  if done then
+    add('hc:' .. hour, 1)
+    add('kc:' .. task, 1)
+  end
+end
+
+local function book(keys, sums)
+  for field, amount in pairs(sums) do
+    redis.call('HINCRBY', keys[2], field, int(amount))
+  end
+end
+
+local function find_trimmed(keys, row)
+  local at = int(decided(row))
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', keys[3], at, at)) do
+    if old:sub(1, 8) == row:sub(1, 8) then return old end
+  end
+end
+
+-- Keeps the newest KEPT rows by (decided, nonce), whatever the order of arrival. Those inside the window
+-- stay findable; the watermark refuses tokens as old as any that are not.
+local function trim(keys, record, now, window)
+  local rows = {}
+  for at = SIZE + 1, #record, SIZE do rows[#rows + 1] = record:sub(at, at + SIZE - 1) end
+  table.sort(rows, function(a, b)
+    local left, right = decided(a), decided(b)
+    if left ~= right then return left < right end
+    left, right = number(a, 5, 4), number(b, 5, 4) -- a nonce has 64 bits, a Lua number 53
+    if left ~= right then return left < right end
+    return number(a, 1, 4) < number(b, 1, 4)
+  end)
+  local gone, sums, floor = #rows - KEPT, {}, math.max(0, now - window)
+  local mark = math.max(watermark(record), floor)
+  redis.call('ZREMRANGEBYSCORE', keys[3], '-inf', int(floor))
+  for i = 1, gone do
+    fold(sums, rows[i], 1)
+    if decided(rows[i]) > floor then redis.call('ZADD', keys[3], int(decided(rows[i])), rows[i]) end
+  end
+  book(keys, sums)
+  local header = record:sub(1, 14) .. bytes(mark, 6) .. record:sub(21, 26)
+    .. bytes(number(record, 27, 4) + gone, 4) .. record:sub(31, SIZE)
+  redis.call('SET', keys[1], header .. table.concat(rows, '', gone + 1))
+end
+
+local function remember_task(keys, task, name)
+  local field = 't:' .. task
+  if name == '' or redis.call('HEXISTS', keys[2], field) == 1 then return end
+  if tonumber(redis.call('HGET', keys[2], 'tasks') or '0') >= TASKS_MAX then return end
+  redis.call('HSET', keys[2], field, name)
+  redis.call('HINCRBY', keys[2], 'tasks', 1)
+end
+
+-- ARGV: row, user, alias for a new user, task name, metadata JSON or '', window ms, retention ms.
+-- Replies new, replaced, replay, conflict or expired. A report that is found wins over the window.
+local function report(keys, args)
+  local row, user, alias, task, metadata = args[1], args[2], args[3], args[4], args[5]
+  local window, retention = tonumber(args[6]), tonumber(args[7])
+  local record = redis.call('GET', keys[1]) or ''
+  local now, at = now_ms(), find(record, row:sub(1, 8))
+  local old = at and record:sub(at, at + SIZE - 1)
+  if not old and #record > 0 and number(record, 27, 4) > 0 then old = find_trimmed(keys, row) end
+
+  local verdict = 'new'
+  if old then
+    verdict = compare(old, row)
+    if verdict ~= 'replaced' then return verdict end
+  elseif now - decided(row) > window or (#record > 0 and decided(row) <= watermark(record)) then
+    return 'expired'
+  end
+
+  local after = math.min(4294967295, math.max(0, now - decided(row)))
+  row = row:sub(1, 14) .. bytes(after, 4) .. row:sub(19)
+  if at then
+    redis.call('SETRANGE', keys[1], at - 1, row)
+  elseif old then
+    local sums = {}
+    fold(sums, old, -1)
+    fold(sums, row, 1)
+    book(keys, sums)
+    redis.call('ZREM', keys[3], old)
+    redis.call('ZADD', keys[3], int(decided(row)), row)
+  elseif #record == 0 or created(record) == 0 then
+    record = born(record, alias, now)
+    redis.call('SET', keys[1], record .. row)
+    redis.call('SADD', keys[5], user)
+  elseif redis.call('APPEND', keys[1], row) > SIZE * (KEPT + BLOCK) then
+    trim(keys, record .. row, now, window)
+  end
+  remember_task(keys, int(number(row, 27, 4)), task)
+  local event = { 'a', record:sub(1, 8), 'r', row }
+  if task ~= '' then event[#event + 1] = 't'; event[#event + 1] = task end
+  if metadata ~= '' then event[#event + 1] = 'm'; event[#event + 1] = metadata end
+  log(keys, event, now, retention)
+  return verdict
+end
+
+-- Replaces preferences (value 0 clears, else option + 1) and merges metadata key by key ('' deletes).
+-- A locked preference stays locked when it is sent again without a word about the lock.
+-- ARGV: user, alias for a new user, lock keep|on|off, pairs of bytes (dimension, value), retention ms,
+-- then metadata keys and JSON values in turn. Replies the record and the details, or metadata_too_large.
+local function prefer(keys, args)
+  local user, alias, lock, changes, retention = args[1], args[2], args[3], args[4], tonumber(args[5])
+  local record, now = redis.call('GET', keys[1]) or '', now_ms()
+  local metadata, total = {}, 0
+  if #args > 5 then
+    local kept = redis.call('HGETALL', keys[2])
+    for i = 1, #kept, 2 do
+      if kept[i]:sub(1, 2) == 'm:' then metadata[kept[i]] = #kept[i] - 2 + #kept[i + 1] end
+    end
+    for i = 6, #args, 2 do
+      metadata['m:' .. args[i]] = args[i + 1] ~= '' and #args[i] + #args[i + 1] or nil
+    end
+    for _, size in pairs(metadata) do total = total + size end
+    if total > METADATA_BYTES_MAX then return 'metadata_too_large' end
+  end
+
+  if #record == 0 or created(record) == 0 then
+    record = born(record, alias, now)
+    redis.call('SADD', keys[5], user)
+  end
+  local preferences = { record:byte(33, SIZE) }
+  for i = 1, #changes, 2 do
+    local dimension, value = changes:byte(i) + 1, changes:byte(i + 1)
+    local locked = lock == 'on' or (lock == 'keep' and preferences[dimension] >= 128)
+    if value > 0 and locked then value = value + 128 end
+    preferences[dimension] = value
+  end
+  local chosen = string.char(unpack(preferences))
+  local stated = #changes > 0 and bytes(now, 6) or record:sub(21, 26)
+  record = record:sub(1, 20) .. stated .. record:sub(27, 32) .. chosen .. record:sub(SIZE + 1)
+  redis.call('SET', keys[1], record)
+  redis.call('HSET', keys[2], 'changed', int(now))
+  for i = 6, #args, 2 do
+    if args[i + 1] == '' then
+      redis.call('HDEL', keys[2], 'm:' .. args[i])
+    else
+      redis.call('HSET', keys[2], 'm:' .. args[i], args[i + 1])
+    end
+  end
+  log(keys, { 'a', record:sub(1, 8), 'p', chosen }, now, retention)
+  return { record, redis.call('HGETALL', keys[2]) }
+end
+
+-- ARGV: user, window ms. What was decided up to now never counts; only that mark stays, for one window.
+local function erase(keys, args)
+  local mark = string.rep('\0', 14) .. bytes(now_ms(), 6) .. string.rep('\0', 28)
+  redis.call('SET', keys[1], mark, 'PX', args[2])
+  redis.call('DEL', keys[2], keys[3])
+  redis.call('SREM', keys[5], args[1])
+  return 'erased'
+end
+
+-- KEYS: the lease. ARGV: owner, ms. One owner leads as long as it keeps asking.
+local function lease(keys, args)
+  local owner = redis.call('GET', keys[1])
+  if owner and owner ~= args[1] then return 0 end
+  redis.call('SET', keys[1], args[1], 'PX', args[2])
+  return 1
+end
+
+redis.register_function('amp_learning_report_v1', report)
+redis.register_function('amp_learning_prefer_v1', prefer)
+redis.register_function('amp_learning_erase_v1', erase)
+redis.register_function('amp_learning_lease_v1', lease)

@@ -1,0 +1,290 @@
+"""The only file of the room that knows the store: one read for a decision, one atomic write a verb."""
+
+import struct
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Literal, NamedTuple
+
+from amp.errors import StoreUnavailable
+from amp.learning.rows import ROW_BYTES
+from amp.learning.types import Preference
+from amp.store.connection import Store
+from amp.store.functions import Call, Functions
+from amp.store.keys import BUCKETS, PRIOR_VERSIONS, REFIT_LEASE, bucket_tag, prior_blob, user_keys
+from amp.tenancy import Tenant
+
+LIBRARY = files("amp.learning").joinpath("store.lua").read_text()
+
+HEADER = struct.Struct("<8sIHIHIHIH16s")
+"""alias, created, watermark, preferred (low, high each), trimmed, spare, preferences: as in `store.lua`."""
+LOCKED = 0x80
+PAGE = 1000
+
+Verdict = Literal["new", "replaced", "replay", "conflict", "expired"]
+Lock = Literal["keep", "on", "off"]
+
+
+class Record(NamedTuple):
+    """A user's header and packed rows; a user nobody has heard of has neither."""
+
+    alias: bytes = b""
+    created_ms: int = 0
+    trimmed: int = 0
+    """Interactions whose rows are no longer kept."""
+    preferences: tuple[Preference | None, ...] = ()
+    rows: bytes = b""
+
+    @property
+    def interactions(self) -> int:
+        return self.trimmed + len(self.rows) // ROW_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a decision does not need: names, metadata and the sums over trimmed rows."""
+
+    task_names: Mapping[int, str] = field(default_factory=dict[int, str])
+    metadata: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    """JSON by key."""
+    trimmed_sums: Mapping[str, int] = field(default_factory=dict[str, int])
+    """`fold` in store.lua names them."""
+    changed_ms: int = 0
+    """When preferences or metadata were last sent."""
+
+
+class Report(NamedTuple):
+    """One outcome to store."""
+
+    tenant: Tenant
+    user: str
+    row: bytes
+    alias: bytes
+    """Random; the user's name in the event log if this is the first that is heard of the user."""
+    task_type: str
+    metadata: bytes
+
+
+class Event(NamedTuple):
+    """One entry of the log."""
+
+    id: str
+    row: bytes
+    metadata: bytes
+
+
+class LearningStore:
+    """Users' facts in Redis or Valkey."""
+
+    def __init__(self, store: Store, functions: Functions, *, window_ms: int, retention_ms: int) -> None:
+        self._store = store
+        self._functions = functions
+        self._window_ms = window_ms
+        self._retention_ms = retention_ms
+
+    async def read(self, users: Sequence[tuple[Tenant, str]]) -> tuple[int, list[Record]]:
+        """The store's clock in milliseconds and the records, in one round trip.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        reads = [("GET", user_keys(tenant, user).record) for tenant, user in users]
+        now, *records = await self._store.ask_all([("TIME",), *reads])
+        return _clock_ms(now), [read_record(record) for record in records]
+
+    async def report(self, reports: Sequence[Report]) -> list[Verdict | StoreUnavailable]:
+        """Stores outcomes in their order, each on its own terms, in one round trip.
+
+        Raises:
+            StoreUnavailable: nobody knows which of them are stored; all may be sent again.
+        """
+        answers = await self._functions.call_all(
+            [
+                Call(
+                    "amp_learning_report_v1",
+                    user_keys(report.tenant, report.user),
+                    (
+                        report.row,
+                        report.user,
+                        report.alias,
+                        report.task_type,
+                        report.metadata,
+                        self._window_ms,
+                        self._retention_ms,
+                    ),
+                )
+                for report in reports
+            ]
+        )
+        return [answer if isinstance(answer, StoreUnavailable) else answer.decode() for answer in answers]
+
+    async def prefer(
+        self,
+        tenant: Tenant,
+        user: str,
+        *,
+        alias: bytes,
+        changes: Mapping[int, int | None],
+        lock: Lock,
+        metadata: Mapping[str, bytes | None],
+    ) -> tuple[Record, Details] | None:
+        """Changes preferences (dimension to option, None clears) and metadata; None: too much metadata.
+
+        Raises:
+            StoreUnavailable: it was not done, or nobody knows; it may be sent again.
+        """
+        pairs = bytes(
+            byte
+            for dimension, option in changes.items()
+            for byte in (dimension, 0 if option is None else option + 1)
+        )
+        merged = [part for key, value in metadata.items() for part in (key, value or b"")]
+        reply = await self._functions.call(
+            Call(
+                "amp_learning_prefer_v1",
+                user_keys(tenant, user),
+                (user, alias, lock, pairs, self._retention_ms, *merged),
+            )
+        )
+        if isinstance(reply, bytes):
+            return None
+        record, details = reply
+        return read_record(record), _details(details)
+
+    async def erase(self, tenant: Tenant, user: str) -> None:
+        """Forgets the user; what was decided until now will be refused for one outcome window.
+
+        Raises:
+            StoreUnavailable: it was not done, or nobody knows; it may be sent again.
+        """
+        await self._functions.call(
+            Call("amp_learning_erase_v1", user_keys(tenant, user), (user, self._window_ms))
+        )
+
+    async def profile(self, tenant: Tenant, user: str) -> tuple[Record, Details]:
+        """Everything kept of one user but the log.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        keys = user_keys(tenant, user)
+        record, details = await self._store.ask_all([("GET", keys.record), ("HGETALL", keys.details)])
+        return read_record(record), _details(details)
+
+    async def events(self, tenant: Tenant, user: str, alias: bytes) -> AsyncIterator[Event]:
+        """The user's outcomes in the log, oldest first.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        stream, start = user_keys(tenant, user).events, b"-"
+        while True:
+            page: list[tuple[bytes, list[bytes]]] = await self._store.ask(
+                "XRANGE", stream, start, "+", "COUNT", PAGE
+            )
+            for event_id, flat in page:
+                fields = dict(zip(flat[::2], flat[1::2], strict=True))
+                if fields.get(b"a") == alias and b"r" in fields:
+                    yield Event(event_id.decode(), fields[b"r"], fields.get(b"m", b""))
+            if len(page) < PAGE:
+                return
+            start = b"(" + page[-1][0]
+
+    async def prior_versions(self) -> dict[str, int]:
+        """The published prior's version by tenant tag.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        flat: list[bytes] = await self._store.ask("HGETALL", PRIOR_VERSIONS)
+        return {tag.decode(): int(version) for tag, version in zip(flat[::2], flat[1::2], strict=True)}
+
+    async def prior(self, tag: str, version: int) -> bytes | None:
+        """One published prior."""
+        return await self._store.ask("GET", prior_blob(tag, version))
+
+    async def publish(self, tenant: Tenant, version: int, blob: bytes) -> None:
+        """Makes this the tenant's prior; the one before stays as long as the log.
+
+        Raises:
+            StoreUnavailable: it may not be published; publishing it again is safe.
+        """
+        await self._store.ask("SET", prior_blob(tenant.tag, version), blob)
+        await self._store.ask("HSET", PRIOR_VERSIONS, tenant.tag, version)
+        await self._store.ask("PEXPIRE", prior_blob(tenant.tag, version - 1), self._retention_ms)
+
+    async def known_users(self, tenant: Tenant) -> list[int]:
+        """How many users each bucket knows."""
+        return await self._store.ask_all(
+            [("SCARD", bucket_tag(tenant, number) + b":users") for number in range(BUCKETS)]
+        )
+
+    async def sample(self, tenant: Tenant, counts: Sequence[int]) -> list[tuple[str, Record]]:
+        """Random users of each bucket, as many as `counts` says, with their records.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        drawn: list[list[bytes]] = await self._store.ask_all(
+            [
+                ("SRANDMEMBER", bucket_tag(tenant, number) + b":users", count)
+                for number, count in enumerate(counts)
+            ]
+        )
+        users = [user.decode() for bucket in drawn for user in bucket]
+        found: list[tuple[str, Record]] = []
+        for start in range(0, len(users), PAGE):
+            page = users[start : start + PAGE]
+            _, records = await self.read([(tenant, user) for user in page])
+            found += zip(page, records, strict=True)
+        return found
+
+    async def lease(self, owner: str, held_ms: int) -> bool:
+        """Whether this owner leads the refits for the next `held_ms`."""
+        return bool(
+            await self._functions.call(Call("amp_learning_lease_v1", (REFIT_LEASE,), (owner, held_ms)))
+        )
+
+
+def read_record(raw: bytes | None) -> Record:
+    """A record as it lies in the store; one that only an erasure left is nobody's."""
+    if not raw:
+        return Record()
+    alias, low, high, _, _, preferred_low, preferred_high, trimmed, _, preferences = HEADER.unpack_from(raw)
+    if not low and not high:
+        return Record()
+    return Record(
+        alias=alias,
+        created_ms=(high << 32) | low,
+        trimmed=trimmed,
+        preferences=_preferences(preferences, (preferred_high << 32) | preferred_low),
+        rows=raw[HEADER.size :],
+    )
+
+
+def _preferences(raw: bytes, stated_ms: int) -> tuple[Preference | None, ...]:
+    if not any(raw):
+        return ()
+    return tuple(
+        Preference((byte & ~LOCKED) - 1, bool(byte & LOCKED), stated_ms) if byte & ~LOCKED else None
+        for byte in raw
+    )
+
+
+def _details(flat: Sequence[bytes]) -> Details:
+    names: dict[int, str] = {}
+    metadata: dict[str, bytes] = {}
+    sums: dict[str, int] = {}
+    for raw, value in zip(flat[::2], flat[1::2], strict=True):
+        name = raw.decode()
+        if name.startswith("t:"):
+            names[int(name[2:])] = value.decode()
+        elif name.startswith("m:"):
+            metadata[name[2:]] = value
+        else:
+            sums[name] = int(value)
+    return Details(names, metadata, sums, sums.pop("changed", 0))
+
+
+def _clock_ms(reply: Sequence[bytes | int]) -> int:
+    return int(reply[0]) * 1000 + int(reply[1]) // 1000

@@ -1,0 +1,116 @@
+"""The words of the room: signals, evidence weights, policy, preferences, what is asked and what is chosen."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+History = npt.NDArray[np.void]
+"""A user's rows, `rows.ROW` records in decided order (oldest first), at most the newest 512."""
+
+LEVELS = ("", "low", "medium", "high")
+"""The request's `complexity`, by the number that a row keeps; 0 is "not said"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What one outcome reported. `None` is "not said". Contract: amp.md, POST /v1/outcome."""
+
+    started: bool
+    completed: bool | None = None
+    time_to_start_ms: int | None = None
+    flow_state: bool | None = None
+    satisfaction: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Strength of each signal in the reward. Source: learning.md section 1, Reward."""
+
+    never_started: float = -1.0
+    started: float = -0.25
+    completed: float = 0.60
+    flow: float = 0.15
+    speed: float = 0.15
+    speed_half_life_s: float = 900.0
+    satisfaction: float = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a tenant's decisions are made; a change is a new version, carried by every token and row."""
+
+    version: int = 1
+    weights: Weights = Weights()
+    decay: float = 0.98
+    """Weight of a row per later interaction of the same user."""
+    temperature: float = 0.3
+    """v: the share of a user's posterior spread that a decision's draw uses."""
+    explore_floor: float = 0.01
+    """Share of decisions drawn uniformly over the allowed combinations."""
+    control_share: float = 0.05
+    """Share of users who get the population's default and teach nobody."""
+
+
+class Preference(NamedTuple):
+    """A manual choice in one dimension: a strong prior, or with `locked` the only option."""
+
+    option: int
+    locked: bool = False
+    since_ms: int = 0
+    """When it was stated: only outcomes of later decisions speak against it."""
+
+
+class Context(NamedTuple):
+    """What the request says of the task: `task_hash` 0 is "no taskType", `level` indexes LEVELS."""
+
+    task_hash: int = 0
+    level: int = 0
+
+
+class Effects(Protocol):
+    """Population offsets off(c, a): what a context adds to each combination, for every user alike."""
+
+    def table(self, context: Context) -> Floats:
+        """Offsets of every combination; shape (1 + POPULATION_DRAWS, count), row 0 their mean."""
+        ...
+
+    def options(self, context: Context) -> Floats:
+        """`table` averaged over the other dimensions; shape (1 + POPULATION_DRAWS, sum of options)."""
+        ...
+
+    def at(self, history: History) -> Floats:
+        """The mean offset of each row's context and combination; shape (n,)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One decision to make: everything that `choice.choose` may look at."""
+
+    history: History
+    context: Context
+    nonce: int
+    """64 random bits; every draw of this decision is a function of them."""
+    preferences: tuple[Preference | None, ...] = ()
+    """One a dimension, or empty when the user has none."""
+    control: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One decision made."""
+
+    combination: int
+    floored: bool
+    """The uniform floor decided."""
+    explored: bool
+    """The floor, or a draw off the posterior mean's choice, decided (`explorationMode`)."""
+    confidence: float
+    """Mean over the dimensions of P(the shown option is the best of its dimension)."""
+    dimension_confidence: tuple[float, ...]
+    user_weight: float
+    """1 - tr(P^-1)/tr(S): 0 without rows."""

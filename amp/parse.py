@@ -1,0 +1,89 @@
+"""What an operator writes, as a value; a ValueError says what is allowed."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+_DURATION = re.compile(r"(\d{1,12})(ms|s|m|h|d)")
+_UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SCHEMES = ("redis", "rediss", "unix")
+
+
+def text(value: str) -> str:
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+def text_of(length_min: int) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if len(value) < length_min:
+            raise ValueError(f"must have at least {length_min} characters")
+        return value
+
+    return parse
+
+
+def path(value: str) -> Path:
+    return Path(value).expanduser().absolute()
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in allowed:
+            raise ValueError(f"must be {' or '.join(allowed)}")
+        return value
+
+    return parse
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,12}", value) or not low <= int(value) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(value)
+
+    return parse
+
+
+def share(value: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise ValueError("must be a number from 0 to 1")
+    return number
+
+
+def duration_ms(value: str) -> int:
+    """`90s`, `15m`, `24h`, `30d` or `500ms`, in milliseconds."""
+    match = _DURATION.fullmatch(value)
+    if not match or int(match[1]) == 0:
+        raise ValueError("must be a duration such as 90s, 15m, 24h or 30d")
+    return int(match[1]) * _UNIT_MS[match[2]]
+
+
+def moment_ms(value: str, now_ms: int) -> int:
+    """A duration from now, or an ISO date (its midnight) or time, UTC unless it says otherwise."""
+    if _DURATION.fullmatch(value):
+        return now_ms + duration_ms(value)
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError("must be a duration such as 30d or a date such as 2030-01-31") from error
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def store_url(value: str) -> str:
+    if urlsplit(value).scheme not in _SCHEMES:
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    return value
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be printed."""
+    return re.sub(r"password=[^&]*", "password=***", re.sub(r"://[^@/]*@", "://***@", url))

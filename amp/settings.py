@@ -1,0 +1,179 @@
+"""What an operator can set: default < amp.toml < AMP_* environment < command-line flag.
+
+A setting is one line of `Settings`: its name, default, sentence and parser. `outcome_window_ms` is
+AMP_OUTCOME_WINDOW in the environment, `outcome_window` in amp.toml and `--outcome-window` as a flag.
+"""
+# ruff: noqa: RUF009  `_setting` makes a field with an immutable default, as `field` itself does
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, cast
+
+import platformdirs
+
+from amp import parse
+from amp.exits import SettingsRefused
+
+PREFIX = "AMP_"
+CONFIG = "AMP_CONFIG"
+SECRET_LENGTH_MIN = 32
+_OF_THE_CLIENT = ("AMP_API_KEY", "AMP_BASE_URL")
+_FILE = "amp.toml"
+
+Value = TypeVar("Value")
+
+
+class Row(NamedTuple):
+    """One setting, for documentation."""
+
+    name: str
+    default: str
+    doc: str
+
+
+def _setting(default: str, parser: Callable[[str], Value], doc: str) -> Value:
+    """A field of `Settings`; an empty default is "not set" and parses to None."""
+    value = parser(default) if default else None
+    metadata = {"default": default, "parse": parser, "doc": doc}
+    return cast("Value", field(default=value, metadata=metadata))
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Settings:
+    """Every setting, parsed."""
+
+    host: str = _setting("127.0.0.1", parse.text, "Address to listen on; 0.0.0.0 is every network.")
+    port: int = _setting("8000", parse.whole(0, 65535), "Port to listen on; 0 takes a free one.")
+    data: Path = _setting(
+        platformdirs.user_data_dir("amp", appauthor=False),
+        parse.path,
+        "Folder of the embedded store, its log and the secret.",
+    )
+    redis: str | None = _setting(
+        "", parse.store_url, "Redis or Valkey to use instead of the embedded store (`redis://host:6379/0`)."
+    )
+    workers: int = _setting("1", parse.whole(1, 256), "Worker processes.")
+    durability: str = _setting(
+        "always",
+        parse.one_of("always", "everysec"),
+        "When the embedded store writes to disk: `always` before each answer, `everysec` may lose a second.",
+    )
+    rate_limit: int = _setting(
+        "0", parse.whole(0, 1_000_000_000), "Requests a key may make in a minute; 0 is no limit."
+    )
+    control_share: float = _setting(
+        "0.05",
+        parse.share,
+        "Share of users who get the population's default, to measure the gain; live keys.",
+    )
+    outcome_window_ms: int = _setting(
+        "24h", parse.duration_ms, "How long after a context its outcome counts."
+    )
+    explore_floor: float = _setting("0.01", parse.share, "Share of decisions drawn uniformly.")
+    log_retention_ms: int = _setting("30d", parse.duration_ms, "How long events stay in the log.")
+    secret: str | None = _setting(
+        "",
+        parse.text_of(SECRET_LENGTH_MIN),
+        "What keys and request ids are sealed with; made in the data folder, needed with `AMP_REDIS`.",
+    )
+
+    def __repr__(self) -> str:
+        """Never shows the secret, nor the password in a store's URL."""
+        shown = vars(self) | {
+            "secret": self.secret and "***",
+            "redis": self.redis and parse.without_password(self.redis),
+        }
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    def environment(self) -> dict[str, str]:
+        """The AMP_* variables from which a child process loads these very settings."""
+        return {
+            _name(item): f"{value}ms" if item.name.endswith("_ms") else str(value)
+            for item in fields(self)
+            if (value := getattr(self, item.name)) is not None
+        }
+
+
+def load(
+    environ: Mapping[str, str], *, flags: Mapping[str, str | None] | None = None, folder: Path | None = None
+) -> Settings:
+    """The settings in force; `flags` are named like the fields, without `_ms`; None is "not given".
+
+    Raises:
+        SettingsRefused: an unknown name or a bad value, and what was meant or is allowed.
+    """
+    raw = _of_file(environ, folder or Path()) | _of_environment(environ)
+    raw |= {
+        PREFIX + name.upper(): ("--" + name.replace("_", "-"), value)
+        for name, value in (flags or {}).items()
+        if value is not None
+    }
+    known = {_name(item): item for item in fields(Settings)}
+    values = {known[name].name: _parsed(known[name], *given) for name, given in raw.items()}
+    settings = Settings(**values)
+    if settings.redis and not settings.secret:
+        raise SettingsRefused(
+            f"AMP_SECRET is needed with AMP_REDIS: at least {SECRET_LENGTH_MIN} characters, the same "
+            'on every machine. Make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
+        )
+    return settings
+
+
+def table() -> list[Row]:
+    """Every setting with its default and one line of documentation."""
+    shown = {"data": "the platform's user data folder", "redis": "not set", "secret": "made at first start"}
+    return [
+        Row(_name(item), shown.get(item.name) or str(item.metadata["default"]), str(item.metadata["doc"]))
+        for item in fields(Settings)
+    ]
+
+
+def _name(item: Field[Any]) -> str:
+    return PREFIX + item.name.removesuffix("_ms").upper()
+
+
+def _parsed(item: Field[Any], source: str, value: str) -> Any:
+    try:
+        return item.metadata["parse"](value.strip())
+    except ValueError as error:
+        shown = "the value given" if item.name == "secret" else repr(value)
+        raise SettingsRefused(f"{source}: {error}, not {shown}.") from error
+
+
+def _of_environment(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    known = [_name(item) for item in fields(Settings)]
+    for name in given:
+        if name not in (*known, CONFIG, *_OF_THE_CLIENT):
+            _refuse_name(f"{name} is not a setting", name, [*known, CONFIG])
+    # set to nothing is not set: that is how compose files pass on a variable that nobody gave
+    return {name: (name, given[name]) for name in known if given.get(name, "").strip()}
+
+
+def _of_file(environ: Mapping[str, str], folder: Path) -> dict[str, tuple[str, str]]:
+    asked = environ.get(CONFIG)
+    file = folder / (asked or _FILE)
+    if not asked and not file.exists():
+        return {}
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsRefused(f"{file} cannot be read: {error}") from error
+    known = {_name(item).removeprefix(PREFIX).lower(): _name(item) for item in fields(Settings)}
+    for key, value in content.items():
+        if key not in known:
+            _refuse_name(f"{key!r} in {file} is not a setting", key, list(known))
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            raise SettingsRefused(f"{key} in {file}: must be a string or a number.")
+    return {
+        known[key]: (f"{key} in {file}", str(value)) for key, value in content.items() if str(value).strip()
+    }
+
+
+def _refuse_name(what: str, name: str, known: list[str]) -> None:
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+    raise SettingsRefused(f"{what}; {hint}")

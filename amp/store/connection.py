@@ -1,0 +1,83 @@
+"""From a URL to a store that never retries a write by itself and never mixes up answers."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from amp.errors import StoreUnavailable
+
+TIMEOUT_S = 1.0
+CONNECTIONS = 32
+
+Command = Sequence[bytes | str | int]
+
+
+class Store:
+    """One Redis or Valkey."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client: Any = client  # redis types every reply as a union of sync and async
+        self._client.response_callbacks.clear()  # replies as the server gave them
+
+    async def ask(self, *command: bytes | str | int) -> Any:
+        """The reply to one command.
+
+        Raises:
+            StoreUnavailable: there is none, or it is an error.
+        """
+        return (await self.ask_all([command]))[0]
+
+    async def ask_all(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies in order, in one round trip.
+
+        Raises:
+            StoreUnavailable: one is missing or an error: what was sent may have run or not.
+        """
+        replies = await self.ask_each(commands)
+        for reply in replies:
+            if isinstance(reply, RedisError):
+                raise StoreUnavailable from reply
+        return replies
+
+    async def ask_each(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies in order, in one round trip; a command that was refused has its RedisError.
+
+        Raises:
+            StoreUnavailable: not every reply arrived: what was sent may have run or not.
+        """
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        try:
+            return cast("list[Any]", await pipeline.execute(raise_on_error=False))
+        except (RedisError, OSError, TimeoutError) as error:
+            raise StoreUnavailable from error
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def connect(url: str) -> Store:
+    """The store at `redis://`, `rediss://` or `unix://`."""
+    return Store(Redis.from_pool(pool(url)))
+
+
+def pool(url: str, *, timeout_s: float = TIMEOUT_S) -> BlockingConnectionPool:
+    """Connections that are waited for rather than refused, and calls that are never repeated.
+
+    A lost reply says nothing about whether the write happened, so only calls that are idempotent may be
+    sent again, by their callers.
+    """
+    return cast("Any", BlockingConnectionPool).from_url(
+        url,
+        max_connections=CONNECTIONS,
+        timeout=timeout_s,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )

@@ -1,0 +1,206 @@
+"""API keys: made once, shown once, kept as HMAC-SHA256 under a pepper; every worker holds the table."""
+
+import asyncio
+import hmac
+import secrets
+from contextlib import suppress
+from importlib.resources import files
+
+import msgspec
+
+from amp import tenancy
+from amp.clock import Clock, now_ms
+from amp.errors import InvalidParameter, KeyExpired, NotFound, StoreUnavailable, Unauthorized
+from amp.store.connection import Store
+from amp.store.functions import Call, Functions
+from amp.store.keys import KEYRING, KEYRING_VERSION
+from amp.tenancy import SCOPES, Access
+
+__all__ = ["LIBRARY", "SCOPES", "KeyRecord", "KeyTable", "Keyring", "pepper"]
+
+LIBRARY = files("amp.store").joinpath("keyring.lua").read_text()
+POLL_S = 0.25
+UNKNOWN_MS = 1000
+UNKNOWN_MAX = 10_000
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ID_LENGTH, _SECRET_LENGTH = 8, 43  # 43 base62 digits hold 256 bits; the first eight are the public id
+
+
+class KeyRecord(msgspec.Struct, frozen=True):
+    """What is kept of a key: everything but the key."""
+
+    id: str
+    tenant: str
+    env: str
+    scopes: tuple[str, ...]
+    created_ms: int
+    expires_ms: int | None = None
+    revoked_ms: int | None = None
+
+
+def pepper(secret: str) -> bytes:
+    """The key of the HMAC under which API keys are stored."""
+    return hmac.digest(secret.encode(), b"amp api keys", "sha256")
+
+
+class Keyring:
+    """Makes, lists and ends keys."""
+
+    def __init__(self, store: Store, pepper: bytes, *, clock: Clock = now_ms) -> None:
+        self._store = store
+        self._pepper = pepper
+        self._clock = clock
+        self._functions = Functions(store, [LIBRARY])
+
+    async def create(
+        self, *, tenant: str, env: str, scopes: tuple[str, ...], expires_ms: int | None
+    ) -> tuple[str, KeyRecord]:
+        """The new key, which nobody can show again, and its record.
+
+        Raises:
+            InvalidParameter: a bad tenant, environment, scope or expiry.
+            StoreUnavailable: no key was made that anyone knows of.
+        """
+        digits = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_LENGTH))
+        owner = tenancy.tenant(tenant, env)
+        record = KeyRecord(
+            id=digits[:_ID_LENGTH],
+            tenant=owner.name,
+            env=owner.env,
+            scopes=tenancy.scopes(scopes),
+            created_ms=self._clock(),
+            expires_ms=expires_ms,
+        )
+        if expires_ms is not None and expires_ms <= record.created_ms:
+            raise InvalidParameter("expires", "must lie in the future")
+        key = f"amp_sk_{owner.env}_{digits}"
+        await self._put({self.digest(key.encode()): record})
+        return key, record
+
+    async def all(self) -> list[KeyRecord]:
+        """Every key ever made, oldest first."""
+        return sorted((await self.table()).values(), key=lambda record: record.created_ms)
+
+    async def revoke(self, key_id: str) -> KeyRecord:
+        """Ends a key; every worker refuses it within a second. Revoking twice changes nothing.
+
+        Raises:
+            NotFound: no key has this id.
+        """
+        digest, record = await self._find(key_id)
+        if record.revoked_ms is None:
+            record = msgspec.structs.replace(record, revoked_ms=self._clock())
+            await self._put({digest: record})
+        return record
+
+    async def rotate(self, key_id: str) -> tuple[str, KeyRecord]:
+        """A new key with the same rights; the old one ends.
+
+        Raises:
+            NotFound: no key has this id.
+            InvalidParameter: the key has ended already.
+        """
+        _, old = await self._find(key_id)
+        if old.revoked_ms is not None:
+            raise InvalidParameter("id", "this key is revoked; create a new one")
+        fresh = await self.create(
+            tenant=old.tenant, env=old.env, scopes=old.scopes, expires_ms=old.expires_ms
+        )
+        await self.revoke(key_id)
+        return fresh
+
+    def digest(self, key: bytes) -> bytes:
+        """The name under which a key is kept."""
+        return hmac.digest(self._pepper, key, "sha256")
+
+    async def find(self, digest: bytes) -> KeyRecord | None:
+        """One record, from the store."""
+        raw = await self._store.ask("HGET", KEYRING, digest)
+        return _decode(raw) if raw else None
+
+    async def version(self) -> int:
+        """Moves with every change of the table."""
+        return int(await self._store.ask("GET", KEYRING_VERSION) or 0)
+
+    async def table(self) -> dict[bytes, KeyRecord]:
+        """Every record by its digest."""
+        flat: list[bytes] = await self._store.ask("HGETALL", KEYRING)
+        return {digest: _decode(record) for digest, record in zip(flat[::2], flat[1::2], strict=True)}
+
+    async def _find(self, key_id: str) -> tuple[bytes, KeyRecord]:
+        for digest, record in (await self.table()).items():
+            if record.id == key_id:
+                return digest, record
+        raise NotFound(f"No key has the id {key_id!r}; `amp keys list` shows them.")
+
+    async def _put(self, records: dict[bytes, KeyRecord]) -> None:
+        pairs = [part for digest, record in records.items() for part in (digest, msgspec.json.encode(record))]
+        await self._functions.call(Call("amp_keyring_put_v1", (KEYRING, KEYRING_VERSION), pairs))
+
+
+class KeyTable:
+    """What a worker knows of the keys: the whole table, at most `POLL_S` old while the store answers.
+
+    Without the store, keys that are known stay valid and unknown ones cannot be judged.
+    """
+
+    def __init__(self, keyring: Keyring, *, clock: Clock = now_ms) -> None:
+        self._keyring = keyring
+        self._clock = clock
+        self._records: dict[bytes, tuple[KeyRecord, Access]] = {}
+        self._unknown: dict[bytes, int] = {}
+        self._version = -1
+
+    async def admit(self, key: bytes) -> Access:
+        """What this key opens.
+
+        Raises:
+            Unauthorized: nobody made this key, or it was revoked.
+            KeyExpired: its time is over.
+            StoreUnavailable: the key is new here and the store does not answer.
+        """
+        digest = self._keyring.digest(key)
+        known = self._records.get(digest) or await self._learn(digest)
+        record, access = known
+        if record.revoked_ms is not None:
+            raise Unauthorized("This API key was revoked.")
+        if record.expires_ms is not None and record.expires_ms <= self._clock():
+            raise KeyExpired("This API key has expired.")
+        return access
+
+    async def poll(self) -> None:
+        """Follows the table until cancelled."""
+        while True:
+            with suppress(StoreUnavailable):
+                await self.refresh()
+            await asyncio.sleep(POLL_S)
+
+    async def refresh(self) -> None:
+        """Reads the table if it has changed."""
+        version = await self._keyring.version()
+        if version != self._version:
+            table = await self._keyring.table()
+            self._records = {digest: (record, _access(record)) for digest, record in table.items()}
+            self._version = version
+
+    async def _learn(self, digest: bytes) -> tuple[KeyRecord, Access]:
+        now = self._clock()
+        asked_ms = self._unknown.get(digest)
+        if asked_ms is None or now - asked_ms >= UNKNOWN_MS:
+            record = await self._keyring.find(digest)
+            if record is not None:
+                self._records[digest] = (record, _access(record))
+                return self._records[digest]
+            if len(self._unknown) >= UNKNOWN_MAX:
+                self._unknown.clear()
+            self._unknown[digest] = now
+        raise Unauthorized("This API key is unknown.")
+
+
+def _access(record: KeyRecord) -> Access:
+    owner = tenancy.tenant(record.tenant, record.env)
+    return Access(record.id, owner, frozenset(record.scopes))
+
+
+def _decode(raw: bytes) -> KeyRecord:
+    return msgspec.json.decode(raw, type=KeyRecord)

@@ -1,0 +1,48 @@
+"""Every key name in the store. Keys of one user lie in one slot: `{tenant:env:bucket}` is the hash tag."""
+
+from hashlib import blake2b
+from typing import NamedTuple
+
+from amp.tenancy import Tenant
+
+BUCKETS = 256
+
+KEYRING = b"{amp}:keys"
+KEYRING_VERSION = b"{amp}:keys:version"
+PRIOR_VERSIONS = b"{amp}:priors"
+REFIT_LEASE = b"{amp}:refit"
+
+
+class UserKeys(NamedTuple):
+    """Where one user's facts lie, in the order in which `learning/store.lua` takes them."""
+
+    record: bytes
+    """A 48-byte header and the rows."""
+    details: bytes
+    """Task type names, profile metadata, sums over trimmed rows."""
+    trimmed: bytes
+    """Trimmed rows that are still inside the outcome window, by decided time."""
+    events: bytes
+    """The bucket's stream."""
+    users: bytes
+    """The bucket's known users."""
+
+
+def bucket(user: bytes) -> int:
+    return blake2b(user, digest_size=1).digest()[0]
+
+
+def user_keys(tenant: Tenant, user: str) -> UserKeys:
+    name = user.encode()
+    tag = bucket_tag(tenant, bucket(name))
+    return UserKeys(
+        tag + b":r:" + name, tag + b":d:" + name, tag + b":t:" + name, tag + b":events", tag + b":users"
+    )
+
+
+def bucket_tag(tenant: Tenant, number: int) -> bytes:
+    return b"{%s:%d}" % (tenant.tag.encode(), number)
+
+
+def prior_blob(tag: str, version: int) -> bytes:
+    return b"{%s}:prior:%d" % (tag.encode(), version)

@@ -1,0 +1,56 @@
+"""Whether a store may hold what nobody wants to lose; each refusal has its one-line fix."""
+
+from typing import NamedTuple
+
+from amp.errors import StoreUnavailable
+from amp.store.connection import Store
+
+VERSION_MIN = (7, 0)
+
+
+class Check(NamedTuple):
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    found: str
+    fix: str
+
+
+async def check(store: Store) -> list[Check]:
+    """Every check, or only that the store does not answer."""
+    try:
+        info = _fields(await store.ask("INFO"))
+        libraries = await store.ask("FUNCTION", "LIST", "LIBRARYNAME", "amp_*")
+    except StoreUnavailable:
+        return [Check("store", False, "no answer", "Start the store, or correct AMP_REDIS.")]
+    version = info.get("redis_version", "0")
+    policy = info.get("maxmemory_policy", "noeviction")
+    return [
+        Check("store", True, f"{info.get('server_name', 'redis')} answers", ""),
+        Check("version", _numbers(version) >= VERSION_MIN, version, "Use Redis 7.0 or Valkey 7.2, or newer."),
+        Check(
+            "functions", bool(libraries), f"{len(libraries)} libraries", "Restart a worker: it loads them."
+        ),
+        Check(
+            "eviction",
+            policy == "noeviction",
+            policy,
+            "CONFIG SET maxmemory-policy noeviction: any other policy deletes histories.",
+        ),
+        Check(
+            "persistence",
+            info.get("aof_enabled") == "1",
+            "append-only file" if info.get("aof_enabled") == "1" else "no append-only file",
+            "CONFIG SET appendonly yes, and appendfsync always: else a crash loses outcomes.",
+        ),
+    ]
+
+
+def _fields(info: bytes) -> dict[str, str]:
+    lines = (line.partition(":") for line in info.decode().splitlines() if ":" in line)
+    return {name: value.strip() for name, _, value in lines}
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())

@@ -1,0 +1,24 @@
+"""Both clients, before a stand-in for the server."""
+
+import httpx
+import pytest
+from stand_in import Caller, Server, settled
+
+from amp.client import AMP, AsyncAMP
+
+
+@pytest.fixture
+def server():
+    return Server()
+
+
+@pytest.fixture
+def no_jitter(monkeypatch):
+    monkeypatch.setattr("random.random", lambda: 0.0)
+
+
+@pytest.fixture(params=[AMP, AsyncAMP], ids=["sync", "async"])
+async def amp(request, server, no_jitter):
+    client = request.param("amp_sk_test_1", "http://amp.test", transport=httpx.MockTransport(server))
+    yield Caller(client)
+    await settled(client.close())
