@@ -22,12 +22,12 @@ from amp.http.requests import ApiRequest, access_of
 from amp.learning import routes
 from amp.learning import store as learning_store
 from amp.learning.approaches import PUBLISHED
+from amp.learning.policies import policy_of
 from amp.learning.priors import Priors
 from amp.learning.profiles import Profiles
 from amp.learning.service import Learning
 from amp.learning.store import LearningStore
 from amp.learning.token import Sealer
-from amp.learning.types import Policy
 from amp.settings import Settings
 from amp.store import keyring
 from amp.store.connection import Store, connect
@@ -96,8 +96,3 @@ def create(settings: Settings, store: Store) -> Lane:
         logging_config=None,
     )
     return Lane(app, gate, routes.hot(learning))
-
-
-def policy_of(settings: Settings) -> Policy:
-    """The policy that settings describe."""
-    return Policy(explore_floor=settings.explore_floor, control_share=settings.control_share)

@@ -16,7 +16,6 @@ CONTEXTS = Counter(
     "amp_contexts", "Decisions by how they came about.", ["group", "how"]
 )  # how: posterior, explored, degraded
 STORE_ERRORS = Counter("amp_store_errors", "Calls that the store did not answer or refused.")
-REFITS = Counter("amp_prior_refits", "Prior fits by whether they were published.", ["result"])
 
 
 def exposition(shared_folder: str | None) -> bytes:

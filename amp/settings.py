@@ -5,6 +5,7 @@ AMP_OUTCOME_WINDOW in the environment, `outcome_window` in amp.toml and `--outco
 """
 # ruff: noqa: RUF009  `_setting` makes a field with an immutable default, as `field` itself does
 
+import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -90,11 +91,14 @@ class Settings:
 
     def environment(self) -> dict[str, str]:
         """The AMP_* variables from which a child process loads these very settings."""
-        return {
+        given = {
             _name(item): f"{value}ms" if item.name.endswith("_ms") else str(value)
             for item in fields(self)
             if (value := getattr(self, item.name)) is not None
         }
+        return given | {
+            CONFIG: os.devnull
+        }  # an amp.toml edited while we run must not meet a restarted worker
 
 
 def load(

@@ -24,6 +24,7 @@ class Tenant:
 
     @property
     def tag(self) -> str:
+        """The tenant's part of every key name."""
         return f"{self.name}:{self.env}"
 
 

@@ -12,7 +12,17 @@ from amp.client import calls
 from amp.client.base import Base
 from amp.client.reporter import EXIT_S
 from amp.client.transport import send_async
-from amp.client.types import Ask, Changes, Context, Hints, Outcome, OutcomeReceipt, Profile, Signals
+from amp.client.types import (
+    Ask,
+    Changes,
+    Context,
+    Hints,
+    Outcome,
+    OutcomeReceipt,
+    Posterior,
+    Profile,
+    Signals,
+)
 from amp.client.wire import Answer, Attempt, Exchange
 from amp.errors import AmpError
 
@@ -69,7 +79,7 @@ class AsyncAMP(Base[Receiving]):
     async def export_profile(self, user_id: str) -> dict[str, Any]:
         return await self._run(self._exchange(calls.export_profile(user_id), self._waited))
 
-    async def get_posterior(self, user_id: str) -> dict[str, Any]:
+    async def get_posterior(self, user_id: str) -> Posterior:
         return await self._run(self._exchange(calls.get_posterior(user_id), self._waited))
 
     async def flush(self, timeout_s: float = 10.0) -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from amp.client.types import Changes, Context, OutcomeReceipt, Profile
+from amp.client.types import Changes, Context, OutcomeReceipt, Posterior, Profile
 from amp.client.wire import Call, Reply, Request, batch, decode
 from amp.errors import AmpError, InvalidParameter, InvalidUserId, PayloadTooLarge
 
@@ -102,15 +102,13 @@ def delete_profile(user_id: str) -> Call[None]:
 
 
 def export_profile(user_id: str) -> Call[dict[str, Any]]:
-    return Call(Request("GET", _profile_path(user_id) + "/export"), _object)
+    request = Request("GET", _profile_path(user_id) + "/export")
+    return Call(request, lambda reply: decode(reply.body, dict[str, Any]))
 
 
-def get_posterior(user_id: str) -> Call[dict[str, Any]]:
-    return Call(Request("GET", _profile_path(user_id) + "/posterior"), _object)
-
-
-def _object(reply: Reply) -> dict[str, Any]:
-    return decode(reply.body, dict[str, Any])
+def get_posterior(user_id: str) -> Call[Posterior]:
+    request = Request("GET", _profile_path(user_id) + "/posterior")
+    return Call(request, lambda reply: decode(reply.body, Posterior))
 
 
 def _profile_path(user_id: str) -> str:

@@ -26,7 +26,7 @@ def fallback(error: AmpError) -> Context[Any]:
         complexity="full_solution",
         encouragement="moderate",
         confidence=0.0,
-        rationale="amp could not be asked in time, so this is a default that fits most people.",
+        rationale="amp gave no answer to go by, so this is how an assistant helps when it knows nothing of the user.",
         metadata=ContextMetadata(profile_phase="cold_start", fallback=error.code.lower()),
     )
 

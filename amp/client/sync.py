@@ -10,7 +10,17 @@ from amp.client import calls
 from amp.client.base import Base
 from amp.client.reporter import EXIT_S
 from amp.client.transport import send_within
-from amp.client.types import Ask, Changes, Context, Hints, Outcome, OutcomeReceipt, Profile, Signals
+from amp.client.types import (
+    Ask,
+    Changes,
+    Context,
+    Hints,
+    Outcome,
+    OutcomeReceipt,
+    Posterior,
+    Profile,
+    Signals,
+)
 from amp.client.wire import Answer, Attempt, Exchange
 from amp.errors import AmpError
 
@@ -81,8 +91,8 @@ class AMP(Base[OutcomeReceipt]):
         """Everything kept about the user, as JSON."""
         return self._run(self._exchange(calls.export_profile(user_id), self._waited))
 
-    def get_posterior(self, user_id: str) -> dict[str, Any]:
-        """What is believed of each option for this user, beside the population, as JSON."""
+    def get_posterior(self, user_id: str) -> Posterior:
+        """What is believed of each option for this user, beside the population."""
         return self._run(self._exchange(calls.get_posterior(user_id), self._waited))
 
     def flush(self, timeout_s: float = 10.0) -> bool:

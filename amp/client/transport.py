@@ -1,23 +1,16 @@
 """The only file that meets httpx: a request sent, and its reply or the AmpError that stands for none."""
 
 import asyncio
-import threading
-import time
-from collections.abc import Callable
-from contextvars import copy_context
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import httpx
 
+from amp.client.deadline import Workers
 from amp.client.failures import TimedOut, Unreachable
 from amp.client.wire import Reply, Request
 from amp.errors import AmpError
 
-THREADS_MAX = 100
-"""As many as httpx keeps connections."""
-
-_slots = threading.BoundedSemaphore(THREADS_MAX)
+_workers = Workers(most=100)  # as many as an httpx client has connections
 
 
 def send(http: httpx.Client, request: Request, timeout_s: float) -> Reply:
@@ -33,33 +26,8 @@ def send(http: httpx.Client, request: Request, timeout_s: float) -> Reply:
 
 
 def send_within(http: httpx.Client, request: Request, timeout_s: float) -> Reply:
-    """As `send`, but `timeout_s` is for all of it, name look-up and a dripping server included.
-
-    No socket option gives that, so the attempt has a thread of its own, which is left behind when late.
-    """
-    until_s = time.monotonic() + timeout_s
-    if not _slots.acquire(timeout=timeout_s):
-        raise TimedOut(f"{THREADS_MAX} attempts are still under way.")
-    heard = SimpleQueue[Reply | AmpError]()
-
-    def attempt() -> None:
-        try:
-            heard.put(send(http, request, timeout_s))
-        except AmpError as error:
-            heard.put(error)
-        finally:
-            _slots.release()
-
-    if not _started(attempt):
-        _slots.release()
-        return send(http, request, timeout_s)
-    try:
-        reply = heard.get(timeout=max(0.0, until_s - time.monotonic()))
-    except Empty:
-        raise TimedOut(f"No answer within {timeout_s:.3f} s.") from None
-    if isinstance(reply, AmpError):
-        raise reply
-    return reply
+    """As `send`, but `timeout_s` is for all of it."""
+    return _workers.within(timeout_s, lambda: send(http, request, timeout_s))
 
 
 async def send_async(http: httpx.AsyncClient, request: Request, timeout_s: float) -> Reply:
@@ -88,15 +56,6 @@ class Background:
     def close(self) -> None:
         if self._http is not None:
             self._http.close()
-
-
-def _started(work: Callable[[], None]) -> bool:
-    thread = threading.Thread(target=copy_context().run, args=(work,), name="amp-attempt", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # the interpreter is ending, or there are no threads left
-        return False
-    return True
 
 
 def _reply(response: httpx.Response) -> Reply:

@@ -95,7 +95,9 @@ class ContextMetadata(Struct, rename="camel", kw_only=True):
     user_weight: float = 0.0
     group: str | None = None
     """learned or control."""
-    policy_version: int | str | None = None
+    policy_version: int | None = None
+    degraded: bool = False
+    """The server decided without its store: on what holds for everybody."""
     fallback: str | None = None
     """None, or why this is the client's fallback and not the server's answer: an error code, lower case."""
 
@@ -131,7 +133,36 @@ class HourPattern(Struct, rename="camel"):
 
     hour: int
     interactions: int
-    completion_rate: float | None = None
+    completion_rate: float
+
+
+class OptionPosterior(Struct, rename="camel"):
+    """What is believed of one option; the means are expected rewards, 0 to 1."""
+
+    option: str
+    mean: float
+    sd: float
+    probability_best: float
+    population_mean: float
+    population_sd: float
+
+
+class DimensionPosterior(Struct, rename="camel"):
+    """One dimension and its options."""
+
+    dimension: str
+    options: list[OptionPosterior]
+
+
+class Posterior(Struct, rename="camel", kw_only=True):
+    """What is believed of every option for one user, beside the population."""
+
+    user_id: str
+    total_interactions: int
+    user_weight: float
+    dimensions: list[DimensionPosterior]
+    prior_version: int | None = None
+    policy_version: int | None = None
 
 
 class Profile(Struct, rename="camel", kw_only=True):
@@ -143,17 +174,19 @@ class Profile(Struct, rename="camel", kw_only=True):
     complexity_preference: str
     encouragement_level: str
     total_interactions: int
-    completion_rate: float | None = None
+    completion_rate: float = 0.0
     average_time_to_start: float | None = None
     """Seconds."""
-    flow_state_frequency: float | None = None
-    framing_confidence: float | None = None
-    style_confidence: float | None = None
-    complexity_confidence: float | None = None
-    encouragement_confidence: float | None = None
-    task_type_affinities: dict[str, float | None] = field(default_factory=dict[str, float | None])
+    flow_state_frequency: float = 0.0
+    framing_confidence: float = 0.0
+    style_confidence: float = 0.0
+    complexity_confidence: float = 0.0
+    encouragement_confidence: float = 0.0
+    task_type_affinities: dict[str, float] = field(default_factory=dict[str, float])
     """Completion rate by task type."""
     time_of_day_patterns: list[HourPattern] = field(default_factory=list[HourPattern])
+    locked: list[str] = field(default_factory=list[str])
+    """The preferences that are pinned."""
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
     created_at: datetime | None = None
     last_updated: datetime | None = None

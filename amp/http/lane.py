@@ -8,9 +8,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client import Histogram
 
 from amp.clock import Clock, now_ms
 from amp.errors import AmpError, Internal, PayloadTooLarge
@@ -81,7 +83,7 @@ class Lane:
 
         await self._app(scope, receive, answering)
         route = cast("dict[str, Any]", scope).get("path_template") or "none"
-        HTTP_SECONDS.labels(route, status).observe(time.perf_counter() - began)
+        _timer(route, status).observe(time.perf_counter() - began)
 
     async def _serve(self, hot: Hot, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -102,11 +104,17 @@ class Lane:
         headers.append((b"x-request-id", request_id.encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
-        HTTP_SECONDS.labels(scope["path"], status).observe(time.perf_counter() - began)
+        _timer(scope["path"], status).observe(time.perf_counter() - began)
 
     def _problem(self, error: AmpError, request_id: str) -> tuple[int, bytes, Headers]:
         body = encoded(problems.envelope(error, request_id, self._clock()))
         return error.status, body, problems.headers(error)
+
+
+@lru_cache(maxsize=1024)
+def _timer(route: str, status: int) -> Histogram:
+    """A label look-up costs more than the observation."""
+    return HTTP_SECONDS.labels(route, status)
 
 
 def _authorization(scope: Scope) -> bytes | None:

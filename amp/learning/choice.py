@@ -130,8 +130,8 @@ def _confidences(
     for index, added in tilts.items():
         worth[index] += added[:, None]
     shown = worth[np.arange(len(asks))[:, None], crowd.options_of[picked]]
-    won = np.empty(shown.shape, bool)
+    best = np.empty_like(shown)
     for dimension, (start, size) in enumerate(zip(crowd.starts, crowd.approaches.sizes, strict=True)):
-        won[:, dimension] = shown[:, dimension] == worth[:, start : start + size].max(axis=1)
-    shares: list[list[float]] = (won.sum(axis=2) / POPULATION_DRAWS).tolist()
+        np.maximum.reduce(worth[:, start : start + size], axis=1, out=best[:, dimension])
+    shares: list[list[float]] = ((shown == best).sum(axis=2) / POPULATION_DRAWS).tolist()
     return shares

@@ -122,7 +122,8 @@ def gather(histories: Sequence[History], policy: Policy) -> Crowd:
     counts = np.bincount(user[learned], minlength=len(histories))
     bounds = np.concatenate([[0], np.cumsum(counts[counts > 0])])
     later = np.repeat(bounds[1:], np.diff(bounds)) - 1 - np.arange(len(history))
-    return Crowd(history, bounds, policy.decay**later, reward.rewards(history, policy.weights))
+    weights = np.exp(np.log(policy.decay) * later)
+    return Crowd(history, bounds, weights, reward.rewards(history, policy.weights))
 
 
 def summed(
@@ -162,7 +163,7 @@ def maximise(
     base = shipped(approaches)
     precision, noise = start.precision, start.noise
     for _ in range(SWEEPS):
-        mean, _ = _population_mean(sums, precision, noise, approaches)
+        mean = _population_mean(sums, precision, noise, approaches)[0]
         precision, noise = _spread_and_noise(sums, mean, precision, noise, base)
     mean, covariance = _population_mean(sums, precision, noise, approaches)
     normals = paired_normals(rng, mean.size)
@@ -180,13 +181,12 @@ def maximise(
 def _population_mean(
     sums: Sums, precision: Floats, noise: float, approaches: Approaches
 ) -> tuple[Floats, Floats]:
-    """mu by generalised least squares from its weak prior, and its covariance C_mu."""
+    """The population's mean by generalised least squares from its weak prior, and its covariance C_mu."""
     gram, pull = sums.gram / noise, sums.pull / noise
     # What a user's rows say of mu once the user's own deviation is integrated out: A/s2 - A/s2 V A/s2.
     explained = gram @ np.linalg.inv(gram + precision)
     weak = np.linalg.inv(population_covariance(approaches))
-    covariance = np.linalg.inv(weak + (gram - explained @ gram).sum(axis=0))
-    covariance = (covariance + covariance.T) / 2.0
+    covariance = _inverse(weak + (gram - explained @ gram).sum(axis=0))
     told = (pull - np.einsum("upq,uq->up", explained, pull)).sum(axis=0)
     return covariance @ (weak @ shipped(approaches).mean + told), covariance
 
@@ -207,8 +207,13 @@ def _spread_and_noise(
         + np.einsum("upq,upq->", variances, sums.gram)
     )
     noise = (PRIOR_STRENGTH * base.noise + residual) / (PRIOR_STRENGTH + sums.weight.sum())
-    inverse = np.linalg.inv(spread)
-    return (inverse + inverse.T) / 2.0, float(noise)
+    return _inverse(spread), float(noise)
+
+
+def _inverse(symmetric: Floats) -> Floats:
+    """The inverse, symmetric to the bit."""
+    inverse = np.linalg.inv(symmetric).astype(np.float64)
+    return (inverse + inverse.T) / 2.0
 
 
 def evidence(sums: Sums, prior: Prior) -> Floats:

@@ -34,6 +34,10 @@ class Population:
     """Each combination's options, numbered over all dimensions; shape (count, dimensions)."""
     default: int
     """The combination of the highest expected reward."""
+    leads: tuple[float, ...]
+    """Expected reward of each option above the best other of its dimension (below, when negative)."""
+    labels: tuple[str, ...]
+    """How a sentence names each option."""
 
 
 class _Same:
@@ -60,6 +64,7 @@ def population(prior: Prior, approaches: Approaches) -> Population:
 def _population(key: _Same) -> Population:
     prior, approaches = key.prior, key.approaches
     option_design = _option_design(approaches)
+    option_means = option_design @ prior.mean
     starts = tuple(np.cumsum((0, *approaches.sizes[:-1])).tolist())
     return Population(
         prior=prior,
@@ -69,11 +74,21 @@ def _population(key: _Same) -> Population:
         design=np.column_stack([approaches.design, np.zeros(approaches.count)]),
         combinations=np.ascontiguousarray(approaches.design.T),
         option_design=option_design,
-        option_means=option_design @ prior.mean,
+        option_means=option_means,
         starts=starts,
         options_of=approaches.options_of + np.array(starts),
         default=int((approaches.design @ prior.mean).argmax()),
+        leads=_leads(option_means, starts, approaches),
+        labels=tuple(f'{each.name} "{option}"' for each in approaches.dimensions for option in each.options),
     )
+
+
+def _leads(means: Floats, starts: tuple[int, ...], approaches: Approaches) -> tuple[float, ...]:
+    leads: list[float] = []
+    for start, size in zip(starts, approaches.sizes, strict=True):
+        own: list[float] = means[start : start + size].tolist()
+        leads += [own[index] - max(own[:index] + own[index + 1 :]) for index in range(size)]
+    return tuple(leads)
 
 
 def _option_design(approaches: Approaches) -> Floats:

@@ -16,9 +16,9 @@ from amp.learning.types import Floats, History, Signals, Weights
 
 def rewards(history: History, weights: Weights) -> Floats:
     """The reward of each row; shape (n,)."""
-    said = _by_signals(weights).take(history["signals"], axis=0)
+    constant, speed, satisfaction = _by_signals(weights).take(history["signals"], axis=0).T
     half_lives = rows.start_ms(history) * (-1e-3 / weights.speed_half_life_s)
-    return said[:, 0] + said[:, 1] * np.exp2(half_lives) + said[:, 2] * history["satisfaction"]
+    return constant + speed * np.exp2(half_lives) + satisfaction * history["satisfaction"]
 
 
 def reward(signals: Signals, weights: Weights) -> float:
@@ -40,10 +40,7 @@ def reward(signals: Signals, weights: Weights) -> float:
 @lru_cache(maxsize=256)
 def _by_signals(weights: Weights) -> Floats:
     """For each value of a row's `signals` byte: constant, factor of speed, factor of packed satisfaction."""
-    table = np.zeros((256, 3))
-    for bits in range(256):
-        table[bits] = _terms(bits, weights)
-    return table
+    return np.array([_terms(bits, weights) for bits in range(256)])
 
 
 def _terms(bits: int, weights: Weights) -> tuple[float, float, float]:

@@ -5,10 +5,10 @@ step): change them there too. Source: architecture.md, "Redis holds facts, not b
 """
 
 import struct
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 
+import msgspec
 import numpy as np
 
 from amp.learning.types import History, Signals
@@ -49,8 +49,7 @@ CONTROL, FLOORED, EXPLORED, DEGRADED = (1 << bit for bit in range(2, 6))
 SATISFACTION_SCALE = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What was decided for whom; travels inside the requestId and becomes the row's first half."""
 
     nonce: int

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from hashlib import blake2b
@@ -42,16 +41,6 @@ class _Question(NamedTuple):
     task_type: str
     level: int
     zone: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Deciding:
-    """One question with what the store knows of its user."""
-
-    question: _Question
-    iv: bytes
-    record: Record
-    ask: Ask
 
 
 class Learning:
@@ -149,22 +138,32 @@ class Learning:
     def _answer(
         self, questions: Sequence[_Question], records: Sequence[Record], now: int, *, degraded: bool = False
     ) -> list[ContextReply]:
-        entropy = self._random(IV_BYTES * len(questions))
+        """One answer a question; those of one tenant are decided in one go."""
         by_tenant: dict[Tenant, list[int]] = {}
-        deciding: list[_Deciding] = []
-        for index, (question, record) in enumerate(zip(questions, records, strict=True)):
-            iv = entropy[index * IV_BYTES : (index + 1) * IV_BYTES]
-            deciding.append(_Deciding(question, iv, record, self._ask(question, record, iv)))
+        for index, question in enumerate(questions):
             by_tenant.setdefault(question.tenant, []).append(index)
         replies: dict[int, ContextReply] = {}
         for tenant, indexes in by_tenant.items():
             prior = self._priors.of(tenant)
-            asks = [deciding[index].ask for index in indexes]
+            ivs = [self._random(IV_BYTES) for _ in indexes]
+            asks = [
+                self._ask(questions[index], records[index], iv)
+                for index, iv in zip(indexes, ivs, strict=True)
+            ]
             choices = choose(asks, prior, self._policy, self._approaches)
-            for index, choice in zip(indexes, choices, strict=True):
-                told = rationale(deciding[index].ask, choice, prior, self._approaches)
-                decision = self._decision(deciding[index], choice, now, prior.version, degraded=degraded)
-                replies[index] = self._reply(deciding[index], choice, decision, told)
+            for index, iv, ask, choice in zip(indexes, ivs, asks, choices, strict=True):
+                decision = self._decision(
+                    questions[index], ask, choice, now, prior.version, degraded=degraded
+                )
+                replies[index] = self._reply(
+                    decision,
+                    choice,
+                    request_id=self._sealer.seal(
+                        tenant, decision, questions[index].user, questions[index].task_type, iv
+                    ),
+                    interactions=records[index].interactions,
+                    told=rationale(ask, choice, prior, self._approaches),
+                )
         return [replies[index] for index in range(len(questions))]
 
     def _ask(self, question: _Question, record: Record, iv: bytes) -> Ask:
@@ -185,16 +184,15 @@ class Learning:
         return int.from_bytes(blake2b(name, digest_size=8, key=self._group_key).digest()) < share * 2**64
 
     def _decision(
-        self, deciding: _Deciding, choice: Choice, now: int, prior_version: int, *, degraded: bool
+        self, question: _Question, ask: Ask, choice: Choice, now: int, prior_version: int, *, degraded: bool
     ) -> Decision:
-        ask = deciding.ask
         return Decision(
             nonce=ask.nonce,
             decided_ms=now,
             combination=choice.combination,
             task_hash=ask.context.task_hash,
             level=ask.context.level,
-            hour=local_hour(now, deciding.question.zone),
+            hour=local_hour(now, question.zone),
             policy_version=self._policy.version,
             prior_version=prior_version,
             control=ask.control,
@@ -203,11 +201,12 @@ class Learning:
             degraded=degraded,
         )
 
-    def _reply(self, deciding: _Deciding, choice: Choice, decision: Decision, told: str) -> ContextReply:
-        question, interactions = deciding.question, deciding.record.interactions
+    def _reply(
+        self, decision: Decision, choice: Choice, *, request_id: str, interactions: int, told: str
+    ) -> ContextReply:
         framing, style, complexity, encouragement = self._approaches.names(choice.combination)
         return ContextReply(
-            self._sealer.seal(question.tenant, decision, question.user, question.task_type, deciding.iv),
+            request_id,
             framing,
             style,
             complexity,
@@ -222,8 +221,8 @@ class Learning:
                     zip(self._approaches.confidence_names, choice.dimension_confidence, strict=True)
                 ),
                 user_weight=round(choice.user_weight, 4),
-                group="control" if deciding.ask.control else "learned",
-                policy_version=self._policy.version,
+                group="control" if decision.control else "learned",
+                policy_version=decision.policy_version,
                 degraded=decision.degraded,
             ),
         )

@@ -11,7 +11,7 @@ from amp.learning.rows import ROW_BYTES
 from amp.learning.types import Preference
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
-from amp.store.keys import BUCKETS, PRIOR_VERSIONS, REFIT_LEASE, bucket_tag, prior_blob, user_keys
+from amp.store.keys import BUCKETS, PRIOR_VERSIONS, REFIT_LEASE, bucket_tag, prior_blob, record_key, user_keys
 from amp.tenancy import Tenant
 
 LIBRARY = files("amp.learning").joinpath("store.lua").read_text()
@@ -88,7 +88,7 @@ class LearningStore:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        reads = [("GET", user_keys(tenant, user).record) for tenant, user in users]
+        reads = [("GET", record_key(tenant, user)) for tenant, user in users]
         now, *records = await self._store.ask_all([("TIME",), *reads])
         return _clock_ms(now), [read_record(record) for record in records]
 
@@ -212,6 +212,18 @@ class LearningStore:
         await self._store.ask("SET", prior_blob(tenant.tag, version), blob)
         await self._store.ask("HSET", PRIOR_VERSIONS, tenant.tag, version)
         await self._store.ask("PEXPIRE", prior_blob(tenant.tag, version - 1), self._retention_ms)
+
+    async def outcomes(self, tenant: Tenant) -> int:
+        """How many events the tenant's log ever took, trimmed ones included.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        replies = await self._store.ask_each(
+            [("XINFO", "STREAM", bucket_tag(tenant, number) + b":events") for number in range(BUCKETS)]
+        )
+        streams = [reply for reply in replies if isinstance(reply, list)]  # a bucket without events has none
+        return sum(int(stream[stream.index(b"entries-added") + 1]) for stream in streams)
 
     async def known_users(self, tenant: Tenant) -> list[int]:
         """How many users each bucket knows."""

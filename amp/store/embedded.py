@@ -22,8 +22,8 @@ STOP_S = 10.0
 _VERSION = re.compile(r"v=(\d+)\.(\d+)\.(\d+)")
 _ASK_S = 1.0
 
-# The store must not outlive the process that keeps it (Linux; elsewhere the next start finds it): asked of the
-# kernel in a small process that then becomes the store. Not a preexec_fn: that may deadlock next to threads.
+# The store must not outlive the process that keeps it (Linux; elsewhere the next start finds it). A small
+# process asks the kernel for that and then becomes the store; a preexec_fn may deadlock next to threads.
 _DIE_WITH_PARENT = """
 import os, sys
 if sys.platform == "linux":

@@ -82,7 +82,8 @@ class DataFolder:
         self.owner_lock = Lock(path / "owner.lock")
         self.store_lock = Lock(path / "store.lock")
         try:
-            self.store.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.store.mkdir(mode=0o700, exist_ok=True)
             with tempfile.TemporaryFile(dir=path), tempfile.TemporaryFile(dir=self.store):
                 pass
         except OSError as error:
@@ -115,7 +116,7 @@ class DataFolder:
         socket = Path(tempfile.mkdtemp(prefix="amp-")) / "store.sock"
         if len(os.fsencode(socket)) > _SOCKET_BYTES_MAX:
             socket.parent.rmdir()
-            socket = Path(tempfile.mkdtemp(prefix="amp-", dir="/tmp")) / "store.sock"  # noqa: S108  mkdtemp is private
+            socket = Path(tempfile.mkdtemp(prefix="amp-", dir="/tmp")) / "store.sock"
         _draft(self.path / "socket", str(socket)).replace(self.path / "socket")
         return socket
 
@@ -148,7 +149,7 @@ class DataFolder:
 
 
 def _make_private(folder: Path) -> bool:
-    """Whether it is now a folder of ours that nobody else can enter: /tmp may have been cleared and reused."""
+    """Whether it is now a folder of ours that nobody else can enter: /tmp may have been cleared."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         state = folder.lstat()
@@ -162,7 +163,7 @@ def _make_private(folder: Path) -> bool:
 def _draft(file: Path, content: str) -> Path:
     """The content on disk beside the file it is for, readable by us alone, to be moved there in one step."""
     draft = file.with_name(f"{file.name}.{os.getpid()}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as opened:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
         opened.write(content)
         opened.flush()
         os.fsync(opened.fileno())

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ _CLAIM_S = 60.0
 
 
 @contextmanager
-def opened(settings: Settings, *, lasting: bool = False, say: Say = lambda _: None) -> Iterator[Settings]:
+def opened(settings: Settings, *, lasting: bool = False, say: Say = lambda _: None) -> Generator[Settings]:
     """The settings with a store that answers in `redis` and the service's `secret`, both always set.
 
     Raises:

@@ -40,6 +40,12 @@ def user_keys(tenant: Tenant, user: str) -> UserKeys:
     )
 
 
+def record_key(tenant: Tenant, user: str) -> bytes:
+    """The record alone: all that a decision reads."""
+    name = user.encode()
+    return bucket_tag(tenant, bucket(name)) + b":r:" + name
+
+
 def bucket_tag(tenant: Tenant, number: int) -> bytes:
     return b"{%s:%d}" % (tenant.tag.encode(), number)
 

@@ -32,7 +32,7 @@ def refusal(code, status, *, details=None, headers=None):
 
 
 class Server:
-    """Answers every request with the next of `answers`, the last for ever, and remembers what it was asked."""
+    """Answers every request with the next of `answers`, the last for ever, and remembers each."""
 
     def __init__(self):
         self.answers = [httpx.Response(200, json=RECEIPT)]

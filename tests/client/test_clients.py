@@ -173,7 +173,9 @@ async def test_the_other_profile_calls_go_to_their_paths(amp, server):
     server.answers = [httpx.Response(200, json=PROFILE)]
     assert (await amp.get_profile("u")).preferred_framing == "learning"
     assert (await amp.export_profile("u"))["userId"] == "a/b"
-    assert (await amp.get_posterior("u"))["userId"] == "a/b"
+    server.answers = [httpx.Response(200, json=POSTERIOR)]
+    (dimension,) = (await amp.get_posterior("u")).dimensions
+    assert (dimension.options[0].option, dimension.options[0].probability_best) == ("learning", 0.6)
     server.answers = [httpx.Response(204)]
     assert await amp.delete_profile("u") is None
     assert [(request.method, request.url.path) for request in server.requests] == [
@@ -298,6 +300,28 @@ async def test_garbage_on_a_waited_call_is_unexpected(amp, server):
         await amp.get_profile("u")
 
 
+POSTERIOR = {
+    "userId": "u",
+    "totalInteractions": 2,
+    "userWeight": 0.2,
+    "priorVersion": 1,
+    "policyVersion": 1,
+    "dimensions": [
+        {
+            "dimension": "suggestedFraming",
+            "options": [
+                {
+                    "option": "learning",
+                    "mean": 0.7,
+                    "sd": 0.1,
+                    "probabilityBest": 0.6,
+                    "populationMean": 0.5,
+                    "populationSd": 0.1,
+                }
+            ],
+        }
+    ],
+}
 EXPIRED = {"error": {"code": "REQUEST_EXPIRED", "message": "too old"}}
 PROFILE = {
     "userId": "a/b",

@@ -1,0 +1,83 @@
+"""The command `amp`: a command reads its options, calls the service and shows the answer."""
+# ruff: noqa: PLC0415  loaded when a command runs: `amp --help` stays quick
+
+import sys
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from amp import __version__
+from amp.errors import AmpError, StoreUnavailable
+from amp.exits import EXIT_CODES, CommandFailed, StoreMissing
+from amp.terminal import talk
+from amp.terminal.keys import keys
+from amp.terminal.options import Data, Json, RedisUrl, settings_of
+
+_EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+
+cli = typer.Typer(
+    name="amp",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EPILOG,
+)
+cli.add_typer(keys, name="keys")
+
+
+def main() -> None:
+    """Runs the command line and ends the process with its exit code."""
+    try:
+        cli()
+    except CommandFailed as failure:
+        _fail(str(failure), failure.exit_code)
+    except StoreUnavailable as failure:
+        _fail(f"The store does not answer: {failure.__cause__ or failure}", StoreMissing.exit_code)
+    except AmpError as refusal:
+        _fail(refusal.message, CommandFailed.exit_code)
+
+
+def _fail(message: str, exit_code: int) -> None:
+    talk.say(f"amp: {message}")
+    sys.exit(exit_code)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        talk.write(f"amp {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def root(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Learns, for every user, which way of helping works."""
+
+
+@cli.command()
+def serve(
+    *,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
+    port: Annotated[str | None, typer.Option(help="Port to listen on (8000); 0 takes a free one.")] = None,
+    data: Data = None,
+    redis: RedisUrl = None,
+    workers: Annotated[str | None, typer.Option(metavar="N", help="Worker processes (1).")] = None,
+    durability: Annotated[
+        str | None,
+        typer.Option(metavar="always|everysec", help="When the embedded store writes to disk (always)."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the service until Ctrl-C."""
+    settings = settings_of(
+        host=host, port=port, data=data, redis=redis, workers=workers, durability=durability
+    )
+    from amp import serve as service
+    from amp.terminal import welcome
+
+    announce = welcome.as_json if as_json else partial(welcome.as_panel, settings)
+    service.serve(settings, announce=announce, say=talk.say)

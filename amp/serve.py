@@ -1,0 +1,221 @@
+"""Runs the service: the store, the workers and the background fit, each started again when it ends."""
+
+import asyncio
+import errno
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from uvicorn import Config
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
+
+from amp.exits import CommandFailed
+from amp.settings import Settings
+from amp.store.connection import connect
+from amp.store.keeper import Say, opened
+from amp.store.keyring import Keyring, pepper
+from amp.tenancy import DEFAULT_SCOPES
+
+Announce = Callable[[str, str | None], None]
+"""Told once, when requests are answered: the URL, and the first key if one was made."""
+
+FIRST_TENANT = "default"
+_BACKLOG = 2048
+_GRACE_S = 10  # for requests under way, at the end
+_HUNG_S = 15  # a worker whose interpreter has not moved for so long is replaced
+_REFIT_EVERY_S = 5.0  # the background fit is started again at most this often
+
+_spawn = multiprocessing.get_context("spawn")
+
+
+def serve(settings: Settings, *, announce: Announce, say: Say) -> None:
+    """Serves until SIGINT or SIGTERM.
+
+    Raises:
+        CommandFailed: the port is taken, or the workers do not start.
+        StoreMissing: no store can be started.
+        SettingsRefused: the data folder cannot be used.
+    """
+    with (
+        closing(_listen(settings.host, settings.port)) as listener,
+        opened(settings, lasting=True, say=say) as complete,
+    ):
+        os.environ.update(complete.environment())
+        # one BLAS thread: 13x13 algebra gains nothing from more, and workers would fight for the cores
+        os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
+
+        def ready() -> None:
+            # made now: the key of a start that fails would be shown to nobody
+            key = None if settings.redis else asyncio.run(_first_key(complete))
+            announce(_url(settings.host, listener), key)
+
+        supervisor = Supervisor(settings.workers, listener, ready=ready, say=say)
+        supervisor.run()
+    if supervisor.failed:
+        raise CommandFailed("A worker ended before it served; what it said stands above.")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)  # who comes before the workers are up waits, and is not refused
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            fix = "It is in use. Choose another with --port, or --port 0 for a free one."
+        else:
+            fix = f"{error.strerror or error}."
+        raise CommandFailed(f"Cannot listen on port {port} of {host}. {fix}") from error
+    return listener
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    port: int = listener.getsockname()[1]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104  compared
+    return f"http://{shown}:{port}"
+
+
+async def _first_key(settings: Settings) -> str | None:
+    """A test key when nobody ever made a key here."""
+    store = connect(settings.redis or "")
+    try:
+        keyring = Keyring(store, pepper(settings.secret or ""))
+        if await keyring.all():
+            return None
+        key, _ = await keyring.create(tenant=FIRST_TENANT, env="test", scopes=DEFAULT_SCOPES, expires_ms=None)
+        return key
+    finally:
+        await store.close()
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's supervisor, which also keeps the background fit alive and never gives up once it served."""
+
+    def __init__(self, workers: int, listener: socket.socket, *, ready: Callable[[], None], say: Say) -> None:
+        config = Config(
+            "amp.serve:application",
+            factory=True,
+            workers=workers,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+            timeout_worker_healthcheck=_HUNG_S,
+        )
+        super().__init__(config, [listener])
+        self.failed = False
+        self._ready = ready
+        self._say = say
+        self._refit: Any = None
+        self._refit_since_s = 0.0
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except BaseException:  # no child may outlive us, whatever it was
+            self.terminate_all()
+            self.join_all()
+            raise
+
+    def init_processes(self) -> None:
+        with _deaf_to_ctrl_c():
+            super().init_processes()
+        self._keep_refit()
+        while not self.should_exit.is_set():
+            self.handle_signals()
+            if all(worker.is_ready(timeout=0.2) for worker in self.processes):
+                return self._ready()
+            if not all(worker.process.is_alive() for worker in self.processes):
+                self.failed = True
+                self.should_exit.set()
+            time.sleep(0.02)
+        return None
+
+    def keep_subprocess_alive(self) -> None:
+        if self.should_exit.is_set():
+            return
+        for number, worker in enumerate(self.processes):
+            if worker.is_alive(timeout=self.config.timeout_worker_healthcheck):
+                continue
+            worker.kill()
+            worker.join()
+            self._say(f"Worker {worker.pid} has ended (exit code {worker.exitcode}); starting another.")
+            with _deaf_to_ctrl_c():
+                self.processes[number] = Process(self.config, self.sockets)
+                self.processes[number].start()
+        self._keep_refit()
+
+    def _keep_refit(self) -> None:
+        if self._refit:
+            if self._refit.is_alive() or time.monotonic() < self._refit_since_s + _REFIT_EVERY_S:
+                return
+            self._say(f"The background fit has ended (exit code {self._refit.exitcode}); starting it again.")
+        self._refit_since_s = time.monotonic()
+        self._refit = _spawn.Process(target=refit, name="refit")
+        with _deaf_to_ctrl_c():
+            self._refit.start()
+
+    def terminate_all(self) -> None:
+        super().terminate_all()
+        if self._refit:
+            self._refit.terminate()
+
+    def join_all(self) -> None:
+        children: list[Any] = [worker.process for worker in self.processes]
+        if self._refit:
+            children.append(self._refit)
+        for child in children:
+            child.join(_GRACE_S + 5)
+            if child.is_alive():
+                child.kill()
+                child.join()
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Generator[None]:
+    """What is started here ignores Ctrl-C until it says otherwise: the supervisor ends it in good order."""
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, heard)
+
+
+def application() -> Any:
+    """A worker's ASGI application."""
+    _end_with_parent()
+    from amp import app  # noqa: PLC0415  the parent never needs it
+
+    return app.application()
+
+
+def refit() -> None:
+    """The process of the background fit."""
+    _end_with_parent()
+    from amp.learning import refit as room  # noqa: PLC0415  the parent never needs it
+
+    room.main()
+
+
+def _end_with_parent() -> None:
+    """A killed supervisor must not leave workers behind that hold the port."""
+    parent = multiprocessing.parent_process()
+    assert parent, "runs in a child of the supervisor"
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="end with parent", daemon=True).start()

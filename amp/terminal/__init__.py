@@ -1,0 +1,1 @@
+"""What the commands say and show: data on stdout, talk on stderr."""
