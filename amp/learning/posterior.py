@@ -106,8 +106,9 @@ def option_draws(beliefs: Posteriors, contexts: Sequence[Context], crowd: Popula
 
 @lru_cache(maxsize=16)
 def _bank(p: int) -> Floats:
-    """Standard normal draws in pairs of opposite sign, so that their mean is exact; shape (p, draws)."""
+    """Standard normal draws, in pairs and scaled so that mean and variance are exact; shape (p, draws)."""
     half = draws.normals(draws.uniforms(range(POPULATION_DRAWS // 2), p)).T
+    half /= np.sqrt(np.mean(half**2, axis=1, keepdims=True))
     return np.hstack([half, -half])
 
 

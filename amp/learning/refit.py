@@ -28,6 +28,8 @@ from amp.store.keyring import Keyring, pepper
 from amp.tenancy import Tenant, tenant
 
 LOOK_EVERY_S = 1.0
+LOOK_AT_LEAST_EVERY_S = 60.0
+QUIET_SHARE = 0.05
 LEASE_MS = 60_000
 GROWTH = 1.15
 """A refit is due when the outcomes have grown by this factor. Source: learning.md section 1."""
@@ -39,12 +41,16 @@ USERS_MAX = 20_000
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """The last fit of a tenant in this process."""
+@dataclass(slots=True)
+class _Watch:
+    """What this process knows of a tenant."""
 
-    outcomes: int
-    at_s: float
+    since_s: float
+    """The last fit, or when the tenant was first seen."""
+    outcomes: int = 0
+    """At the last fit."""
+    next_s: float = 0.0
+    """When to count again: soon after a fit, ever rarer with quiet, so that many tenants cost little."""
 
 
 class Refit:
@@ -58,7 +64,7 @@ class Refit:
         self._priors = Priors(facts, approaches)
         self._policy = policy
         self._approaches = approaches
-        self._done: dict[Tenant, _Done] = {}
+        self._watched: dict[Tenant, _Watch] = {}
         self._owner = secrets.token_hex(8)
 
     async def run(self) -> None:
@@ -81,18 +87,16 @@ class Refit:
         tenants = {tenant(record.tenant, record.env) for record in await self._keyring.all()}
         published = 0
         for each in sorted(tenants, key=lambda known: known.tag):
+            watch = self._watched.setdefault(each, _Watch(now_s))
+            if now_s < watch.next_s:
+                continue
             outcomes = await self._facts.outcomes(each)
-            if self._due(each, outcomes, now_s):
+            if _due(watch, outcomes, now_s):
                 published += await self._fit(each)
-                self._done[each] = _Done(outcomes, now_s)
+                watch.outcomes, watch.since_s = outcomes, now_s
+            quiet_s = (now_s - watch.since_s) * QUIET_SHARE
+            watch.next_s = now_s + min(max(quiet_s, LOOK_EVERY_S), LOOK_AT_LEAST_EVERY_S)
         return published
-
-    def _due(self, each: Tenant, outcomes: int, now_s: float) -> bool:
-        done = self._done.get(each)
-        if done is None:
-            return outcomes >= FIRST_AT
-        late = now_s - done.at_s >= AT_LEAST_EVERY_S and outcomes > done.outcomes
-        return late or outcomes >= done.outcomes * GROWTH
 
     async def _fit(self, each: Tenant) -> bool:
         known = await self._facts.known_users(each)
@@ -117,6 +121,13 @@ class Refit:
             "published" if fitted.better else "not published",
         )
         return fitted.better
+
+
+def _due(watch: _Watch, outcomes: int, now_s: float) -> bool:
+    if watch.outcomes == 0:
+        return outcomes >= FIRST_AT
+    late = now_s - watch.since_s >= AT_LEAST_EVERY_S and outcomes > watch.outcomes
+    return late or outcomes >= watch.outcomes * GROWTH
 
 
 def main() -> None:

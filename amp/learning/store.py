@@ -4,7 +4,7 @@ import struct
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from amp.errors import StoreUnavailable
 from amp.learning.rows import ROW_BYTES
@@ -222,7 +222,8 @@ class LearningStore:
         replies = await self._store.ask_each(
             [("XINFO", "STREAM", bucket_tag(tenant, number) + b":events") for number in range(BUCKETS)]
         )
-        streams = [reply for reply in replies if isinstance(reply, list)]  # a bucket without events has none
+        # a bucket without events has no stream, and an error for an answer
+        streams: list[list[Any]] = [reply for reply in replies if not isinstance(reply, Exception)]
         return sum(int(stream[stream.index(b"entries-added") + 1]) for stream in streams)
 
     async def known_users(self, tenant: Tenant) -> list[int]:
