@@ -29,7 +29,7 @@ FIRST_TENANT = "default"
 _BACKLOG = 2048
 _GRACE_S = 10  # for requests under way, at the end
 _HUNG_S = 15  # a worker whose interpreter has not moved for so long is replaced
-_REFIT_EVERY_S = 5.0  # the background fit is started again at most this often
+_REFIT_EVERY_S = 2.0  # the background fit is started again at most this often
 
 _spawn = multiprocessing.get_context("spawn")
 

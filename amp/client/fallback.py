@@ -26,7 +26,7 @@ def fallback(error: AmpError) -> Context[Any]:
         complexity="full_solution",
         encouragement="moderate",
         confidence=0.0,
-        rationale="amp gave no answer to go by, so this is how an assistant helps when it knows nothing of the user.",
+        rationale="amp gave no answer to go by, so this is a default for users nothing is known of.",
         metadata=ContextMetadata(profile_phase="cold_start", fallback=error.code.lower()),
     )
 

@@ -16,7 +16,8 @@ from amp.learning.approaches import Approaches
 from amp.learning.posterior import describe, posteriors
 from amp.learning.priors import Priors
 from amp.learning.profile import Summary, summarise
-from amp.learning.store import Details, LearningStore, Lock, Record
+from amp.learning.record import Details, Record
+from amp.learning.store import LearningStore, Lock
 from amp.learning.types import LEVELS, Context, Policy, Preference
 from amp.learning.wire import (
     DimensionReply,

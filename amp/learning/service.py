@@ -15,8 +15,9 @@ from amp.learning.approaches import Approaches
 from amp.learning.choice import choose
 from amp.learning.priors import Priors
 from amp.learning.rationale import rationale
+from amp.learning.record import Record
 from amp.learning.rows import Decision
-from amp.learning.store import LearningStore, Record, Report, Verdict
+from amp.learning.store import LearningStore, Report, Verdict
 from amp.learning.token import IV_BYTES, Sealer
 from amp.learning.types import Ask, Choice, Context, Policy
 from amp.learning.wire import ContextMetadata, ContextReply, ContextRequest, OutcomeReport, Phase

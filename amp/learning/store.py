@@ -1,14 +1,11 @@
 """The only file of the room that knows the store: one read for a decision, one atomic write a verb."""
 
-import struct
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple
 
 from amp.errors import StoreUnavailable
-from amp.learning.rows import ROW_BYTES
-from amp.learning.types import Preference
+from amp.learning.record import Details, Record, read_details, read_record
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
 from amp.store.keys import BUCKETS, PRIOR_VERSIONS, REFIT_LEASE, bucket_tag, prior_blob, record_key, user_keys
@@ -16,41 +13,10 @@ from amp.tenancy import Tenant
 
 LIBRARY = files("amp.learning").joinpath("store.lua").read_text()
 
-HEADER = struct.Struct("<8sIHIHIHIH16s")
-"""alias, created, watermark, preferred (low, high each), trimmed, spare, preferences: as in `store.lua`."""
-LOCKED = 0x80
 PAGE = 1000
 
 Verdict = Literal["new", "replaced", "replay", "conflict", "expired"]
 Lock = Literal["keep", "on", "off"]
-
-
-class Record(NamedTuple):
-    """A user's header and packed rows; a user nobody has heard of has neither."""
-
-    alias: bytes = b""
-    created_ms: int = 0
-    trimmed: int = 0
-    """Interactions whose rows are no longer kept."""
-    preferences: tuple[Preference | None, ...] = ()
-    rows: bytes = b""
-
-    @property
-    def interactions(self) -> int:
-        return self.trimmed + len(self.rows) // ROW_BYTES
-
-
-@dataclass(frozen=True, slots=True)
-class Details:
-    """What a decision does not need: names, metadata and the sums over trimmed rows."""
-
-    task_names: Mapping[int, str] = field(default_factory=dict[int, str])
-    metadata: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
-    """JSON by key."""
-    trimmed_sums: Mapping[str, int] = field(default_factory=dict[str, int])
-    """`fold` in store.lua names them."""
-    changed_ms: int = 0
-    """When preferences or metadata were last sent."""
 
 
 class Report(NamedTuple):
@@ -149,7 +115,7 @@ class LearningStore:
         if isinstance(reply, bytes):
             return None
         record, details = reply
-        return read_record(record), _details(details)
+        return read_record(record), read_details(details)
 
     async def erase(self, tenant: Tenant, user: str) -> None:
         """Forgets the user; what was decided until now will be refused for one outcome window.
@@ -169,7 +135,7 @@ class LearningStore:
         """
         keys = user_keys(tenant, user)
         record, details = await self._store.ask_all([("GET", keys.record), ("HGETALL", keys.details)])
-        return read_record(record), _details(details)
+        return read_record(record), read_details(details)
 
     async def events(self, tenant: Tenant, user: str, alias: bytes) -> AsyncIterator[Event]:
         """The user's outcomes in the log, oldest first.
@@ -257,46 +223,6 @@ class LearningStore:
         return bool(
             await self._functions.call(Call("amp_learning_lease_v1", (REFIT_LEASE,), (owner, held_ms)))
         )
-
-
-def read_record(raw: bytes | None) -> Record:
-    """A record as it lies in the store; one that only an erasure left is nobody's."""
-    if not raw:
-        return Record()
-    alias, low, high, _, _, preferred_low, preferred_high, trimmed, _, preferences = HEADER.unpack_from(raw)
-    if not low and not high:
-        return Record()
-    return Record(
-        alias=alias,
-        created_ms=(high << 32) | low,
-        trimmed=trimmed,
-        preferences=_preferences(preferences, (preferred_high << 32) | preferred_low),
-        rows=raw[HEADER.size :],
-    )
-
-
-def _preferences(raw: bytes, stated_ms: int) -> tuple[Preference | None, ...]:
-    if not any(raw):
-        return ()
-    return tuple(
-        Preference((byte & ~LOCKED) - 1, bool(byte & LOCKED), stated_ms) if byte & ~LOCKED else None
-        for byte in raw
-    )
-
-
-def _details(flat: Sequence[bytes]) -> Details:
-    names: dict[int, str] = {}
-    metadata: dict[str, bytes] = {}
-    sums: dict[str, int] = {}
-    for raw, value in zip(flat[::2], flat[1::2], strict=True):
-        name = raw.decode()
-        if name.startswith("t:"):
-            names[int(name[2:])] = value.decode()
-        elif name.startswith("m:"):
-            metadata[name[2:]] = value
-        else:
-            sums[name] = int(value)
-    return Details(names, metadata, sums, sums.pop("changed", 0))
 
 
 def _clock_ms(reply: Sequence[bytes | int]) -> int:

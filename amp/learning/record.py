@@ -1,0 +1,81 @@
+"""What lies in the store for one user, read: the record's 48-byte header, and the details beside it."""
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from amp.learning.rows import ROW_BYTES
+from amp.learning.types import Preference
+
+HEADER = struct.Struct("<8sIHIHIHIH16s")
+"""alias, created, watermark, preferred (low, high each), trimmed, spare, preferences: as in `store.lua`."""
+LOCKED = 0x80
+
+
+class Record(NamedTuple):
+    """A user's header and packed rows; a user nobody has heard of has neither."""
+
+    alias: bytes = b""
+    created_ms: int = 0
+    trimmed: int = 0
+    """Interactions whose rows are no longer kept."""
+    preferences: tuple[Preference | None, ...] = ()
+    rows: bytes = b""
+
+    @property
+    def interactions(self) -> int:
+        return self.trimmed + len(self.rows) // ROW_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a decision does not need: names, metadata and the sums over trimmed rows."""
+
+    task_names: Mapping[int, str] = field(default_factory=dict[int, str])
+    metadata: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    """JSON by key."""
+    trimmed_sums: Mapping[str, int] = field(default_factory=dict[str, int])
+    """`fold` in store.lua names them."""
+    changed_ms: int = 0
+    """When preferences or metadata were last sent."""
+
+
+def read_record(raw: bytes | None) -> Record:
+    """A record as it lies in the store; one that only an erasure left is nobody's."""
+    if not raw:
+        return Record()
+    alias, low, high, _, _, preferred_low, preferred_high, trimmed, _, preferences = HEADER.unpack_from(raw)
+    if not low and not high:
+        return Record()
+    return Record(
+        alias=alias,
+        created_ms=(high << 32) | low,
+        trimmed=trimmed,
+        preferences=_preferences(preferences, (preferred_high << 32) | preferred_low),
+        rows=raw[HEADER.size :],
+    )
+
+
+def _preferences(raw: bytes, stated_ms: int) -> tuple[Preference | None, ...]:
+    if not any(raw):
+        return ()
+    return tuple(
+        Preference((byte & ~LOCKED) - 1, bool(byte & LOCKED), stated_ms) if byte & ~LOCKED else None
+        for byte in raw
+    )
+
+
+def read_details(flat: Sequence[bytes]) -> Details:
+    names: dict[int, str] = {}
+    metadata: dict[str, bytes] = {}
+    sums: dict[str, int] = {}
+    for raw, value in zip(flat[::2], flat[1::2], strict=True):
+        name = raw.decode()
+        if name.startswith("t:"):
+            names[int(name[2:])] = value.decode()
+        elif name.startswith("m:"):
+            metadata[name[2:]] = value
+        else:
+            sums[name] = int(value)
+    return Details(names, metadata, sums, sums.pop("changed", 0))
