@@ -24,7 +24,7 @@ def choose(asks: Sequence[Ask], prior: Prior, policy: Policy, approaches: Approa
     if not asks:
         return []
     crowd = population(prior, approaches)
-    beliefs = posteriors([ask.history for ask in asks], crowd, policy)
+    beliefs = posteriors([ask.history for ask in asks], prior, policy, approaches)
     uniform = draws.uniforms([ask.nonce for ask in asks], _NORMALS + prior.mean.size)
     coefficients, population_draws = _coefficients(beliefs, uniform, crowd, policy)
     tilts = _tilts(asks, coefficients, crowd, policy)

@@ -34,11 +34,14 @@ class Posteriors:
     """1 - tr(P^-1)/tr(S); shape (users,)."""
 
 
-def posteriors(histories: Sequence[History], crowd: Population, policy: Policy) -> Posteriors:
+def posteriors(
+    histories: Sequence[History], prior: Prior, policy: Policy, approaches: Approaches
+) -> Posteriors:
     """Each user's posterior; it is the same, to the bit, whoever else is in the batch."""
+    crowd = population(prior, approaches)
     grams = _grams(histories, crowd, policy)
-    p = crowd.prior.mean.size
-    precision = grams[:, :p, :p] + crowd.prior.precision
+    p = prior.mean.size
+    precision = grams[:, :p, :p] + prior.precision
     root = np.empty((len(histories), p, p))
     for index in range(len(histories)):
         root[index] = _inverse_root(precision[index])
@@ -144,7 +147,7 @@ def describe(  # noqa: PLR0917 - a belief depends on these six and no two of the
 ) -> tuple[DimensionBelief, ...]:
     """What is believed of every option for this user in this context. Contract: GET .../posterior."""
     crowd = population(prior, approaches)
-    beliefs = posteriors([history], crowd, policy)
+    beliefs = posteriors([history], prior, policy, approaches)
     directions = crowd.option_design @ beliefs.root[0].T
     offsets = 0.0 if prior.effects is None else prior.effects.options(context).T
     own = directions @ beliefs.whitened[0] + offsets

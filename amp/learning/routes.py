@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 from litestar import Controller, Response, delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from amp.clock import now_ms
 from amp.errors import AmpError, InvalidParameter
@@ -29,6 +31,10 @@ from amp.learning.wire import (
     ProfileReply,
 )
 from amp.tenancy import Access
+
+Caller = NamedDependency[Access]
+TheLearning = NamedDependency[Learning]
+TheProfiles = NamedDependency[Profiles]
 
 BATCH_MAX = 100
 REPLAY_HEADER = (b"idempotent-replay", b"true")
@@ -62,12 +68,14 @@ class Contexts(Controller):
     opt = {"scopes": ("context",), OPT_REFUSALS: REFUSALS}  # noqa: RUF012  Litestar's own way to say it
 
     @post(status_code=200, summary="Which approach to take now")
-    async def one(self, data: ContextRequest, access: Access, learning: Learning) -> ContextReply:
+    async def one(
+        self, data: JSONBody[ContextRequest], access: Caller, learning: TheLearning
+    ) -> ContextReply:
         return await learning.recommend(access.tenant, data)
 
     @post("/batch", status_code=200, request_max_body_size=BATCH_BYTES_MAX, summary="Up to 100 contexts")
     async def batch(
-        self, request: ApiRequest, data: Items, access: Access, learning: Learning
+        self, request: ApiRequest, data: JSONBody[Items], access: Caller, learning: TheLearning
     ) -> dict[str, list[Any]]:
         async def answer(item: msgspec.Raw) -> ContextReply:
             return await learning.recommend(access.tenant, parse(item, _CONTEXT, REFUSALS))
@@ -82,7 +90,9 @@ class Outcomes(Controller):
     opt = {"scopes": ("outcome",), OPT_REFUSALS: REFUSALS}  # noqa: RUF012  as above
 
     @post(status_code=200, summary="What came of it")
-    async def one(self, data: OutcomeReport, access: Access, learning: Learning) -> Response[OutcomeReply]:
+    async def one(
+        self, data: JSONBody[OutcomeReport], access: Caller, learning: TheLearning
+    ) -> Response[OutcomeReply]:
         replayed = await learning.report(access.tenant, data)
         return Response(OutcomeReply(), headers={"Idempotent-Replay": "true"} if replayed else {})
 
@@ -93,7 +103,7 @@ class Outcomes(Controller):
         summary="Up to 100 outcomes, as if sent one after the other",
     )
     async def batch(
-        self, request: ApiRequest, data: Items, access: Access, learning: Learning
+        self, request: ApiRequest, data: JSONBody[Items], access: Caller, learning: TheLearning
     ) -> dict[str, list[Any]]:
         async def answer(item: msgspec.Raw) -> OutcomeReply:
             await learning.report(access.tenant, parse(item, _OUTCOME, REFUSALS))
@@ -109,30 +119,32 @@ class ProfileRoutes(Controller):
     opt = {"scopes": ("profile", "read"), OPT_REFUSALS: REFUSALS}  # noqa: RUF012  as above
 
     @get(summary="What is known of a user")
-    async def show(self, user_id: str, access: Access, profiles: Profiles) -> ProfileReply:
+    async def show(self, user_id: FromPath[str], access: Caller, profiles: TheProfiles) -> ProfileReply:
         return await profiles.show(access.tenant, in_path(user_id))
 
     @put(opt={"scopes": ("profile",)}, summary="Set, lock or clear preferences")
     async def change(
-        self, user_id: str, data: ProfileChange, access: Access, profiles: Profiles
+        self, user_id: FromPath[str], data: JSONBody[ProfileChange], access: Caller, profiles: TheProfiles
     ) -> ProfileReply:
         return await profiles.change(access.tenant, in_path(user_id), data)
 
     @delete(opt={"scopes": ("profile",)}, status_code=204, summary="Forget a user for good")
-    async def forget(self, user_id: str, access: Access, profiles: Profiles) -> None:
+    async def forget(self, user_id: FromPath[str], access: Caller, profiles: TheProfiles) -> None:
         await profiles.forget(access.tenant, in_path(user_id))
 
     @get("/export", summary="All that is kept of a user")
-    async def export(self, user_id: str, access: Access, profiles: Profiles) -> ExportReply:
+    async def export(self, user_id: FromPath[str], access: Caller, profiles: TheProfiles) -> ExportReply:
         return await profiles.export(access.tenant, in_path(user_id))
 
     @get("/posterior", summary="What is believed of each option for this user")
-    async def posterior(self, user_id: str, access: Access, profiles: Profiles) -> PosteriorReply:
+    async def posterior(
+        self, user_id: FromPath[str], access: Caller, profiles: TheProfiles
+    ) -> PosteriorReply:
         return await profiles.posterior(access.tenant, in_path(user_id))
 
 
 async def _each(
-    request: ApiRequest, data: Items, answer: Callable[[msgspec.Raw], Awaitable[Any]]
+    request: ApiRequest, data: JSONBody[Items], answer: Callable[[msgspec.Raw], Awaitable[Any]]
 ) -> dict[str, list[Any]]:
     """Each item's answer or its error, in order; stored in that order too: they leave in one tick."""
     if len(data.items) > BATCH_MAX:

@@ -9,15 +9,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from amp.errors import StoreUnavailable
+from amp.store.line import TIMEOUT_S, Command, Lines
 
-TIMEOUT_S = 1.0
 CONNECTIONS = 32
-
-Command = Sequence[bytes | str | int]
 
 
 class Store:
-    """One Redis or Valkey."""
+    """One Redis or Valkey, by way of the library's client."""
 
     def __init__(self, client: Redis) -> None:
         self._client: Any = client  # redis types every reply as a union of sync and async
@@ -61,9 +59,22 @@ class Store:
         await self._client.aclose()
 
 
+class LineStore(Store):
+    """One Redis or Valkey, by way of one pipelined connection of our own: the hot path."""
+
+    def __init__(self, url: str) -> None:
+        self._lines = Lines(url)
+
+    async def ask_each(self, commands: Sequence[Command]) -> list[Any]:
+        return await self._lines.call(commands)
+
+    async def close(self) -> None:
+        await self._lines.close()
+
+
 def connect(url: str) -> Store:
     """The store at `redis://`, `rediss://` or `unix://`."""
-    return Store(Redis.from_pool(pool(url)))
+    return LineStore(url)
 
 
 def pool(url: str, *, timeout_s: float = TIMEOUT_S) -> BlockingConnectionPool:

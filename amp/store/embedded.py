@@ -127,7 +127,7 @@ def ready(listens: Path) -> bool:
     return ask(listens, "PING") == "+PONG"
 
 
-def stop(process: subprocess.Popen[bytes], listens: Path) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """Asks the store to write everything and end; takes it down if it has not after `STOP_S`."""
     process.terminate()  # the same as SHUTDOWN, and works while it is loading
     try:
@@ -135,9 +135,6 @@ def stop(process: subprocess.Popen[bytes], listens: Path) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    with suppress(OSError):  # the next start makes both again, at the same path
-        listens.unlink(missing_ok=True)
-        listens.parent.rmdir()
 
 
 def last_words(log: Path, lines: int = 4) -> str:

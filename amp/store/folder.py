@@ -47,6 +47,10 @@ class Lock:
             self._file = None
 
     @property
+    def held(self) -> bool:
+        return self._file is not None
+
+    @property
     def file(self) -> int:
         """The descriptor; a child that inherits it holds the lock too."""
         assert self._file is not None, "the lock is not held"
@@ -119,6 +123,15 @@ class DataFolder:
             socket = Path(tempfile.mkdtemp(prefix="amp-", dir="/tmp")) / "store.sock"
         _draft(self.path / "socket", str(socket)).replace(self.path / "socket")
         return socket
+
+    def leave(self) -> None:
+        """Gives the folder back, if it is ours, with nothing left in the temporary path."""
+        if self.store_lock.held and (at := self.recorded_socket()):
+            with suppress(OSError):  # the next start makes both again, at the same path
+                at.unlink(missing_ok=True)
+                at.parent.rmdir()
+        self.store_lock.give_back()
+        self.owner_lock.give_back()
 
     def recorded_socket(self) -> Path | None:
         with suppress(FileNotFoundError):

@@ -89,8 +89,7 @@ class Keeper:
             if self._usable.is_set():
                 self._say(f"The store cannot be kept running: {failure}")
         finally:
-            self._folder.store_lock.give_back()
-            self._folder.owner_lock.give_back()
+            self._folder.leave()
             self._usable.set()
 
     def _claim(self) -> bool:
@@ -131,7 +130,7 @@ class Keeper:
                 self._say(f"The store has ended (exit code {process.returncode}); starting it again.")
                 process = self._start_again(server, process)
         self._folder.own(lasting=False)  # who comes now waits for the end rather than use this store
-        stop(process, self._listens)
+        stop(process)
 
     def _clear_orphan(self) -> None:
         """Ends a store whose owner was killed; only then is the log ours.

@@ -1,0 +1,142 @@
+"""One pipelined connection to the store.
+
+Commands of many callers share it, replies come in their order. Measured against redis-py's pipelines on the
+same commands: 3.6 times the calls a second, a fifth of the CPU (benchmarks; design limits).
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import hiredis
+from redis.asyncio.connection import parse_url
+from redis.exceptions import ResponseError
+
+from amp.errors import StoreUnavailable
+
+TIMEOUT_S = 1.0
+
+Command = Sequence[bytes | str | int]
+
+_INCOMPLETE = object()
+_pack = cast("Callable[[tuple[bytes | str | int, ...]], bytes]", hiredis.pack_command)  # typed as of one part
+
+
+class Line(asyncio.Protocol):
+    """A connection that never mixes up answers: after any trouble it is closed and all callers are told."""
+
+    def __init__(self) -> None:
+        self._reader: Any = hiredis.Reader(replyError=ResponseError, notEnoughData=_INCOMPLETE)
+        self._calls: deque[tuple[int, list[Any], asyncio.Future[list[Any]]]] = deque()
+        self._transport: asyncio.Transport | None = None
+
+    @property
+    def open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    async def call(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies in order; a refused command has its ResponseError.
+
+        Raises:
+            StoreUnavailable: not every reply came within TIMEOUT_S.
+        """
+        if self._transport is None or self._transport.is_closing():
+            raise StoreUnavailable
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Any]] = loop.create_future()
+        self._calls.append((len(commands), [], future))
+        self._transport.write(b"".join([_pack(tuple(command)) for command in commands]))
+        timer = loop.call_later(TIMEOUT_S, self.close)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        """Ends the connection; calls that wait for a reply are refused."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._reader.feed(data)
+            while self._calls and (reply := self._reader.gets()) is not _INCOMPLETE:
+                self._take(reply)
+        except hiredis.ProtocolError:
+            self.close()
+
+    def _take(self, reply: Any) -> None:
+        expected, replies, future = self._calls[0]
+        replies.append(reply)
+        if len(replies) == expected:
+            self._calls.popleft()
+            if not future.done():  # its caller may have been cancelled: the replies are taken all the same
+                future.set_result(replies)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc  # why does not matter: no reply will come
+        waiting, self._calls = self._calls, deque()
+        for _, _, future in waiting:
+            if not future.done():
+                future.set_exception(StoreUnavailable())
+
+
+class Lines:
+    """The line to one address, dialled when it is needed and again whenever it is lost."""
+
+    def __init__(self, url: str) -> None:
+        self._address: dict[str, Any] = dict(parse_url(url))
+        self._tls = url.startswith("rediss://")
+        self._line = Line()
+        self._dialling = asyncio.Lock()
+
+    async def call(self, commands: Sequence[Command]) -> list[Any]:
+        """As `Line.call`, on a line that is open."""
+        line = self._line if self._line.open else await self._dial()
+        return await line.call(commands)
+
+    async def close(self) -> None:
+        self._line.close()
+
+    async def _dial(self) -> Line:
+        async with self._dialling:
+            if self._line.open:
+                return self._line
+            try:
+                async with asyncio.timeout(TIMEOUT_S):
+                    line = await self._connected()
+                    replies = await line.call(self._greeting())
+            except (OSError, TimeoutError) as error:
+                raise StoreUnavailable from error
+            for reply in replies:
+                if isinstance(reply, ResponseError):
+                    line.close()
+                    raise StoreUnavailable from reply
+            self._line = line
+            return line
+
+    async def _connected(self) -> Line:
+        loop = asyncio.get_running_loop()
+        if "path" in self._address:
+            _, line = await loop.create_unix_connection(Line, self._address["path"])
+            return line
+        _, line = await loop.create_connection(
+            Line,
+            self._address.get("host", "localhost"),
+            self._address.get("port", 6379),
+            ssl=ssl.create_default_context() if self._tls else None,
+        )
+        return line
+
+    def _greeting(self) -> list[Command]:
+        commands: list[Command] = []
+        password = self._address.get("password")
+        if password:
+            commands.append(("AUTH", self._address.get("username") or "default", password))
+        commands.append(("SELECT", int(self._address.get("db", 0))))
+        return commands
