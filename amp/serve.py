@@ -64,17 +64,14 @@ def serve(settings: Settings, *, announce: Announce, say: Say) -> None:
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)  # who comes before the workers are up waits, and is not refused
+        # listens from now on: who comes before the workers are up waits, and is not refused
+        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             fix = "It is in use. Choose another with --port, or --port 0 for a free one."
         else:
             fix = f"{error.strerror or error}."
         raise CommandFailed(f"Cannot listen on port {port} of {host}. {fix}") from error
-    return listener
 
 
 def _url(host: str, listener: socket.socket) -> str:

@@ -60,7 +60,7 @@ def population(prior: Prior, approaches: Approaches) -> Population:
     return _population(_Same(prior, approaches))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _population(key: _Same) -> Population:
     prior, approaches = key.prior, key.approaches
     option_design = _option_design(approaches)

@@ -53,7 +53,8 @@ def posteriors(
 def _grams(histories: Sequence[History], crowd: Population, policy: Policy) -> Floats:
     """[X y]'W[X y]/s2 of each user; shape (users, p + 1, p + 1).
 
-    Rows of all users are read in one go, then one product a user: padding to the longest was slower.
+    Rows of all users are read in one go, then one product a user: padding them to the longest is slower alone
+    and at 200 rows, gains at most 1 us at 20, and would let the batch into a user's last bits.
     """
     alone = len(histories) == 1
     history = histories[0] if alone else _joined(histories)

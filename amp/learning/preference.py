@@ -8,14 +8,11 @@ Contract: amp.md, PUT /v1/profile.
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from amp.learning import reward, rows
 from amp.learning.population import Population
 from amp.learning.prior import NEUTRAL_REWARD
 from amp.learning.types import Floats, History, Policy, Preference
-
-Bools = npt.NDArray[np.bool_]
 
 PREFERENCE_OUTCOMES = 20
 """Outcomes of reward 1 that a preference counts as: it outlives five failures, not three dozen."""
@@ -35,6 +32,8 @@ def tilt(
     A locked dimension's other options get -inf.
     """
     added = np.zeros(means.size)
+    rewarded = reward.rewards(history, policy.weights)
+    weight = policy.decay ** np.arange(len(history) - 1, -1, -1)
     for dimension, preference in enumerate(preferences):
         if preference is None:
             continue
@@ -47,15 +46,12 @@ def tilt(
         behind = means[start : start + size].max() - means[preferred]
         shown = crowd.options_of[history["combination"], dimension] == preferred
         counted = shown & (rows.decided_ms(history) >= preference.since_ms)
-        added[preferred] = _strength(counted, history, crowd, policy) * (PREFERENCE_LEAD + behind)
+        added[preferred] = _strength(weight * counted, rewarded, crowd) * (PREFERENCE_LEAD + behind)
     return added
 
 
-def _strength(counted: Bools, history: History, crowd: Population, policy: Policy) -> float:
+def _strength(weight: Floats, rewarded: Floats, crowd: Population) -> float:
     """1 when stated; falls with the option's record to 0 at the population's mean reward, or neutral."""
-    weight = counted * policy.decay ** np.arange(len(history) - 1, -1, -1)
-    record = (PREFERENCE_OUTCOMES + weight @ reward.rewards(history, policy.weights)) / (
-        PREFERENCE_OUTCOMES + weight.sum()
-    )
+    record = (PREFERENCE_OUTCOMES + weight @ rewarded) / (PREFERENCE_OUTCOMES + weight.sum())
     given_up = min(NEUTRAL_REWARD, float(crowd.prior.mean[0]))
-    return float(np.clip((record - given_up) / (1.0 - given_up), 0.0, 1.0))
+    return min(1.0, max(0.0, float(record - given_up) / (1.0 - given_up)))

@@ -35,6 +35,8 @@ ROW = np.dtype(
     ]
 )
 ROW_BYTES = ROW.itemsize
+_DECIDED = np.dtype({"names": ["decided"], "formats": ["<i8"], "offsets": [8], "itemsize": ROW_BYTES})
+_48_BITS = (1 << 48) - 1  # of the eight bytes read, the upper two are the next field
 _LAYOUT = struct.Struct("<QIHI6sBBIIHHHIBBBB")  # ROW again: numpy takes 10 times as long to fill one record
 KEPT_ROWS = 512
 """Rows a reader uses; the store keeps up to 64 more before it trims."""
@@ -140,12 +142,15 @@ def every(packed: bytes | None) -> History:
     rows = np.frombuffer(packed or b"", ROW)
     if rows.size < 2:
         return rows
-    return rows[np.lexsort((rows["nonce"], decided_ms(rows)))]
+    decided = decided_ms(rows)
+    if (decided[1:] > decided[:-1]).all():  # arrived in order, as nearly always: a third of the time
+        return rows
+    return rows[np.lexsort((rows["nonce"], decided))]
 
 
 def decided_ms(rows: History) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
     """When each row was decided, in milliseconds since 1970; shape (n,)."""
-    return (rows["decided_high"].astype(np.int64) << 32) | rows["decided_low"]
+    return rows.view(_DECIDED)["decided"] & _48_BITS
 
 
 def start_ms(rows: History) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

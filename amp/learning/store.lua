@@ -85,9 +85,13 @@ local function fold(sums, row, sign)
   end
 end
 
+-- Task types beyond the named ones are not counted apart: nobody could be shown them, and they have no end.
 local function book(keys, sums)
   for field, amount in pairs(sums) do
-    redis.call('HINCRBY', keys[2], field, int(amount))
+    local task = field:match('^k[nc]:(.*)')
+    if not task or task == '0' or redis.call('HEXISTS', keys[2], 't:' .. task) == 1 then
+      redis.call('HINCRBY', keys[2], field, int(amount))
+    end
   end
 end
 
@@ -151,6 +155,7 @@ local function report(keys, args)
 
   local after = math.min(4294967295, math.max(0, now - decided(row)))
   row = row:sub(1, 14) .. bytes(after, 4) .. row:sub(19)
+  remember_task(keys, int(number(row, 27, 4)), task)
   if at then
     redis.call('SETRANGE', keys[1], at - 1, row)
   elseif old then
@@ -167,7 +172,6 @@ local function report(keys, args)
   elseif redis.call('APPEND', keys[1], row) > SIZE * (KEPT + BLOCK) then
     trim(keys, record .. row, now, window)
   end
-  remember_task(keys, int(number(row, 27, 4)), task)
   local event = { 'a', record:sub(1, 8), 'r', row }
   if task ~= '' then event[#event + 1] = 't'; event[#event + 1] = task end
   if metadata ~= '' then event[#event + 1] = 'm'; event[#event + 1] = metadata end
@@ -223,9 +227,12 @@ local function prefer(keys, args)
 end
 
 -- ARGV: user, window ms. What was decided up to now never counts; only that mark stays, for one window.
+-- The mark never moves back, not even with the clock.
 local function erase(keys, args)
-  local mark = string.rep('\0', 14) .. bytes(now_ms(), 6) .. string.rep('\0', 28)
-  redis.call('SET', keys[1], mark, 'PX', args[2])
+  local record, now = redis.call('GET', keys[1]) or '', now_ms()
+  local mark = record == '' and now or math.max(now, watermark(record))
+  local left = string.rep('\0', 14) .. bytes(mark, 6) .. string.rep('\0', 28)
+  redis.call('SET', keys[1], left, 'PX', int(mark - now + tonumber(args[2])))
   redis.call('DEL', keys[2], keys[3])
   redis.call('SREM', keys[5], args[1])
   return 'erased'

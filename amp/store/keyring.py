@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import secrets
 from contextlib import suppress
+from functools import lru_cache
 from importlib.resources import files
 
 import msgspec
@@ -51,6 +52,8 @@ class Keyring:
         self._pepper = pepper
         self._clock = clock
         self._functions = Functions(store, [LIBRARY])
+        self.digest = lru_cache(maxsize=4096)(self._digest)
+        """The name under which a key is kept."""
 
     async def create(
         self, *, tenant: str, env: str, scopes: tuple[str, ...], expires_ms: int | None
@@ -109,8 +112,7 @@ class Keyring:
         await self.revoke(key_id)
         return fresh
 
-    def digest(self, key: bytes) -> bytes:
-        """The name under which a key is kept."""
+    def _digest(self, key: bytes) -> bytes:
         return hmac.digest(self._pepper, key, "sha256")
 
     async def find(self, digest: bytes) -> KeyRecord | None:

@@ -21,7 +21,7 @@ TIMEOUT_S = 1.0
 Command = Sequence[bytes | str | int]
 
 _INCOMPLETE = object()
-_pack = cast("Callable[[tuple[bytes | str | int, ...]], bytes]", hiredis.pack_command)  # typed as of one part
+_pack = cast("Callable[[tuple[bytes | str | int, ...]], bytes]", hiredis.pack_command)  # pyright: ignore[reportUnknownMemberType]  typed as of one part
 
 
 class Line(asyncio.Protocol):

@@ -1,0 +1,79 @@
+"""What the context of a task, and pairs of options, add to the reward for every user alike.
+
+off(c, a) = pairs(a) + x(a)' (level(c) + task(c)): a context shifts every coefficient of the model, and a
+level that was not said, or a task type that is not known, shifts none. Source: learning.md section 1.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from amp.learning import rows
+from amp.learning.types import Context, Floats, History, Ints
+
+ANY_OTHER_TASK = 1 << 32
+"""Stands after every task hash in `PopulationEffects.hashes`."""
+
+
+@dataclass(frozen=True)
+class PopulationEffects:
+    """The offsets in 1 + POPULATION_DRAWS versions: their mean, then draws from their posterior."""
+
+    sizes: tuple[int, ...]
+    """Options of each dimension."""
+    design: Floats = field(repr=False)
+    """x(a); shape (count, p)."""
+    pairs: Floats = field(repr=False)
+    """What its pairs of options add to each combination; shape (versions, count)."""
+    levels: Floats = field(repr=False)
+    """Shift by each of LEVELS, the first being 0; shape (versions, levels, p)."""
+    tasks: Floats = field(repr=False)
+    """Shift by each task type, the last (any other) being 0; shape (versions, task types, p)."""
+    hashes: Ints
+    """The task types by their hash, ascending, then `ANY_OTHER_TASK`; shape (task types,)."""
+    _tables: dict[tuple[int, int], Floats] = field(default_factory=dict, init=False, repr=False)
+    _options: dict[tuple[int, int], Floats] = field(default_factory=dict, init=False, repr=False)
+
+    def table(self, context: Context) -> Floats:
+        """Offsets of every combination; shape (versions, count), row 0 their mean."""
+        known = self._known(context)
+        table = self._tables.get(known)
+        if table is None:
+            task, level = known
+            table = self.pairs + (self.levels[:, level] + self.tasks[:, task]) @ self.design.T
+            self._tables[known] = table
+        return table
+
+    def options(self, context: Context) -> Floats:
+        """`table` averaged over the other dimensions; shape (versions, sum of options)."""
+        known = self._known(context)
+        options = self._options.get(known)
+        if options is None:
+            table = self.table(context).reshape(-1, *self.sizes)
+            every = range(len(self.sizes))
+            averages = [table.mean(tuple(1 + each for each in every if each != own)) for own in every]
+            options = np.concatenate(averages, axis=1)
+            self._options[known] = options
+        return options
+
+    def at(self, history: History) -> Floats:
+        """The mean offset of each row's context and combination; shape (n,)."""
+        combinations = history["combination"]
+        by_level, by_task = self._mean_tables
+        task = task_numbers(self.hashes, history["task_hash"])
+        level = history["circumstance"] & rows.LEVEL_MASK
+        return by_level[level, combinations] + by_task[task, combinations]
+
+    @cached_property
+    def _mean_tables(self) -> tuple[Floats, Floats]:
+        return self.pairs[0] + self.levels[0] @ self.design.T, self.tasks[0] @ self.design.T
+
+    def _known(self, context: Context) -> tuple[int, int]:
+        return int(task_numbers(self.hashes, np.int64(context.task_hash))), context.level
+
+
+def task_numbers(hashes: Ints, told: Ints | np.int64) -> Ints:
+    """The place of each told hash among `hashes`, the last where it is none of them."""
+    places = np.searchsorted(hashes, told)
+    return np.where(hashes[places] == told, places, len(hashes) - 1)
