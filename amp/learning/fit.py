@@ -1,28 +1,27 @@
 """Fits the population prior to what users have reported: empirical Bayes by expectation-maximisation.
 
 V_u = (A_u/s2 + S^-1)^-1 and m_u = V_u (b_u/s2 + S^-1 mu) are a user's posterior from the sums A = X'WX and
-b = X'Wy; mu is the generalised least squares mean with covariance C_mu; S and s2 follow from the spread of
+b = X'Wy; mu is their generalised least squares mean with covariance C_mu; S and s2 follow from the spread of
 the m_u and of the residuals. It rests on the likelihood, so adaptive choice does not bias it.
 Source: learning.md section 1, "Prior, in the background".
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from amp.learning import reward, rows
+from amp.learning import ridge
 from amp.learning.approaches import Approaches
+from amp.learning.crowd import Crowd, Mask, Sums, gather, learned, summed
 from amp.learning.prior import Prior, paired_normals, population_covariance, shipped
-from amp.learning.types import Effects, Floats, History, Ints, Policy
+from amp.learning.types import Floats, History, Policy
 
 SWEEPS = 2
 PRIOR_STRENGTH = 25.0
 """nu0: the shipped spread counts as so many users, the shipped noise as so many rows."""
 HELD_OUT_EVERY = 5
 """One user in so many is kept aside to judge the fit on."""
-CHUNK_USERS = 512
-"""Users whose rows' outer products are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -31,50 +30,11 @@ class Fit:
 
     prior: Prior
     score: float
-    """Mean log predictive density of a held-out reward, in nats."""
+    """Mean log predictive density of a held-out reward, in nats, up to a term that the two scores share."""
     current_score: float
     """The same of the current prior."""
     better: bool
     """Worth publishing: not worse than the current prior by more than one standard error."""
-
-
-@dataclass(frozen=True)
-class Crowd:
-    """The rows that teach, user after user; control rows and users without rows are gone."""
-
-    history: History
-    bounds: Ints
-    """Where each user's rows start, and where the last one's end; shape (users + 1,)."""
-    weights: Floats
-    """W: the decay weight of each row; shape (n,)."""
-    rewards: Floats
-    """Shape (n,)."""
-
-    @property
-    def users(self) -> int:
-        return len(self.bounds) - 1
-
-
-@dataclass(frozen=True)
-class Sums:
-    """All that the model needs of each user's rows."""
-
-    gram: Floats
-    """A = X'WX; shape (users, p, p)."""
-    pull: Floats
-    """b = X'Wy; shape (users, p)."""
-    square: Floats
-    """y'Wy; shape (users,)."""
-    weight: Floats
-    """tr(W); shape (users,)."""
-    count: Floats
-    """Rows; shape (users,)."""
-
-    def of(self, users: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> "Sums":
-        """Those of some users."""
-        return Sums(
-            self.gram[users], self.pull[users], self.square[users], self.weight[users], self.count[users]
-        )
 
 
 def fit(
@@ -86,74 +46,71 @@ def fit(
 ) -> Fit:
     """The next prior, judged on every fifth user and then fitted to all of them.
 
-    With fewer than two users nothing can be judged, and the current prior stays.
+    Population effects are in it when users held out are predicted better with them. With fewer than two users
+    nothing can be judged, and the current prior stays.
     """
-    crowd = gather(histories, policy)
-    if crowd.users < 2:
+    taught = [kept for kept in map(learned, histories) if len(kept)]
+    if len(taught) < 2:
         return Fit(current, 0.0, 0.0, better=False)
     version = current.version + 1
-    held_out = np.arange(crowd.users) % HELD_OUT_EVERY == 1
-    sums = summed(crowd, approaches, None)
-    candidate = maximise(sums.of(~held_out), current, version, approaches, rng)
-    # The current prior has been fitted to older rows of the users held out: only rows decided since it was
-    # published, given the older ones, are news to both.
-    old = crowd.history["prior_version"] < current.version
-    given = summed(crowd, approaches, None, only=old & ~old.all())
-    count = max(1.0, float(np.sum((sums.count - given.count)[held_out])))
-    scores = evidence(sums.of(held_out), candidate) - evidence(given.of(held_out), candidate)
-    current_scores = evidence(sums.of(held_out), current) - evidence(given.of(held_out), current)
-    gains = scores - current_scores
+    held_out = gather(taught[1::HELD_OUT_EVERY], policy)
+    seen = gather([one for index, one in enumerate(taught) if index % HELD_OUT_EVERY != 1], policy)
+    news, count = _news(held_out, current)
+    candidates = [
+        _teach(seen, current, version, approaches, rng, effects=effects) for effects in (False, True)
+    ]
+    scores = [_scores(held_out, news, prior, approaches) for prior in (current, *candidates)]
+    plain, contextual = (float(np.sum(each)) for each in scores[1:])
+    effects = contextual > plain
+    gains = scores[1 + effects] - scores[0]
     return Fit(
-        prior=maximise(sums, candidate, version, approaches, rng),
-        score=float(np.sum(scores)) / count,
-        current_score=float(np.sum(current_scores)) / count,
+        prior=_teach(gather(taught, policy), candidates[effects], version, approaches, rng, effects=effects),
+        score=max(plain, contextual) / count,
+        current_score=float(np.sum(scores[0])) / count,
         better=bool(np.sum(gains) >= -np.std(gains) * np.sqrt(gains.size)),
     )
 
 
-def gather(histories: Sequence[History], policy: Policy) -> Crowd:
-    """The rows that teach: those of the learned group, weighted as the posterior weights them."""
-    # Joined as plain bytes, for numpy joins records 20 times slower.
-    raw = np.dtype(f"V{rows.ROW_BYTES}")
-    joined = np.concatenate([np.zeros(0, raw), *(history.view(raw) for history in histories)]).view(rows.ROW)
-    user = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
-    learned = ~rows.has(joined, rows.CONTROL, "circumstance")
-    history = joined[learned]
-    counts = np.bincount(user[learned], minlength=len(histories))
-    bounds = np.concatenate([[0], np.cumsum(counts[counts > 0])])
-    later = np.repeat(bounds[1:], np.diff(bounds)) - 1 - np.arange(len(history))
-    weights = np.exp(np.log(policy.decay) * later)
-    return Crowd(history, bounds, weights, reward.rewards(history, policy.weights))
+def _news(held_out: Crowd, current: Prior) -> tuple[Mask, int]:
+    """Which rows to judge on, and how many they are.
+
+    The current prior was fitted to older rows of these users: only what was decided since it was published,
+    given the older rows, is news to both. Where there is none (the weights changed), all rows are judged.
+    """
+    news = held_out.history["prior_version"] >= current.version
+    if not news.any():
+        news = ~news
+    return news, int(np.count_nonzero(news))
 
 
-def summed(
+def _scores(held_out: Crowd, news: Mask, prior: Prior, approaches: Approaches) -> Floats:
+    """Log density of each user's new rewards given the older ones; shape (users,)."""
+    everything = summed(held_out, approaches, prior.effects)
+    older = summed(held_out, approaches, prior.effects, only=~news)
+    return evidence(everything, prior) - evidence(older, prior)
+
+
+def _teach(
     crowd: Crowd,
+    start: Prior,
+    version: int,
     approaches: Approaches,
-    effects: Effects | None,
-    only: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] | None = None,
-) -> Sums:
-    """Each user's sums over their rows, or over some of them, with y = reward - offset."""
-    starts = crowd.bounds[:-1]
-    taken = np.ones(len(crowd.history)) if only is None else only.astype(np.float64)
-    weights = crowd.weights * taken
-    y = crowd.rewards - (effects.at(crowd.history) if effects else 0.0)
-    p = approaches.design.shape[1]
-    gram, pull = np.empty((crowd.users, p, p)), np.empty((crowd.users, p))
-    for first in range(0, crowd.users, CHUNK_USERS):
-        users = slice(first, first + CHUNK_USERS)
-        own = slice(starts[first], crowd.bounds[min(first + CHUNK_USERS, crowd.users)])
-        x = approaches.design[crowd.history["combination"][own]]
-        weighted = x * weights[own, None]
-        local = starts[users] - starts[first]
-        gram[users] = np.add.reduceat(weighted[:, :, None] * x[:, None, :], local)
-        pull[users] = np.add.reduceat(weighted * y[own, None], local)
-    return Sums(
-        gram=gram,
-        pull=pull,
-        square=np.add.reduceat(weights * y**2, starts),
-        weight=np.add.reduceat(weights, starts),
-        count=np.add.reduceat(taken, starts),
-    )
+    rng: np.random.Generator,
+    *,
+    effects: bool,
+) -> Prior:
+    """The prior of these users, from a warm start: first without, then with, what the contexts explain."""
+    sums = summed(crowd, approaches, start.effects if effects else None)
+    prior = maximise(sums, start, version, approaches, rng)
+    if not effects:
+        return prior
+    means, _ = _users(sums, prior.mean, prior.precision, prior.noise)
+    own = np.repeat(means, np.diff(crowd.bounds), axis=0)
+    x = approaches.design[crowd.history["combination"]]
+    residuals = crowd.rewards - np.einsum("np,np->n", x, own)
+    offsets = ridge.offsets(crowd.history, crowd.weights, residuals, prior.noise, approaches, rng)
+    prior = maximise(summed(crowd, approaches, offsets), prior, version, approaches, rng)
+    return replace(prior, effects=offsets)
 
 
 def maximise(
@@ -195,8 +152,7 @@ def _spread_and_noise(
     sums: Sums, mean: Floats, precision: Floats, noise: float, base: Prior
 ) -> tuple[Floats, float]:
     """S^-1 and s2 given mu: the spread of the users' posteriors, and of their residuals."""
-    variances = np.linalg.inv(sums.gram / noise + precision)
-    means = np.einsum("upq,uq->up", variances, sums.pull / noise + precision @ mean)
+    means, variances = _users(sums, mean, precision, noise)
     away = means - mean
     scatter = PRIOR_STRENGTH * np.linalg.inv(base.precision) + variances.sum(axis=0) + away.T @ away
     spread = scatter / (PRIOR_STRENGTH + len(means))
@@ -208,6 +164,12 @@ def _spread_and_noise(
     )
     noise = (PRIOR_STRENGTH * base.noise + residual) / (PRIOR_STRENGTH + sums.weight.sum())
     return _inverse(spread), float(noise)
+
+
+def _users(sums: Sums, mean: Floats, precision: Floats, noise: float) -> tuple[Floats, Floats]:
+    """m_u and V_u; shapes (users, p) and (users, p, p)."""
+    variances = np.linalg.inv(sums.gram / noise + precision)
+    return np.einsum("upq,uq->up", variances, sums.pull / noise + precision @ mean), variances
 
 
 def _inverse(symmetric: Floats) -> Floats:

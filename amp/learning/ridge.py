@@ -12,7 +12,7 @@ import numpy as np
 from amp.learning import rows
 from amp.learning.approaches import Approaches
 from amp.learning.effects import ANY_OTHER_TASK, PopulationEffects, task_numbers
-from amp.learning.prior import POPULATION_OPTION_SD, paired_normals
+from amp.learning.prior import POPULATION_DRAWS, POPULATION_OPTION_SD, paired_normals
 from amp.learning.types import LEVELS, Floats, History, Ints
 
 TASK_OUTCOMES_MIN = 200
@@ -69,7 +69,7 @@ def offsets(
     groups = layout.groups()
     active = groups >= 0
     mean, covariance = _ridge(gram[np.ix_(active, active)] / noise, pull[active] / noise, groups[active])
-    versions = np.zeros((1 + 64, layout.size))
+    versions = np.zeros((1 + POPULATION_DRAWS, layout.size))
     versions[0, active] = mean
     normals = paired_normals(rng, len(mean))
     versions[1:, active] = mean + normals @ np.linalg.cholesky(covariance).T

@@ -1,8 +1,11 @@
-"""A data folder of the test's own, and no settings of the developer's."""
+"""A data folder of the test's own and the command `amp` in this process."""
 
-import os
+import sys
+from typing import NamedTuple
 
 import pytest
+
+from amp.cli import main
 
 
 @pytest.fixture
@@ -11,7 +14,24 @@ def data(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_the_developer(monkeypatch, tmp_path):
+def _in_a_folder_without_amp_toml(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("AMP_")]:
-        monkeypatch.delenv(name)
+
+
+class Ended(NamedTuple):
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs one command to its end."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["amp", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Ended(ended.value.code or 0, *capsys.readouterr())
+
+    return run

@@ -1,36 +1,41 @@
 """The command `amp` as a process, and waiting for what it does."""
 
 import json
+import os
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+
+import amp
 
 COMMAND = (sys.executable, "-c", "from amp.cli import main; main()")
 
 
-def amp(*arguments):
-    """One command, to its end."""
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-
-
 @contextmanager
 def serving(data, *arguments):
-    """`amp serve` on this folder: the process, and what it announced."""
+    """`amp serve` on this folder: the process, and what it announced. Stopped as systemd would."""
+    command = [*COMMAND, "serve", "--json", "--port", "0", "--data", str(data), *arguments]
     process = subprocess.Popen(
-        [*COMMAND, "serve", "--json", "--port", "0", "--data", str(data), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        yield process, json.loads(process.stdout.readline())
+        announced = process.stdout.readline()
+        if not announced:
+            pytest.fail(f"amp serve announced nothing:\n{process.communicate()[1]}")
+        yield process, json.loads(announced)
     finally:
-        process.terminate()
+        if process.poll() is None:
+            process.terminate()
         process.communicate(timeout=20)
+
+
+def environment():
+    """Ours, with the amp under test to be found from whatever folder the test runs in."""
+    return os.environ | {"PYTHONPATH": str(Path(amp.__file__).parents[1])}
 
 
 def until(condition, *, within_s=8.0):
@@ -40,4 +45,18 @@ def until(condition, *, within_s=8.0):
         if answer := condition():
             return answer
         time.sleep(0.01)
-    pytest.fail(f"{condition.__name__} did not come true within {within_s} s")
+    pytest.fail(f"it did not come true within {within_s} s")
+
+
+def alive(pid):
+    """Whether the process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def children(pid):
+    """The process ids of a process's children."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return {int(child) for task in tasks for child in task.read_text().split()}

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from running import until
+from running import alive, until
 
 from amp import settings
 from amp.exits import SettingsRefused, StoreMissing
@@ -31,14 +31,6 @@ def listens(complete):
 
 def store_pid(data):
     return int((data / "store.lock").read_text())
-
-
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 @contextmanager
@@ -153,11 +145,14 @@ def test_the_orphan_of_a_killed_owner_is_ended_before_another_store_opens_its_lo
     folder.store_lock.give_back()
     reaper = threading.Thread(target=orphan.wait)
     reaper.start()
-    with opened(chosen) as complete:
-        assert orphan.returncode == 0
-        assert store_pid(data) != orphan.pid
-        assert ask(listens(complete), "STRLEN kept") == ":3"
-    reaper.join()
+    try:
+        with opened(chosen) as complete:
+            assert orphan.returncode == 0
+            assert store_pid(data) != orphan.pid
+            assert ask(listens(complete), "STRLEN kept") == ":3"
+    finally:
+        orphan.kill()
+        reaper.join()
 
 
 def test_an_orphan_that_does_not_end_is_named_and_its_log_left_alone(chosen, data, monkeypatch):
@@ -167,7 +162,7 @@ def test_an_orphan_that_does_not_end_is_named_and_its_log_left_alone(chosen, dat
     folder.store_lock.sign("4711")
     with pytest.raises(StoreMissing, match=r"process 4711.* still writes to"), opened(chosen):
         pytest.fail("two stores on one log")
-    folder.store_lock.give_back()
+    folder.leave()
 
 
 def test_a_damaged_log_is_a_clear_refusal_with_the_stores_own_words(chosen, data):
@@ -177,6 +172,7 @@ def test_a_damaged_log_is_a_clear_refusal_with_the_stores_own_words(chosen, data
     log.write_bytes(b"*3\r\n$3\r\nSET" + bytes(100) + log.read_bytes())
     with pytest.raises(StoreMissing, match=r"(?s)does not start.*Bad file format"), opened(chosen):
         pytest.fail("started on a damaged log")
+    assert not listens(complete).parent.exists()
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused_with_the_fix(chosen, tmp_path):

@@ -1,0 +1,117 @@
+"""`amp serve`: one process that keeps a store, workers and the background fit alive, and ends them all."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+from running import COMMAND, alive, children, environment, serving, until
+
+
+def store_pid(data):
+    return int((data / "store.lock").read_text())
+
+
+def ask(announced, path="/v1/context", key=None):
+    """The status of one call, or None while nobody answers."""
+    headers = {"Authorization": f"Bearer {key or announced['key']}"}
+    try:
+        return httpx.post(
+            announced["url"] + path, json={"userId": "ada", "task": "test"}, headers=headers, timeout=5
+        )
+    except httpx.TransportError:
+        return None
+
+
+def family_of(service):
+    """The store, the workers and the background fit; not the helper that Python starts beside them."""
+    return {pid for pid in children(service.pid) if b"resource_tracker" not in command_line(pid)}
+
+
+def command_line(pid):
+    with suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def test_the_first_start_makes_a_key_and_keys_made_while_it_runs_count_at_once(data, run):
+    with serving(data) as (service, first):
+        assert first["url"].startswith("http://127.0.0.1:")
+        assert ask(first).status_code == 200
+
+        made = json.loads(run("keys", "create", "--json", "--data", data).stdout)
+        assert ask(first, key=made["key"]).status_code == 200
+        assert run("keys", "revoke", made["id"], "--data", data).exit_code == 0
+        until(lambda: ask(first, key=made["key"]).status_code == 401, within_s=1.5)
+
+        family = family_of(service)
+        assert store_pid(data) in family
+        service.terminate()
+        assert service.wait(10) == 0
+    assert not any(alive(pid) for pid in family)
+
+
+def test_what_is_killed_comes_back_and_a_killed_service_leaves_nothing_behind_but_its_data(data):
+    with serving(data, "--workers", "2") as (service, announced):
+        before = family_of(service)
+        assert len(before) == 4
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: (answer := ask(announced)) and answer.status_code == 200)
+        until(lambda: len(family_of(service) - before) == len(before))
+        assert service.poll() is None
+
+        family = family_of(service)
+        service.kill()
+        service.wait()
+        until(lambda: not any(alive(pid) for pid in family))
+    with serving(data) as (_, again):
+        assert again["key"] is None
+        assert ask(again, key=announced["key"]).status_code == 200
+
+
+def test_a_person_is_shown_a_call_to_paste_and_ctrl_c_ends_everything_without_a_traceback(data):
+    command = [*COMMAND, "serve", "--port", "0", "--data", str(data)]
+    service = subprocess.Popen(
+        command,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    said = ""
+    for line in service.stderr:
+        said += line
+        if "-d '" in line:
+            break
+    pasted = said[said.index("curl") :]
+    answer = subprocess.run(["/bin/sh", "-c", pasted], capture_output=True, text=True, timeout=10, check=True)
+    assert "requestId" in json.loads(answer.stdout)
+    assert len(set(re.findall(r"amp_sk_test_\w+", said))) == 1
+
+    os.killpg(service.pid, signal.SIGINT)  # as the terminal does: every process in the foreground gets it
+    out, err = service.communicate(timeout=15)
+    assert service.returncode == 0
+    assert out == ""
+    assert "Traceback" not in said + err
+
+
+def test_a_port_in_use_is_refused_with_the_fix_before_anything_is_started(data, run):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        refused = run("serve", "--port", taken.getsockname()[1], "--data", data)
+    assert refused.exit_code == 1
+    assert "in use. Choose another with --port" in refused.stderr
+    assert not data.exists()
+
+
+def test_a_bad_flag_is_refused_before_anything_is_started(data, run):
+    refused = run("serve", "--workers", "none", "--data", data)
+    assert refused.exit_code == 4
+    assert "--workers: must be a whole number" in refused.stderr
+    assert not data.exists()
