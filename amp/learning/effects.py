@@ -12,6 +12,7 @@ import numpy as np
 from amp.learning import rows
 from amp.learning.types import Context, Floats, History, Ints
 
+_Cache = dict[tuple[int, int], Floats]  # by (place of the task type, level)
 ANY_OTHER_TASK = 1 << 32
 """Stands after every task hash in `PopulationEffects.hashes`."""
 
@@ -32,8 +33,8 @@ class PopulationEffects:
     """Shift by each task type, the last (any other) being 0; shape (versions, task types, p)."""
     hashes: Ints
     """The task types by their hash, ascending, then `ANY_OTHER_TASK`; shape (task types,)."""
-    _tables: dict[tuple[int, int], Floats] = field(default_factory=dict, init=False, repr=False)
-    _options: dict[tuple[int, int], Floats] = field(default_factory=dict, init=False, repr=False)
+    _tables: _Cache = field(default_factory=lambda: {}, init=False, repr=False)  # noqa: PIE807 - typed so
+    _options: _Cache = field(default_factory=lambda: {}, init=False, repr=False)  # noqa: PIE807 - typed so
 
     def table(self, context: Context) -> Floats:
         """Offsets of every combination; shape (versions, count), row 0 their mean."""

@@ -46,8 +46,8 @@ def fit(
 ) -> Fit:
     """The next prior, judged on every fifth user and then fitted to all of them.
 
-    Population effects are in it when users held out are predicted better with them. With fewer than two users
-    nothing can be judged, and the current prior stays.
+    Population effects are in it when they predict the users held out better, by more than one standard error.
+    With fewer than two users nothing can be judged, and the current prior stays.
     """
     taught = [kept for kept in map(learned, histories) if len(kept)]
     if len(taught) < 2:
@@ -60,15 +60,20 @@ def fit(
         _teach(seen, current, version, approaches, rng, effects=effects) for effects in (False, True)
     ]
     scores = [_scores(held_out, news, prior, approaches) for prior in (current, *candidates)]
-    plain, contextual = (float(np.sum(each)) for each in scores[1:])
-    effects = contextual > plain
-    gains = scores[1 + effects] - scores[0]
+    # Effects cost every user some exploration: they must be better by more than chance, not only no worse.
+    effects = _gain(scores[2] - scores[1], errors=-1.0) > 0.0
+    chosen = 1 + effects
     return Fit(
         prior=_teach(gather(taught, policy), candidates[effects], version, approaches, rng, effects=effects),
-        score=max(plain, contextual) / count,
+        score=float(np.sum(scores[chosen])) / count,
         current_score=float(np.sum(scores[0])) / count,
-        better=bool(np.sum(gains) >= -np.std(gains) * np.sqrt(gains.size)),
+        better=_gain(scores[chosen] - scores[0], errors=1.0) >= 0.0,
     )
+
+
+def _gain(gains: Floats, *, errors: float) -> float:
+    """The sum of what each user gains, and so many of its standard errors."""
+    return float(np.sum(gains) + errors * np.std(gains) * np.sqrt(gains.size))
 
 
 def _news(held_out: Crowd, current: Prior) -> tuple[Mask, int]:
@@ -108,7 +113,7 @@ def _teach(
     own = np.repeat(means, np.diff(crowd.bounds), axis=0)
     x = approaches.design[crowd.history["combination"]]
     residuals = crowd.rewards - np.einsum("np,np->n", x, own)
-    offsets = ridge.offsets(crowd.history, crowd.weights, residuals, prior.noise, approaches, rng)
+    offsets = ridge.offsets(crowd, residuals, prior.noise, approaches, rng)
     prior = maximise(summed(crowd, approaches, offsets), prior, version, approaches, rng)
     return replace(prior, effects=offsets)
 
@@ -168,7 +173,7 @@ def _spread_and_noise(
 
 def _users(sums: Sums, mean: Floats, precision: Floats, noise: float) -> tuple[Floats, Floats]:
     """m_u and V_u; shapes (users, p) and (users, p, p)."""
-    variances = np.linalg.inv(sums.gram / noise + precision)
+    variances = np.linalg.inv(sums.gram / noise + precision).astype(np.float64)
     return np.einsum("upq,uq->up", variances, sums.pull / noise + precision @ mean), variances
 
 

@@ -3,15 +3,19 @@
 A prior is published as one blob: msgpack, arrays as raw little-endian float64 with their shapes.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
 
 from amp.learning.approaches import Approaches
-from amp.learning.types import Effects, Floats
+from amp.learning.effects import ANY_OTHER_TASK, PopulationEffects
+from amp.learning.types import LEVELS, Floats
 
 POPULATION_DRAWS = 64
+COMBINATIONS_MAX = 1 << 16
+"""A row keeps its combination in 16 bits."""
 
 NEUTRAL_REWARD = 0.5
 """Of signals that say nothing either way. Source: learning.md section 1, Reward."""
@@ -43,7 +47,7 @@ class Prior:
     """Draws of mu from its own posterior; shape (POPULATION_DRAWS, p)."""
     users: int = 0
     rows: int = 0
-    effects: Effects | None = None
+    effects: PopulationEffects | None = None
     """What contexts and pairs of options add; None while they are not known to add anything."""
 
 
@@ -110,6 +114,17 @@ class Array(msgspec.Struct, array_like=True):
         return values
 
 
+class _EffectsBlob(msgspec.Struct):
+    """`PopulationEffects` on the wire."""
+
+    sizes: tuple[int, ...]
+    design: Array
+    pairs: Array
+    levels: Array
+    tasks: Array
+    hashes: tuple[int, ...]
+
+
 class _Blob(msgspec.Struct, tag_field="format", tag="amp-prior-1"):
     """`Prior` on the wire; a change of layout is a new tag."""
 
@@ -120,6 +135,7 @@ class _Blob(msgspec.Struct, tag_field="format", tag="amp-prior-1"):
     mean_draws: Array
     users: int
     rows: int
+    effects: _EffectsBlob | None
 
 
 def encode(prior: Prior) -> bytes:
@@ -133,7 +149,19 @@ def encode(prior: Prior) -> bytes:
             mean_draws=Array.of(prior.mean_draws),
             users=prior.users,
             rows=prior.rows,
+            effects=_effects_blob(prior.effects) if prior.effects else None,
         )
+    )
+
+
+def _effects_blob(effects: PopulationEffects) -> _EffectsBlob:
+    return _EffectsBlob(
+        sizes=effects.sizes,
+        design=Array.of(effects.design),
+        pairs=Array.of(effects.pairs),
+        levels=Array.of(effects.levels),
+        tasks=Array.of(effects.tasks),
+        hashes=tuple(effects.hashes.tolist()),
     )
 
 
@@ -160,6 +188,23 @@ def decode(data: bytes) -> Prior:
         mean_draws=blob.mean_draws.read(POPULATION_DRAWS, p),
         users=blob.users,
         rows=blob.rows,
+        effects=_read_effects(blob.effects, p) if blob.effects else None,
+    )
+
+
+def _read_effects(blob: _EffectsBlob, p: int) -> PopulationEffects:
+    versions, count = 1 + POPULATION_DRAWS, math.prod(blob.sizes)
+    if min(blob.sizes, default=0) < 1 or count > COMBINATIONS_MAX:
+        raise ValueError("the effects are of no combination, or of too many")
+    if list(blob.hashes) != sorted({0, *blob.hashes, ANY_OTHER_TASK})[1:] or blob.hashes[-1] > ANY_OTHER_TASK:
+        raise ValueError("the task types are not in order")
+    return PopulationEffects(
+        sizes=blob.sizes,
+        design=blob.design.read(count, p),
+        pairs=blob.pairs.read(versions, count),
+        levels=blob.levels.read(versions, len(LEVELS), p),
+        tasks=blob.tasks.read(versions, len(blob.hashes), p),
+        hashes=np.array(blob.hashes, np.int64),
     )
 
 

@@ -4,58 +4,85 @@ Only counts that anybody can recount from the rows are told, never an estimate; 
 says so. Contract: amp.md, `rationale`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from amp.learning import rows
 from amp.learning.approaches import Approaches
 from amp.learning.population import Population, population
 from amp.learning.prior import Prior
-from amp.learning.types import Ask, Choice, History
+from amp.learning.types import Ask, Choice
 
 OWN_OUTCOMES_MIN = 5
 """Below it (the contract's cold start) an answer is the population's more than the user's."""
 
 
-def rationale(ask: Ask, choice: Choice, prior: Prior, approaches: Approaches) -> str:
-    """Why this user is shown this approach."""
+def rationales(
+    asks: Sequence[Ask], choices: Sequence[Choice], prior: Prior, approaches: Approaches
+) -> list[str]:
+    """Why each of these users is shown this approach."""
     crowd = population(prior, approaches)
-    shown: list[int] = crowd.options_of[choice.combination].tolist()
+    shown: list[list[int]] = crowd.options_of[[choice.combination for choice in choices]].tolist()
+    own = _of_users(asks, shown, crowd)
+    return [
+        _one(ask, choice, shown[index], own.get(index), crowd)
+        for index, (ask, choice) in enumerate(zip(asks, choices, strict=True))
+    ]
+
+
+def _one(ask: Ask, choice: Choice, shown: list[int], own: str | None, crowd: Population) -> str:
     if choice.floored:
         return (
             f"Picked at random to keep learning, whatever the {len(ask.history):,} outcomes of this user "
-            f"and the {prior.rows:,} of the population say."
+            f"and the {crowd.prior.rows:,} of the population say."
         )
     if ask.control:
         return (
             f"Control group, not personalized: {_wished(ask, shown, crowd) or _of_population(shown, crowd)}."
         )
-    return f"{_of_user(ask.history, shown, crowd) or _of_others(ask, shown, crowd)}."
+    return f"{own or _of_others(ask, shown, crowd)}."
 
 
-def _of_user(history: History, shown: list[int], crowd: Population) -> str | None:
-    """The shown option that most goes with success in this user's rows, if any does."""
-    total = len(history)
-    if total < OWN_OUTCOMES_MIN:
-        return None
+def _of_users(asks: Sequence[Ask], shown: list[list[int]], crowd: Population) -> dict[int, str]:
+    """The shown option that most goes with success in each user's rows, where any does; by ask."""
+    known = [index for index, ask in enumerate(asks) if len(ask.history) >= OWN_OUTCOMES_MIN]
+    if not known:
+        return {}
+    history = rows.joined([asks[index].history for index in known])
+    sizes = [len(asks[index].history) for index in known]
+    starts = np.cumsum([0, *sizes[:-1]])
     bits = history["signals"]
-    completion = int(np.bitwise_or.reduce(bits)) & rows.COMPLETED_SAID
-    success = (bits & (rows.COMPLETED if completion else rows.STARTED)) != 0
-    with_option = crowd.options_of.take(history["combination"], axis=0) == np.array(shown)
-    tried: list[int] = np.add.reduce(with_option, axis=0).tolist()
-    succeeded: list[int] = (success.astype(np.int64) @ with_option).tolist()
-    successes = int(np.count_nonzero(success))
-    # The covariance of "shown" and "success", in whole numbers: it favours options seen often and both ways.
+    says_completed = np.bitwise_or.reduceat(bits, starts) & rows.COMPLETED_SAID
+    wanted = np.where(says_completed, rows.COMPLETED, rows.STARTED)
+    with_option = crowd.options_of.take(history["combination"], axis=0) == np.repeat(
+        np.array([shown[index] for index in known]), sizes, axis=0
+    )
+    success = (bits & np.repeat(wanted, sizes)) != 0
+    tried: list[list[int]] = np.add.reduceat(with_option, starts, axis=0, dtype=np.int64).tolist()
+    both = with_option & success[:, None]
+    succeeded: list[list[int]] = np.add.reduceat(both, starts, axis=0, dtype=np.int64).tolist()
+    successes: list[int] = np.add.reduceat(success, starts, dtype=np.int64).tolist()
+    told: dict[int, str] = {}
+    for place, index in enumerate(known):
+        strongest = _strongest(sizes[place], successes[place], tried[place], succeeded[place])
+        if strongest is not None:
+            verb = "completed" if says_completed[place] else "started"
+            label = crowd.labels[shown[index][strongest]]
+            seen, good = tried[place][strongest], succeeded[place][strongest]
+            without, other = sizes[place] - seen, successes[place] - good
+            told[index] = (
+                f"This user {verb} {good} of {seen} tasks with {label} and {other} of {without} without, "
+                f"which speaks for it"
+            )
+    return told
+
+
+def _strongest(total: int, successes: int, tried: list[int], succeeded: list[int]) -> int | None:
+    """The dimension whose shown option goes best with success; it favours those seen often, both ways."""
     covariance = [total * good - successes * seen for good, seen in zip(succeeded, tried, strict=True)]
     strongest = max(covariance)
-    if strongest <= 0:
-        return None
-    best = covariance.index(strongest)
-    seen, good, label = tried[best], succeeded[best], crowd.labels[shown[best]]
-    verb = "completed" if completion else "started"
-    return (
-        f"This user {verb} {good} of {seen} tasks with {label} and {successes - good} of {total - seen} "
-        f"without, which speaks for it"
-    )
+    return covariance.index(strongest) if strongest > 0 else None
 
 
 def _of_others(ask: Ask, shown: list[int], crowd: Population) -> str:

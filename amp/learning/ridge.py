@@ -11,8 +11,9 @@ import numpy as np
 
 from amp.learning import rows
 from amp.learning.approaches import Approaches
+from amp.learning.crowd import Crowd
 from amp.learning.effects import ANY_OTHER_TASK, PopulationEffects, task_numbers
-from amp.learning.prior import POPULATION_DRAWS, POPULATION_OPTION_SD, paired_normals
+from amp.learning.prior import POPULATION_DRAWS, paired_normals
 from amp.learning.types import LEVELS, Floats, History, Ints
 
 TASK_OUTCOMES_MIN = 200
@@ -21,7 +22,10 @@ TASK_TYPES_MAX = 32
 """The commonest ones, so that a published prior stays under 1 MB."""
 SWEEPS = 8
 """Of empirical Bayes over the variances of the groups."""
-PAIRS, CONTEXTS, TASK_OPTIONS, LEVEL_OPTIONS = range(4)
+EFFECT_SD = 0.03
+"""Of an effect before any outcome, in units of reward: small, so that few outcomes suggest few effects."""
+GROUPS = 4
+PAIRS, CONTEXTS, TASK_OPTIONS, LEVEL_OPTIONS = range(GROUPS)
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,9 @@ class _Layout:
     def columns(self, task: int, level: int) -> Ints:
         """Which effects a row of this context has; the order is that of `[pairs, design, design]`."""
         first, p = self.pairs.shape[1], self.design.shape[1]
-        shift = np.arange(p)
-        return np.concatenate(
-            [np.arange(first), first + level * p + shift, first + (len(LEVELS) + task) * p + shift]
-        )
+        own = np.arange(self.size, dtype=np.int64)
+        shifts = own[first:].reshape(-1, p)
+        return np.concatenate([own[:first], shifts[level], shifts[len(LEVELS) + task]])
 
     def groups(self) -> Ints:
         """The group of each effect; -1 for the shifts that are 0 (level not said, any other task type)."""
@@ -55,17 +58,12 @@ class _Layout:
 
 
 def offsets(
-    history: History,
-    weights: Floats,
-    residuals: Floats,
-    noise: float,
-    approaches: Approaches,
-    rng: np.random.Generator,
+    crowd: Crowd, residuals: Floats, noise: float, approaches: Approaches, rng: np.random.Generator
 ) -> PopulationEffects:
     """The offsets that explain these residuals (reward - x'm of the row's user), one a row."""
-    hashes = task_types(history)
+    hashes = task_types(crowd.history)
     layout = _Layout(_pair_contrasts(approaches), approaches.design, len(hashes))
-    gram, pull = _sums(history, weights, residuals, hashes, layout)
+    gram, pull = _sums(crowd, residuals, hashes, layout)
     groups = layout.groups()
     active = groups >= 0
     mean, covariance = _ridge(gram[np.ix_(active, active)] / noise, pull[active] / noise, groups[active])
@@ -105,10 +103,9 @@ def _pair_contrasts(approaches: Approaches) -> Floats:
     return np.hstack([np.zeros((approaches.count, 0)), *pairs])
 
 
-def _sums(
-    history: History, weights: Floats, residuals: Floats, hashes: Ints, layout: _Layout
-) -> tuple[Floats, Floats]:
+def _sums(crowd: Crowd, residuals: Floats, hashes: Ints, layout: _Layout) -> tuple[Floats, Floats]:
     """Phi'W Phi and Phi'Wr over all rows, context by context."""
+    history, weights = crowd.history, crowd.weights
     count = len(layout.design)
     level = (history["circumstance"] & rows.LEVEL_MASK).astype(np.int64)
     context = task_numbers(hashes, history["task_hash"]) * len(LEVELS) + level
@@ -127,13 +124,17 @@ def _sums(
 
 def _ridge(gram: Floats, pull: Floats, groups: Ints) -> tuple[Floats, Floats]:
     """Mean and covariance of the effects, their groups' variances by empirical Bayes."""
-    start = POPULATION_OPTION_SD**2
-    sizes = np.bincount(groups, minlength=4)
-    variances = np.full(4, start)
+    sizes = np.bincount(groups, minlength=GROUPS)
+    variances = np.full(GROUPS, EFFECT_SD**2)
+    mean, covariance = _posterior(gram, pull, variances[groups])
     for _ in range(SWEEPS):
-        covariance = np.linalg.inv(gram + np.diag(1.0 / variances[groups]))
-        mean = covariance @ pull
-        energy = np.bincount(groups, mean**2 + np.diag(covariance), 4)
-        # One effect of the shipped size beside the real ones keeps a small group from collapsing.
-        variances = (energy + start) / (sizes + 1.0)
-    return mean, (covariance + covariance.T) / 2.0
+        energy = np.bincount(groups, mean**2 + np.diag(covariance), GROUPS)
+        # One effect of the usual size beside the real ones keeps a small group from collapsing for good.
+        variances = (energy + EFFECT_SD**2) / (sizes + 1.0)
+        mean, covariance = _posterior(gram, pull, variances[groups])
+    return mean, covariance
+
+
+def _posterior(gram: Floats, pull: Floats, variances: Floats) -> tuple[Floats, Floats]:
+    covariance = np.linalg.inv(gram + np.diag(1.0 / variances)).astype(np.float64)
+    return covariance @ pull, (covariance + covariance.T) / 2.0

@@ -5,6 +5,7 @@ step): change them there too. Source: architecture.md, "Redis holds facts, not b
 """
 
 import struct
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -146,6 +147,14 @@ def every(packed: bytes | None) -> History:
     if (decided[1:] > decided[:-1]).all():  # arrived in order, as nearly always: a third of the time
         return rows
     return rows[np.lexsort((rows["nonce"], decided))]
+
+
+def joined(histories: Sequence[History]) -> History:
+    """All rows in a row; joined as plain bytes, because numpy joins records 20 times slower."""
+    if len(histories) == 1:
+        return histories[0]
+    raw = np.dtype(f"V{ROW_BYTES}")
+    return np.concatenate([history.view(raw) for history in histories]).view(ROW)
 
 
 def decided_ms(rows: History) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

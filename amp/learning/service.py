@@ -14,7 +14,7 @@ from amp.learning import rows, validation
 from amp.learning.approaches import Approaches
 from amp.learning.choice import choose
 from amp.learning.priors import Priors
-from amp.learning.rationale import rationale
+from amp.learning.rationale import rationales
 from amp.learning.record import Record
 from amp.learning.rows import Decision
 from amp.learning.store import LearningStore, Report, Verdict
@@ -146,13 +146,15 @@ class Learning:
         replies: dict[int, ContextReply] = {}
         for tenant, indexes in by_tenant.items():
             prior = self._priors.of(tenant)
-            ivs = [self._random(IV_BYTES) for _ in indexes]
+            entropy = self._random(IV_BYTES * len(indexes))
+            ivs = [entropy[start : start + IV_BYTES] for start in range(0, len(entropy), IV_BYTES)]
             asks = [
                 self._ask(questions[index], records[index], iv)
                 for index, iv in zip(indexes, ivs, strict=True)
             ]
             choices = choose(asks, prior, self._policy, self._approaches)
-            for index, iv, ask, choice in zip(indexes, ivs, asks, choices, strict=True):
+            told = rationales(asks, choices, prior, self._approaches)
+            for index, iv, ask, choice, why in zip(indexes, ivs, asks, choices, told, strict=True):
                 decision = self._decision(
                     questions[index], ask, choice, now, prior.version, degraded=degraded
                 )
@@ -163,7 +165,7 @@ class Learning:
                         tenant, decision, questions[index].user, questions[index].task_type, iv
                     ),
                     interactions=records[index].interactions,
-                    told=rationale(ask, choice, prior, self._approaches),
+                    rationale=why,
                 )
         return [replies[index] for index in range(len(questions))]
 
@@ -203,7 +205,7 @@ class Learning:
         )
 
     def _reply(
-        self, decision: Decision, choice: Choice, *, request_id: str, interactions: int, told: str
+        self, decision: Decision, choice: Choice, *, request_id: str, interactions: int, rationale: str
     ) -> ContextReply:
         framing, style, complexity, encouragement = self._approaches.names(choice.combination)
         return ContextReply(
@@ -213,7 +215,7 @@ class Learning:
             complexity,
             encouragement,
             round(choice.confidence, 4),
-            told,
+            rationale,
             ContextMetadata(
                 profile_phase=phase(interactions),
                 interaction_count=interactions,

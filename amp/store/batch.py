@@ -8,7 +8,7 @@ from amp.errors import StoreUnavailable
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-_Group = list[tuple[Item, asyncio.Future[Answer]]]
+_Group = list[tuple[Item, asyncio.Future[Answer], float]]  # the loop's time when the call is given up, last
 
 WAITING_MAX = 4096
 """Calls that may wait for a flight; more are refused at once."""
@@ -46,9 +46,10 @@ class Batch(Generic[Item, Answer]):
             raise StoreUnavailable
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
+        due_s = loop.time() + self._deadline_s
         if not self._waiting:
-            loop.call_later(self._deadline_s, _expire, self._waiting)
-        self._waiting.append((item, future))
+            loop.call_at(due_s, _expire, self._waiting, 0)
+        self._waiting.append((item, future, due_s))
         if not self._scheduled and self._free:
             self._scheduled = True
             loop.call_soon(self._start)
@@ -67,11 +68,11 @@ class Batch(Generic[Item, Answer]):
 
     async def _fly(self, group: _Group[Item, Answer]) -> None:
         try:
-            answers = await self._run([item for item, _ in group])
+            answers = await self._run([item for item, _, _ in group])
         except Exception as error:  # noqa: BLE001  whatever it is, each caller must hear of it
             answers = [error] * len(group)
         self._free += 1
-        for (_, future), answer in zip(group, answers, strict=True):
+        for (_, future, _), answer in zip(group, answers, strict=True):
             if future.done():
                 continue
             if isinstance(answer, Exception):
@@ -82,7 +83,15 @@ class Batch(Generic[Item, Answer]):
             self._start()
 
 
-def _expire(group: "_Group[Item, Answer]") -> None:
-    for _, future in group:
-        if not future.done():
-            future.set_exception(StoreUnavailable())
+def _expire(group: "_Group[Item, Answer]", first: int) -> None:
+    """Gives up the calls of a group whose time has come, and looks again when the next one's has."""
+    loop = asyncio.get_running_loop()
+    now_s = loop.time()
+    for index in range(first, len(group)):
+        _, future, due_s = group[index]
+        if future.done():
+            continue
+        if due_s > now_s:
+            loop.call_at(due_s, _expire, group, index)
+            return
+        future.set_exception(StoreUnavailable())

@@ -44,6 +44,8 @@ class Line(asyncio.Protocol):
         """
         if self._transport is None or self._transport.is_closing():
             raise StoreUnavailable
+        if not commands:  # no reply would ever take this call off the queue
+            return []
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Any]] = loop.create_future()
         self._calls.append((len(commands), [], future))
@@ -110,7 +112,7 @@ class Lines:
             try:
                 async with asyncio.timeout(TIMEOUT_S):
                     line = await self._connected()
-                    replies = await line.call(self._greeting())
+                    replies = await self._greeted(line)
             except (OSError, TimeoutError) as error:
                 raise StoreUnavailable from error
             for reply in replies:
@@ -132,6 +134,13 @@ class Lines:
             ssl=ssl.create_default_context() if self._tls else None,
         )
         return line
+
+    async def _greeted(self, line: Line) -> list[Any]:
+        try:
+            return await line.call(self._greeting())
+        except BaseException:  # whoever leaves now leaves no connection behind
+            line.close()
+            raise
 
     def _greeting(self) -> list[Command]:
         commands: list[Command] = []

@@ -3,9 +3,8 @@
 from collections import defaultdict
 
 import numpy as np
-import pytest
-
 import world
+
 from amp.learning import fit, reward, rows
 from amp.learning.approaches import PUBLISHED
 from amp.learning.choice import choose

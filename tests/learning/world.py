@@ -104,3 +104,20 @@ def row(nonce, combination, signals, *, context=Context(), control=False, prior_
         control=control,
     )
     return rows.pack(decision, signals, fingerprint=b"000000", final=True, step=0)
+
+
+def histories(rng, truth, count, *, pick=None, prior_version=0):
+    """`count` rows of every user in random contexts, on combinations drawn evenly or by `pick`.
+
+    `pick(previous combination or None, previous signals or None)` gives the next combination.
+    """
+    told = []
+    for user in range(len(truth.own)):
+        packed, combination, signals = b"", None, None
+        for nonce in range(count):
+            context = int(rng.integers(len(CONTEXTS)))
+            combination = pick(combination, signals) if pick else int(rng.integers(PUBLISHED.count))
+            signals = emit(rng, truth.utilities(user, context)[combination])
+            packed += row(nonce, combination, signals, context=CONTEXTS[context], prior_version=prior_version)
+        told.append(rows.unpack(packed))
+    return told

@@ -1,0 +1,99 @@
+"""The population prior: what ships before anybody taught anything, and how it is published."""
+
+from dataclasses import fields
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amp.learning import prior
+from amp.learning.approaches import PUBLISHED, Approaches
+from amp.learning.prior import POPULATION_DRAWS, Prior
+
+SHIPPED = prior.shipped(PUBLISHED)
+
+
+def same(one: Prior, other: Prior) -> bool:
+    return all(np.array_equal(getattr(one, each.name), getattr(other, each.name)) for each in fields(Prior))
+
+
+def test_the_shipped_prior_expects_the_neutral_reward_of_every_combination():
+    assert np.allclose(PUBLISHED.design @ SHIPPED.mean, 0.5, atol=1e-12)
+    assert SHIPPED.version == SHIPPED.users == SHIPPED.rows == 0
+
+
+def test_the_shipped_prior_favours_no_option_over_another():
+    """Every option's expected reward has the same spread over users."""
+    covariance = PUBLISHED.design @ np.linalg.inv(SHIPPED.precision) @ PUBLISHED.design.T
+    assert np.allclose(np.diag(covariance), covariance[0, 0])
+
+
+def test_the_shipped_prior_is_the_same_each_time():
+    assert same(prior.shipped(PUBLISHED), SHIPPED)
+
+
+def test_the_shipped_draws_have_its_own_mean_and_spread():
+    assert SHIPPED.mean_draws.shape == (POPULATION_DRAWS, 13)
+    assert np.allclose(SHIPPED.mean_draws.mean(axis=0), SHIPPED.mean, atol=1e-12)
+    assert np.allclose(
+        SHIPPED.mean_draws.std(axis=0), np.sqrt(np.diag(prior.population_covariance(PUBLISHED))), atol=1e-12
+    )
+
+
+def test_dimensions_of_other_sizes_have_a_prior_too():
+    fewer = Approaches(PUBLISHED.dimensions[:2])
+    assert prior.shipped(fewer).mean.shape == (7,)
+
+
+def test_a_published_prior_is_read_back_to_the_bit():
+    rng = np.random.default_rng(1)
+    root = rng.standard_normal((13, 13))
+    taught = Prior(
+        version=7,
+        mean=rng.standard_normal(13),
+        precision=root @ root.T + np.eye(13),
+        noise=0.11,
+        mean_draws=rng.standard_normal((POPULATION_DRAWS, 13)),
+        users=321,
+        rows=4_000,
+    )
+    blob = prior.encode(taught)
+    assert len(blob) < 10_000
+    assert same(prior.decode(blob), taught)
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_a_value_error(data):
+    with pytest.raises(ValueError):
+        prior.decode(data)
+
+
+def test_a_truncated_blob_is_a_value_error():
+    with pytest.raises(ValueError):
+        prior.decode(prior.encode(SHIPPED)[:-100])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("format", "amp-prior-0"),
+        ("version", -1),
+        ("noise", 0.0),
+        ("noise", float("nan")),
+        ("mean", prior.Array.of(np.full(13, np.nan))),
+        ("mean", prior.Array.of(np.zeros(12))),
+        ("mean", prior.Array.of(np.zeros((13, 1)))),
+        ("mean", prior.Array((13,), b"short")),
+        ("mean", prior.Array((0,), b"")),
+        ("precision", prior.Array.of(-np.eye(13))),
+        ("precision", prior.Array.of(np.eye(13) + np.eye(13, k=1) / 10)),
+        ("mean_draws", prior.Array.of(np.zeros((POPULATION_DRAWS - 1, 13)))),
+    ],
+)
+def test_a_blob_that_no_fit_can_have_made_is_a_value_error(name, value):
+    blob = msgspec.msgpack.decode(prior.encode(SHIPPED))
+    assert same(prior.decode(msgspec.msgpack.encode(blob)), SHIPPED)
+    with pytest.raises(ValueError):
+        prior.decode(msgspec.msgpack.encode({**blob, name: value}))
