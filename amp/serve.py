@@ -102,12 +102,13 @@ class Supervisor(Multiprocess):
             factory=True,
             workers=workers,
             loop="uvloop",
-            http="httptools",
+            http="amp.http.protocol:HotProtocol",
             ws="none",
             lifespan="on",
             access_log=False,
             log_level="warning",
             server_header=False,
+            proxy_headers=False,  # nothing here asks where a caller is; and the protocol must see the lane
             timeout_graceful_shutdown=_GRACE_S,
             timeout_worker_healthcheck=_HUNG_S,
         )

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from amp.errors import InvalidInput, InvalidParameter
+from amp.errors import InvalidInput, InvalidParameter, PayloadTooLarge
 
 BODY_BYTES_MAX = 64 * 1024
 BATCH_BYTES_MAX = 1024 * 1024
@@ -32,7 +32,7 @@ def parse(
     except msgspec.ValidationError as error:
         raise _refusal(str(error), refusals) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidParameter("body", "must be a JSON object in UTF-8") from error
+        raise no_json() from error
     except RecursionError as error:
         raise InvalidParameter("body", "is nested too deeply") from error
 
@@ -51,6 +51,18 @@ def _refusal(message: str, refusals: Mapping[str, type[InvalidInput]]) -> Invali
 def _reason(message: str) -> str:
     """The words of msgspec, as the end of a sentence that begins with the field."""
     return message[:1].lower() + message[1:]
+
+
+def no_json() -> InvalidParameter:
+    """The refusal of a body that cannot be read at all."""
+    return InvalidParameter("body", "must be a JSON object in UTF-8")
+
+
+def too_large() -> PayloadTooLarge:
+    """The refusal of a body over its limit, whatever is in it."""
+    return PayloadTooLarge(
+        f"The body is too large: at most {BODY_BYTES_MAX} bytes, {BATCH_BYTES_MAX} in a batch."
+    )
 
 
 def encoded(value: Any) -> bytes:

@@ -9,16 +9,16 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import Histogram
 
 from amp.clock import Clock, now_ms
-from amp.errors import AmpError, Internal, PayloadTooLarge
+from amp.errors import AmpError, Internal
 from amp.http import problems
 from amp.http.auth import Gate
-from amp.http.body import BODY_BYTES_MAX, encoded
+from amp.http.body import BODY_BYTES_MAX, encoded, too_large
 from amp.http.problems import JSON_HEADER, Headers
 from amp.http.requests import REQUEST_ID, new_request_id
 from amp.observe import HTTP_SECONDS
@@ -27,18 +27,26 @@ from amp.tenancy import Access
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a hot call answers when nothing is wrong."""
 
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
+class Response(NamedTuple):
+    """What goes over the wire."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Hot:
     """A hot call: what a key needs for it, and what it does with a body."""
 
+    path: str
     scope: str
     run: Callable[[Access, bytes], Awaitable[Answer]]
     without_store: bool = False
@@ -51,7 +59,7 @@ class Lane:
     def __init__(self, app: ASGIApp, gate: Gate, hot: Mapping[bytes, Hot], *, clock: Clock = now_ms) -> None:
         self._app = app
         self._gate = gate
-        self._hot = hot
+        self.hot = hot
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,7 +67,7 @@ class Lane:
             await self._app(scope, receive, send)
             return
         asked = cast("dict[str, Any]", scope)
-        hot = self._hot.get(asked["raw_path"]) if scope["method"] == "POST" else None
+        hot = self.hot.get(asked["raw_path"]) if scope["method"] == "POST" else None
         if hot is None:
             # An id may hold any character: split the path as it was sent, decode its parts afterwards.
             asked["path"] = asked["raw_path"].decode("ascii", "replace")
@@ -86,25 +94,31 @@ class Lane:
         _timer(route, status).observe(time.perf_counter() - began)
 
     async def _serve(self, hot: Hot, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = list(scope["headers"])
+        response = await self.answer(hot, headers, lambda: _body(receive))
+        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+        await send({"type": "http.response.body", "body": response.body, "more_body": False})
+
+    async def answer(self, hot: Hot, headers: Headers, body: Callable[[], Awaitable[bytes]]) -> Response:
+        """The whole answer to a hot call, whatever happens; `body` is read once the caller is let in."""
         began = time.perf_counter()
         request_id = new_request_id()
-        headers: Headers
+        sent: Headers
         try:
             access = await self._gate.admit(
-                _authorization(scope), (hot.scope,), without_store=hot.without_store
+                _authorization(headers), (hot.scope,), without_store=hot.without_store
             )
-            answer = await hot.run(access, await _body(receive))
-            status, body, headers = 200, answer.body, [JSON_HEADER, *answer.headers]
+            answer = await hot.run(access, await body())
+            status, told, sent = 200, answer.body, [JSON_HEADER, *answer.headers]
         except AmpError as error:
-            status, body, headers = self._problem(error, request_id)
+            status, told, sent = self._problem(error, request_id)
         except Exception:  # noqa: BLE001  the caller is owed an envelope, the operator the trace
-            _log.exception("%s failed", scope["path"])
-            status, body, headers = self._problem(Internal("Something went wrong on our side."), request_id)
-        headers.append((b"content-length", b"%d" % len(body)))
-        headers.append((b"x-request-id", request_id.encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
-        _timer(scope["path"], status).observe(time.perf_counter() - began)
+            _log.exception("A call for %s failed", hot.scope)
+            status, told, sent = self._problem(Internal("Something went wrong on our side."), request_id)
+        sent.append((b"content-length", b"%d" % len(told)))
+        sent.append((b"x-request-id", request_id.encode()))
+        _timer(hot.path, status).observe(time.perf_counter() - began)
+        return Response(status, sent, told)
 
     def _problem(self, error: AmpError, request_id: str) -> tuple[int, bytes, Headers]:
         body = encoded(problems.envelope(error, request_id, self._clock()))
@@ -117,8 +131,8 @@ def _timer(route: str, status: int) -> Histogram:
     return HTTP_SECONDS.labels(route, status)
 
 
-def _authorization(scope: Scope) -> bytes | None:
-    for name, value in scope["headers"]:
+def _authorization(headers: Headers) -> bytes | None:
+    for name, value in headers:
         if name == b"authorization":
             return value
     return None
@@ -138,5 +152,5 @@ async def _body(receive: Receive) -> bytes:
         if len(body) > BODY_BYTES_MAX:
             break
     if len(body) > BODY_BYTES_MAX:
-        raise PayloadTooLarge(f"The body may have at most {BODY_BYTES_MAX} bytes.")
+        raise too_large()
     return body

@@ -7,9 +7,9 @@ from litestar.exceptions import HTTPException
 from litestar.response import Response
 
 from amp.clock import now_ms
-from amp.errors import AmpError, Internal, InvalidParameter, MethodNotAllowed, NotFound, PayloadTooLarge
+from amp.errors import AmpError, Internal, MethodNotAllowed, NotFound
 from amp.http import problems
-from amp.http.body import encoded
+from amp.http.body import encoded, no_json, too_large
 from amp.http.requests import REQUEST_ID, ApiRequest
 
 _log = logging.getLogger(__name__)
@@ -47,9 +47,9 @@ def _translated(error: HTTPException) -> AmpError:
         case 405:
             return MethodNotAllowed("This path does not know that method.")
         case 413:
-            return PayloadTooLarge("The body is too large.")
+            return too_large()
         case status if 400 <= status < 500:
-            return InvalidParameter("body", "must be a JSON object")
+            return no_json()
         case _:
             _log.error("Litestar failed", exc_info=error)
             return Internal("Something went wrong on our side.")

@@ -55,10 +55,11 @@ def hot(learning: Learning) -> dict[bytes, Hot]:
         replayed = await learning.report(access.tenant, parse(body, _OUTCOME, REFUSALS))
         return Answer(_REPORTED, (REPLAY_HEADER,) if replayed else ())
 
-    return {
-        b"/v1/context": Hot("context", context, without_store=True),
-        b"/v1/outcome": Hot("outcome", outcome),
-    }
+    calls = (
+        Hot("/v1/context", "context", context, without_store=True),
+        Hot("/v1/outcome", "outcome", outcome),
+    )
+    return {call.path.encode(): call for call in calls}
 
 
 class Contexts(Controller):

@@ -19,7 +19,7 @@ from amp.learning.record import Record
 from amp.learning.rows import Decision
 from amp.learning.store import LearningStore, Report, Verdict
 from amp.learning.token import IV_BYTES, Sealer
-from amp.learning.types import Ask, Choice, Context, Policy
+from amp.learning.types import Ask, Choice, Context, History, Policy
 from amp.learning.wire import ContextMetadata, ContextReply, ContextRequest, OutcomeReport, Phase
 from amp.store.batch import Batch
 from amp.tenancy import Tenant
@@ -148,9 +148,10 @@ class Learning:
             prior = self._priors.of(tenant)
             entropy = self._random(IV_BYTES * len(indexes))
             ivs = [entropy[start : start + IV_BYTES] for start in range(0, len(entropy), IV_BYTES)]
+            histories = rows.unpack_all([records[index].rows for index in indexes])
             asks = [
-                self._ask(questions[index], records[index], iv)
-                for index, iv in zip(indexes, ivs, strict=True)
+                self._ask(questions[index], records[index], history, iv)
+                for index, history, iv in zip(indexes, histories, ivs, strict=True)
             ]
             choices = choose(asks, prior, self._policy, self._approaches)
             told = rationales(asks, choices, prior, self._approaches)
@@ -169,9 +170,9 @@ class Learning:
                 )
         return [replies[index] for index in range(len(questions))]
 
-    def _ask(self, question: _Question, record: Record, iv: bytes) -> Ask:
+    def _ask(self, question: _Question, record: Record, history: History, iv: bytes) -> Ask:
         return Ask(
-            history=rows.unpack(record.rows),
+            history=history,
             context=Context(rows.task_hash(question.task_type), question.level),
             nonce=int.from_bytes(iv[:8], "little"),
             preferences=record.preferences[: len(self._approaches.sizes)],
