@@ -70,11 +70,15 @@ class PopulationEffects:
     def _mean_tables(self) -> tuple[Floats, Floats]:
         return self.pairs[0] + self.levels[0] @ self.design.T, self.tasks[0] @ self.design.T
 
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        return {told: place for place, told in enumerate(self.hashes.tolist())}
+
     def _known(self, context: Context) -> tuple[int, int]:
-        return int(task_numbers(self.hashes, np.int64(context.task_hash))), context.level
+        return self._places.get(context.task_hash, len(self.hashes) - 1), context.level
 
 
-def task_numbers(hashes: Ints, told: Ints | np.int64) -> Ints:
+def task_numbers(hashes: Ints, told: Ints) -> Ints:
     """The place of each told hash among `hashes`, the last where it is none of them."""
     places = np.searchsorted(hashes, told)
     return np.where(hashes[places] == told, places, len(hashes) - 1)

@@ -22,6 +22,8 @@ PRIOR_STRENGTH = 25.0
 """nu0: the shipped spread counts as so many users, the shipped noise as so many rows."""
 HELD_OUT_EVERY = 5
 """One user in so many is kept aside to judge the fit on."""
+EFFECTS_ERRORS = 2.0
+"""Standard errors by which effects must predict better to be kept: they cost every user some exploration."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def fit(
 ) -> Fit:
     """The next prior, judged on every fifth user and then fitted to all of them.
 
-    Population effects are in it when they predict the users held out better, by more than one standard error.
+    Population effects are in it when they predict the users held out better by more than chance.
     With fewer than two users nothing can be judged, and the current prior stays.
     """
     taught = [kept for kept in map(learned, histories) if len(kept)]
@@ -60,8 +62,7 @@ def fit(
         _teach(seen, current, version, approaches, rng, effects=effects) for effects in (False, True)
     ]
     scores = [_scores(held_out, news, prior, approaches) for prior in (current, *candidates)]
-    # Effects cost every user some exploration: they must be better by more than chance, not only no worse.
-    effects = _gain(scores[2] - scores[1], errors=-1.0) > 0.0
+    effects = _gain(scores[2] - scores[1], errors=-EFFECTS_ERRORS) > 0.0
     chosen = 1 + effects
     return Fit(
         prior=_teach(gather(taught, policy), candidates[effects], version, approaches, rng, effects=effects),
@@ -107,15 +108,17 @@ def _teach(
     """The prior of these users, from a warm start: first without, then with, what the contexts explain."""
     sums = summed(crowd, approaches, start.effects if effects else None)
     prior = maximise(sums, start, version, approaches, rng)
-    if not effects:
-        return prior
-    means, _ = _users(sums, prior.mean, prior.precision, prior.noise)
-    own = np.repeat(means, np.diff(crowd.bounds), axis=0)
-    x = approaches.design[crowd.history["combination"]]
-    residuals = crowd.rewards - np.einsum("np,np->n", x, own)
-    offsets = ridge.offsets(crowd, residuals, prior.noise, approaches, rng)
-    prior = maximise(summed(crowd, approaches, offsets), prior, version, approaches, rng)
-    return replace(prior, effects=offsets)
+    offsets = None
+    if effects:
+        variances = _variances(sums, prior.precision, prior.noise)
+        means = _means(sums, variances, prior.mean, prior.precision, prior.noise)
+        own = np.repeat(means, np.diff(crowd.bounds), axis=0)
+        x = approaches.design[crowd.history["combination"]]
+        residuals = crowd.rewards - np.einsum("np,np->n", x, own)
+        offsets = ridge.offsets(crowd, residuals, prior.noise, approaches, rng)
+        sums = summed(crowd, approaches, offsets)
+    # As often without effects: two candidates that differ in more than effects could not be compared.
+    return replace(maximise(sums, prior, version, approaches, rng), effects=offsets)
 
 
 def maximise(
@@ -125,9 +128,10 @@ def maximise(
     base = shipped(approaches)
     precision, noise = start.precision, start.noise
     for _ in range(SWEEPS):
-        mean = _population_mean(sums, precision, noise, approaches)[0]
-        precision, noise = _spread_and_noise(sums, mean, precision, noise, base)
-    mean, covariance = _population_mean(sums, precision, noise, approaches)
+        variances = _variances(sums, precision, noise)
+        mean, _ = _population_mean(sums, variances, noise, approaches)
+        precision, noise = _spread_and_noise(sums, variances, mean, precision, noise, base=base)
+    mean, covariance = _population_mean(sums, _variances(sums, precision, noise), noise, approaches)
     normals = paired_normals(rng, mean.size)
     return Prior(
         version=version,
@@ -140,41 +144,44 @@ def maximise(
     )
 
 
+def _variances(sums: Sums, precision: Floats, noise: float) -> Floats:
+    """V_u; shape (users, p, p)."""
+    return np.linalg.inv(sums.gram / noise + precision).astype(np.float64, copy=False)
+
+
+def _means(sums: Sums, variances: Floats, mean: Floats, precision: Floats, noise: float) -> Floats:
+    """m_u; shape (users, p)."""
+    return (variances @ (sums.pull / noise + precision @ mean)[:, :, None])[:, :, 0]
+
+
 def _population_mean(
-    sums: Sums, precision: Floats, noise: float, approaches: Approaches
+    sums: Sums, variances: Floats, noise: float, approaches: Approaches
 ) -> tuple[Floats, Floats]:
     """The population's mean by generalised least squares from its weak prior, and its covariance C_mu."""
-    gram, pull = sums.gram / noise, sums.pull / noise
     # What a user's rows say of mu once the user's own deviation is integrated out: A/s2 - A/s2 V A/s2.
-    explained = gram @ np.linalg.inv(gram + precision)
+    kept = np.eye(variances.shape[1]) - sums.gram @ variances / noise
     weak = np.linalg.inv(population_covariance(approaches))
-    covariance = _inverse(weak + (gram - explained @ gram).sum(axis=0))
-    told = (pull - np.einsum("upq,uq->up", explained, pull)).sum(axis=0)
+    covariance = _inverse(weak + np.einsum("upq,uqr->pr", kept, sums.gram, optimize=True) / noise)
+    told = np.einsum("upq,uq->p", kept, sums.pull) / noise
     return covariance @ (weak @ shipped(approaches).mean + told), covariance
 
 
 def _spread_and_noise(
-    sums: Sums, mean: Floats, precision: Floats, noise: float, base: Prior
+    sums: Sums, variances: Floats, mean: Floats, precision: Floats, noise: float, *, base: Prior
 ) -> tuple[Floats, float]:
     """S^-1 and s2 given mu: the spread of the users' posteriors, and of their residuals."""
-    means, variances = _users(sums, mean, precision, noise)
+    means = _means(sums, variances, mean, precision, noise)
     away = means - mean
     scatter = PRIOR_STRENGTH * np.linalg.inv(base.precision) + variances.sum(axis=0) + away.T @ away
     spread = scatter / (PRIOR_STRENGTH + len(means))
     residual = (
         sums.square.sum()
         - 2.0 * np.sum(means * sums.pull)
-        + np.einsum("up,upq,uq->", means, sums.gram, means, optimize=True)
+        + np.sum(means * (sums.gram @ means[:, :, None])[:, :, 0])
         + np.einsum("upq,upq->", variances, sums.gram)
     )
     noise = (PRIOR_STRENGTH * base.noise + residual) / (PRIOR_STRENGTH + sums.weight.sum())
     return _inverse(spread), float(noise)
-
-
-def _users(sums: Sums, mean: Floats, precision: Floats, noise: float) -> tuple[Floats, Floats]:
-    """m_u and V_u; shapes (users, p) and (users, p, p)."""
-    variances = np.linalg.inv(sums.gram / noise + precision).astype(np.float64)
-    return np.einsum("upq,uq->up", variances, sums.pull / noise + precision @ mean), variances
 
 
 def _inverse(symmetric: Floats) -> Floats:
