@@ -90,12 +90,14 @@ def _best_two(
     """The best combination of each ask under the posterior mean, and under its draw."""
     values = coefficients @ crowd.combinations
     if crowd.prior.effects is not None:
-        for index, ask in enumerate(asks):
-            values[index] += crowd.prior.effects.table(ask.context)[[0, 1 + population_draws[index]]]
+        for ask, own, drawn in zip(asks, values, population_draws, strict=True):
+            table = crowd.prior.effects.table(ask.context)
+            own[0] += table[0]
+            own[1] += table[1 + drawn]
     for index, added in tilts.items():
         values[index] += _over_combinations(added, crowd)
-    expected, drawn = values.argmax(axis=2).T.tolist()
-    return expected, drawn
+    expected, best_drawn = values.argmax(axis=2).T.tolist()
+    return expected, best_drawn
 
 
 def _over_combinations(added: Floats, crowd: Population) -> Floats:

@@ -54,7 +54,7 @@ class PopulationEffects:
             table = self.table(context).reshape(-1, *self.sizes)
             every = range(len(self.sizes))
             averages = [table.mean(tuple(1 + each for each in every if each != own)) for own in every]
-            options = np.concatenate(averages, axis=1)
+            options = np.asfortranarray(np.concatenate(averages, axis=1))  # it is read an option at a time
             self._options[known] = options
         return options
 

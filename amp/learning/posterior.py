@@ -98,7 +98,7 @@ def option_draws(beliefs: Posteriors, contexts: Sequence[Context], crowd: Popula
     worth = directions @ (beliefs.whitened[:, :, 1:] + _bank(crowd.prior.mean.size))
     if crowd.prior.effects is not None:
         for index, context in enumerate(contexts):
-            worth[index] += crowd.prior.effects.options(context)[1:].T
+            worth[index] += crowd.prior.effects.options(context).T[:, 1:]
     return worth
 
 
