@@ -6,6 +6,7 @@ import hmac
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from typing import NamedTuple
 
 from litestar import Litestar
 from litestar.di import Provide
@@ -41,32 +42,27 @@ def application() -> Lane:
     return create(settings, connect(settings.redis or ""))
 
 
+class Room(NamedTuple):
+    """The room `learning`, furnished."""
+
+    priors: Priors
+    learning: Learning
+    profiles: Profiles
+
+
 def create(settings: Settings, store: Store) -> Lane:
     """The whole service on this store."""
     secret = settings.secret or ""
     functions = Functions(store, [keyring.LIBRARY, learning_store.LIBRARY])
     keys = KeyTable(Keyring(store, keyring.pepper(secret)))
     gate = Gate(keys, RateLimit(settings.redis or "", settings.rate_limit))
-    facts = LearningStore(
-        store, functions, window_ms=settings.outcome_window_ms, retention_ms=settings.log_retention_ms
-    )
-    priors = Priors(facts, PUBLISHED)
-    policy = policy_of(settings)
-    learning = Learning(
-        facts,
-        priors,
-        Sealer(secret.encode()),
-        policy=policy,
-        approaches=PUBLISHED,
-        group_key=hmac.digest(secret.encode(), b"amp control group", "sha256"),
-    )
-    profiles = Profiles(facts, priors, policy=policy, approaches=PUBLISHED)
+    room = _learning(settings, store, functions)
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncGenerator[None]:
         with suppress(StoreUnavailable):  # a store that is down now gets the functions when it is needed
             await functions.load()
-        followers = [asyncio.create_task(keys.poll()), asyncio.create_task(priors.follow())]
+        followers = [asyncio.create_task(keys.poll()), asyncio.create_task(room.priors.follow())]
         gc.collect()
         gc.freeze()  # what lives as long as the worker is never walked again, and the young more rarely:
         gc.set_threshold(20_000, 20, 20)  # p99 at 64 connections halves
@@ -76,19 +72,13 @@ def create(settings: Settings, store: Store) -> Lane:
         await store.close()
 
     app = Litestar(
-        [
-            routes.Contexts,
-            routes.Outcomes,
-            routes.ProfileRoutes,
-            *operations.handlers(store),
-            static_files(),
-        ],
+        [routes.Contexts, routes.Outcomes, routes.ProfileRoutes, *operations.handlers(store), static_files()],
         lifespan=[running],
         guards=[guard(gate)],
         dependencies={
             "access": Provide(access_of, sync_to_thread=False),
-            "learning": Provide(lambda: learning, sync_to_thread=False),
-            "profiles": Provide(lambda: profiles, sync_to_thread=False),
+            "learning": Provide(lambda: room.learning, sync_to_thread=False),
+            "profiles": Provide(lambda: room.profiles, sync_to_thread=False),
         },
         exception_handlers=refusals.HANDLERS,
         request_class=ApiRequest,
@@ -96,4 +86,22 @@ def create(settings: Settings, store: Store) -> Lane:
         openapi_config=reference(),
         logging_config=None,
     )
-    return Lane(app, gate, routes.hot(learning))
+    return Lane(app, gate, routes.hot(room.learning))
+
+
+def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
+    secret = (settings.secret or "").encode()
+    facts = LearningStore(
+        store, functions, window_ms=settings.outcome_window_ms, retention_ms=settings.log_retention_ms
+    )
+    priors = Priors(facts, PUBLISHED)
+    policy = policy_of(settings)
+    learning = Learning(
+        facts,
+        priors,
+        Sealer(secret),
+        policy=policy,
+        approaches=PUBLISHED,
+        group_key=hmac.digest(secret, b"amp control group", "sha256"),
+    )
+    return Room(priors, learning, Profiles(facts, priors, policy=policy, approaches=PUBLISHED))

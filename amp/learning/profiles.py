@@ -18,7 +18,7 @@ from amp.learning.priors import Priors
 from amp.learning.profile import Summary, summarise
 from amp.learning.record import Details, Record
 from amp.learning.store import LearningStore, Lock
-from amp.learning.types import LEVELS, Context, Policy, Preference
+from amp.learning.types import LEVELS, Context, History, Policy, Preference
 from amp.learning.wire import (
     DimensionReply,
     ExportReply,
@@ -173,46 +173,36 @@ class Profiles:
     def _profile(self, tenant: Tenant, user: str, record: Record, details: Details) -> ProfileReply:
         history = rows.every(record.rows)
         summary = summarise(history, details.trimmed_sums)
-        preferences = self._preferences(record)
-        beliefs = describe(
-            history[-rows.KEPT_ROWS :],
-            preferences,
-            Context(),
-            self._priors.of(tenant),
-            self._policy,
-            self._approaches,
-        )
-        stated = dict(zip(self._approaches.dimensions, preferences, strict=False))
-        shown: dict[str, Any] = {}
-        for dimension, belief in zip(self._approaches.dimensions, beliefs, strict=True):
-            preference = stated.get(dimension)
-            option = (
-                max(belief.options, key=lambda each: each.mean)
-                if preference is None
-                else belief.options[preference.option]
-            )
-            shown[dimension.preference] = option.option
-            shown[dimension.confidence] = option.best
-        changed_ms = max(record.created_ms, details.changed_ms, summary.reported_ms)
+        metadata = {key: msgspec.json.decode(value) for key, value in sorted(details.metadata.items())}
         return msgspec.convert(
-            shown
+            self._approach(tenant, history[-rows.KEPT_ROWS :], self._preferences(record))
             | _told(summary, details.task_names)
             | {
                 "userId": user,
-                "locked": [
-                    dimension.preference
-                    for dimension, preference in stated.items()
-                    if preference is not None and preference.locked
-                ],
-                "metadata": {
-                    key: msgspec.json.decode(value) for key, value in sorted(details.metadata.items())
-                },
+                "metadata": metadata,
                 "createdAt": iso(record.created_ms),
-                "lastUpdated": iso(changed_ms),
+                "lastUpdated": iso(max(record.created_ms, details.changed_ms, summary.reported_ms)),
                 "profileVersion": _version(record, details),
             },
             ProfileReply,
         )
+
+    def _approach(
+        self, tenant: Tenant, history: History, preferences: tuple[Preference | None, ...]
+    ) -> dict[str, Any]:
+        """The preferred option of each dimension, stated or else learned, and how sure that is."""
+        prior = self._priors.of(tenant)
+        beliefs = describe(history, preferences, Context(), prior, self._policy, self._approaches)
+        stated = preferences or (None,) * len(beliefs)
+        told: dict[str, Any] = {"locked": []}
+        for dimension, belief, preference in zip(self._approaches.dimensions, beliefs, stated, strict=True):
+            learned = max(belief.options, key=lambda each: each.mean)
+            option = learned if preference is None else belief.options[preference.option]
+            told[dimension.preference] = option.option
+            told[dimension.confidence] = option.best
+            if preference is not None and preference.locked:
+                told["locked"].append(dimension.preference)
+        return told
 
     def _interaction(self, row: np.void, details: Details, metadata: bytes) -> InteractionReply:
         signals = rows.signals(row)
