@@ -81,3 +81,40 @@ def serve(
 
     announce = welcome.as_json if as_json else partial(welcome.as_panel, settings)
     service.serve(settings, announce=announce, say=talk.say)
+
+
+@cli.command()
+def demo(
+    *,
+    users: Annotated[int, typer.Option(metavar="N", min=1, max=5000, help="How many people.")] = 800,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed makes the same people.")] = 1,
+    data: Data = None,
+    redis: RedisUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Watch it learn: synthetic people use a real service of their own over HTTP.
+
+    Their data is thrown away unless --data or --redis says where to keep it.
+
+    A third of them are the control group, so that there is something to compare.
+    """
+    from amp.terminal import demo as terminal
+
+    terminal.run(settings_of(data=data, redis=redis), users, seed, kept=bool(data or redis), as_json=as_json)
+
+
+@cli.command()
+def profile(
+    user: Annotated[str, typer.Argument(metavar="USER", help="The user's id.")],
+    *,
+    tenant: Annotated[str, typer.Option(help="Whose user it is.")] = "default",
+    env: Annotated[str, typer.Option(metavar="live|test", help="Live data or test data.")] = "test",
+    data: Data = None,
+    redis: RedisUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Draw what is believed of a user, whether or not the service runs."""
+    from amp.terminal import profile as terminal
+
+    seen = terminal.read(settings_of(data=data, redis=redis), tenant, env, user)
+    (terminal.as_json if as_json else terminal.as_drawing)(seen)

@@ -8,7 +8,7 @@ from litestar.handlers import BaseRouteHandler
 
 from amp.errors import Unauthorized
 from amp.http.limits import RateLimit
-from amp.http.requests import ACCESS
+from amp.http.requests import ACCESS, WITHOUT_STORE
 from amp.store.keyring import KeyTable
 from amp.tenancy import Access
 
@@ -20,26 +20,20 @@ class Gate:
 
     def __init__(self, keys: KeyTable, limit: RateLimit) -> None:
         self._keys = keys
-        self._limit = limit
+        self.limit = limit
 
-    async def admit(
-        self, authorization: bytes | None, scopes: tuple[str, ...], *, without_store: bool = False
-    ) -> Access:
-        """What the caller's key opens, once it is known to open one of `scopes`.
-
-        `without_store` lets a known key in when the store cannot count its requests.
+    async def admit(self, authorization: bytes | None, scopes: tuple[str, ...]) -> Access:
+        """What the caller's key opens, once it is known to open one of `scopes`; nothing is counted yet.
 
         Raises:
             Unauthorized: no key, or one that is not good.
             Forbidden: the key lacks the permission.
-            RateLimitExceeded: the key's requests are used up.
             StoreUnavailable: nobody can judge the key now.
         """
         if not authorization or authorization[:7].lower() != _BEARER:
             raise Unauthorized("Send your API key as `Authorization: Bearer amp_sk_...`.")
         access = await self._keys.admit(authorization[7:].strip())
         access.require(*scopes)
-        await self._limit.count(access.key_id, without_store=without_store)
         return access
 
 
@@ -51,6 +45,8 @@ def guard(gate: Gate) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRoute
         if scopes:
             authorization = connection.headers.get("authorization")
             sent = authorization.encode("latin-1") if authorization else None
-            connection.scope["state"][ACCESS] = await gate.admit(sent, scopes)
+            access = await gate.admit(sent, scopes)
+            await gate.limit.count(access.key_id, without_store=handler.opt.get(WITHOUT_STORE, False))
+            connection.scope["state"][ACCESS] = access
 
     return admit

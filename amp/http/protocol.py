@@ -10,8 +10,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from amp.errors import PayloadTooLarge
-from amp.http.body import BODY_BYTES_MAX
+from amp.http.body import BODY_BYTES_MAX, too_large
 from amp.http.lane import Hot, Lane, Response
 
 
@@ -92,7 +91,7 @@ class HotCycle:
 
     async def _whole_body(self) -> bytes:
         if len(self._body) > BODY_BYTES_MAX:
-            raise PayloadTooLarge(f"The body may have at most {BODY_BYTES_MAX} bytes.")
+            raise too_large()
         return self._body
 
     def _write(self, response: Response) -> None:

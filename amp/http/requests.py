@@ -15,6 +15,8 @@ from amp.tenancy import Access
 
 REQUEST_ID = "request_id"
 ACCESS = "access"
+WITHOUT_STORE = "without_store"
+"""In a route's `opt`: it has an answer even when the store has none, nor can count its requests."""
 REFUSALS = "refusals"
 """In a route's `opt`: the error classes of its fields."""
 

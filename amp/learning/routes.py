@@ -15,7 +15,7 @@ from amp.http.body import BATCH_BYTES_MAX, encoded, parse
 from amp.http.lane import Answer, Hot
 from amp.http.problems import envelope
 from amp.http.requests import REFUSALS as OPT_REFUSALS
-from amp.http.requests import REQUEST_ID, ApiRequest, in_path
+from amp.http.requests import REQUEST_ID, WITHOUT_STORE, ApiRequest, in_path
 from amp.learning.profiles import Profiles
 from amp.learning.service import Learning
 from amp.learning.validation import REFUSALS
@@ -66,7 +66,7 @@ class Contexts(Controller):
     """Decisions. The single call is served by the fast lane where one stands in front."""
 
     path = "/v1/context"
-    opt = {"scopes": ("context",), OPT_REFUSALS: REFUSALS}  # noqa: RUF012  Litestar's own way to say it
+    opt = {"scopes": ("context",), OPT_REFUSALS: REFUSALS, WITHOUT_STORE: True}  # noqa: RUF012  Litestar's way
 
     @post(status_code=200, summary="Which approach to take now")
     async def one(

@@ -48,8 +48,8 @@ def user_id(raw: str) -> str:
 
 
 def check_task(task: str) -> None:
-    """Raises `InvalidTask` unless the task says something within its length."""
-    if not task.strip():
+    """Raises `InvalidTask` unless the task has 1 to `TASK_LENGTH_MAX` characters."""
+    if not task:
         raise InvalidTask("task", "must not be empty")
     if len(task) > TASK_LENGTH_MAX:
         raise InvalidTask("task", f"must have at most {TASK_LENGTH_MAX} characters")

@@ -95,3 +95,4 @@ def _expire(group: "_Group[Item, Answer]", first: int) -> None:
             loop.call_at(due_s, _expire, group, index)
             return
         future.set_exception(StoreUnavailable())
+    group.clear()  # all are answered; a call that joined now would have no timer

@@ -1,0 +1,140 @@
+"""`amp profile`: one user's profile and posterior, read from the store whether or not the service runs."""
+
+import asyncio
+from typing import Any, NamedTuple
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from amp.errors import NotFound
+from amp.exits import CommandFailed
+from amp.learning import validation
+from amp.learning.approaches import PUBLISHED
+from amp.learning.policies import policy_of
+from amp.learning.priors import Priors
+from amp.learning.profiles import Profiles
+from amp.learning.service import Phase, phase
+from amp.learning.store import LIBRARY, LearningStore
+from amp.learning.wire import PosteriorReply, ProfileReply
+from amp.settings import Settings
+from amp.store.connection import connect
+from amp.store.functions import Functions
+from amp.store.keeper import opened
+from amp.tenancy import Tenant, tenant
+from amp.terminal import talk
+from amp.terminal.posterior import drawing, glyphs, legend
+
+
+class Seen(NamedTuple):
+    """What is kept and believed of one user."""
+
+    tenant: Tenant
+    profile: ProfileReply
+    posterior: PosteriorReply
+    stated: list[str]
+    """Preferences that were set, by their name in the profile; the others are learned."""
+
+    @property
+    def phase(self) -> Phase:
+        return phase(self.profile.total_interactions)
+
+
+def read(settings: Settings, tenant_name: str, env: str, user_id: str) -> Seen:
+    """One user, as the service would see them now.
+
+    Raises:
+        CommandFailed: nobody has reported or preferred anything for this user.
+        StoreUnavailable: there is no answer.
+        InvalidInput: no such tenant or user can be.
+    """
+    owner = tenant(tenant_name, env)
+    with opened(settings) as complete:
+        try:
+            return asyncio.run(_read(complete, owner, user_id))
+        except NotFound as unknown:
+            raise CommandFailed(
+                f"No profile for {user_id!r} in the {env} data of {tenant_name}: nothing was reported or "
+                "preferred for this user. Another tenant or environment: --tenant, --env."
+            ) from unknown
+
+
+async def _read(settings: Settings, owner: Tenant, user_id: str) -> Seen:
+    store = connect(settings.redis or "")
+    try:
+        facts = LearningStore(
+            store,
+            Functions(store, [LIBRARY]),
+            window_ms=settings.outcome_window_ms,
+            retention_ms=settings.log_retention_ms,
+        )
+        priors = Priors(facts, PUBLISHED)
+        await priors.refresh()
+        profiles = Profiles(facts, priors, policy=policy_of(settings), approaches=PUBLISHED)
+        shown = await profiles.show(owner, user_id)
+        believed = await profiles.posterior(owner, user_id)
+        record, _ = await facts.profile(owner, validation.user_id(user_id))
+    finally:
+        await store.close()
+    preferences = zip(PUBLISHED.dimensions, record.preferences, strict=False)
+    stated = [dimension.preference for dimension, preference in preferences if preference is not None]
+    return Seen(owner, shown, believed, stated)
+
+
+def as_json(seen: Seen) -> None:
+    """The profile and the posterior as the API gives them, with the phase and what was stated."""
+    talk.write_json(
+        {
+            "tenant": seen.tenant.name,
+            "env": seen.tenant.env,
+            "phase": seen.phase,
+            "stated": seen.stated,
+            "profile": msgspec.to_builtins(seen.profile),
+            "posterior": msgspec.to_builtins(seen.posterior),
+        }
+    )
+
+
+def as_drawing(seen: Seen) -> None:
+    """The same for the eyes, 80 columns wide."""
+    console = Console(highlight=False)
+    drawn = glyphs(console)
+    console.print(_facts(seen))
+    console.print()
+    console.print(drawing(seen.posterior.dimensions, drawn, notes=_notes(seen)), crop=False, no_wrap=True)
+    console.print()
+    console.print(legend(drawn))
+
+
+def _facts(seen: Seen) -> Text:
+    profile, weight = seen.profile, seen.posterior.user_weight
+    text = Text(profile.user_id, style="bold")
+    text.append(f"  {seen.tenant.env} data of {seen.tenant.name}\n", style="not bold dim")
+    told: list[str] = [seen.phase, f"{profile.total_interactions:,} interactions"]
+    if profile.total_interactions:
+        told += [f"{profile.completion_rate:.0%} completed", f"{profile.flow_state_frequency:.0%} in flow"]
+    if profile.average_time_to_start is not None:
+        told.append(f"starts within {_span(profile.average_time_to_start)}")
+    text.append(", ".join(told) + "\n", style="not bold")
+    prior = seen.posterior.prior_version
+    crowd = f"the crowd (prior {prior})" if prior else "the shipped prior"
+    text.append(f"userWeight {weight:.2f}: {weight:.0%} own history, the rest {crowd}", style="not bold")
+    return text
+
+
+def _notes(seen: Seen) -> dict[str, str]:
+    values: dict[str, Any] = msgspec.to_builtins(seen.profile)
+    return {
+        dimension.name: f"{'locked' if dimension.preference in seen.profile.locked else 'preferred'}: "
+        f"{values[dimension.preference]}"
+        for dimension in PUBLISHED.dimensions
+        if dimension.preference in seen.stated
+    }
+
+
+def _span(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,56 @@
+"""The limit of a key: exact over workers, and told as the contract says."""
+
+import asyncio
+
+import pytest
+from envelopes import refused
+
+
+@pytest.fixture
+def store(real_store):
+    return real_store
+
+
+async def test_exactly_the_limit_passes_over_two_workers_at_once(serve, real_url, caller):
+    first = await caller(on=await serve(rate_limit=10, redis=real_url))
+    second = type(first)(await serve(rate_limit=10, redis=real_url), None)
+    second.headers = first.headers
+    answers = await asyncio.gather(*(way.context() for way in (first, second) for _ in range(20)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 10 + [429] * 30
+
+
+async def test_a_refusal_says_when_to_come_again(serve, real_url, caller):
+    client = await caller(on=await serve(rate_limit=1, redis=real_url))
+    await client.context()
+    for answer in (await client.context(), await client.get("/v1/profile/ada"), await client.outcome("x")):
+        details = refused(answer, 429, "RATE_LIMIT_EXCEEDED")
+        assert set(details) == {"limit", "window", "retryAfter"}
+        assert (details["limit"], details["window"]) == (1, 60)
+        assert 1 <= details["retryAfter"] <= 60
+        assert answer.headers["Retry-After"] == str(details["retryAfter"])
+
+
+async def test_each_key_has_a_limit_of_its_own(serve, real_url, caller):
+    app = await serve(rate_limit=1, redis=real_url)
+    for client in (await caller(on=app), await caller(on=app)):
+        assert (await client.context()).status_code == 200
+        assert (await client.context()).status_code == 429
+
+
+async def test_who_is_refused_for_another_reason_is_not_counted(serve, real_url, caller):
+    client = await caller("context", on=await serve(rate_limit=1, redis=real_url))
+    for _ in range(3):
+        refused(await client.get("/v1/profile/ada"), 403, "FORBIDDEN")
+    assert (await client.context()).status_code == 200
+
+
+async def test_no_limit_is_the_default(client):
+    answers = [await client.context() for _ in range(150)]
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_when_nobody_can_count_a_context_is_let_in_and_the_rest_must_wait(serve, caller):
+    client = await caller(on=await serve(rate_limit=1, redis="unix:///nowhere/store.sock"))
+    for _ in range(3):
+        assert (await client.context()).status_code == 200
+    refused(await client.get("/v1/profile/ada"), 503, "STORE_UNAVAILABLE")

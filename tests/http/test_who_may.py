@@ -1,0 +1,125 @@
+"""Which key opens what: every route under every scope, and keys that open nothing."""
+
+import pytest
+from envelopes import refused
+
+from amp.clock import now_ms
+from amp.tenancy import ALL_SCOPES, DEFAULT_SCOPES, SCOPES
+
+ROUTES = {
+    ("POST", "/v1/context"): {"context"},
+    ("POST", "/v1/context/batch"): {"context"},
+    ("POST", "/v1/outcome"): {"outcome"},
+    ("POST", "/v1/outcome/batch"): {"outcome"},
+    ("GET", "/v1/profile/ada"): {"profile", "read"},
+    ("PUT", "/v1/profile/ada"): {"profile"},
+    ("DELETE", "/v1/profile/ada"): {"profile"},
+    ("GET", "/v1/profile/ada/export"): {"profile", "read"},
+    ("GET", "/v1/profile/ada/posterior"): {"profile", "read"},
+}
+OPEN = ["/livez", "/readyz", "/metrics", "/schema", "/schema/openapi.json"]
+
+
+@pytest.mark.parametrize("scope", [*SCOPES, ALL_SCOPES])
+async def test_a_scope_opens_its_routes_and_no_others(caller, scope):
+    client = await caller(scope)
+    for (verb, path), scopes in ROUTES.items():
+        answer = await client.request(verb, path, json={} if verb in {"POST", "PUT"} else None)
+        if scope in scopes | {ALL_SCOPES}:
+            assert answer.status_code not in {401, 403}, (verb, path)
+        else:
+            details = refused(answer, 403, "FORBIDDEN")
+            assert details["scope"] in scopes
+
+
+def test_every_route_is_in_the_matrix(app):
+    """A route that is added without a word about its scopes would be open to everybody."""
+    known = {path.replace("ada", "{user_id:str}") for _, path in ROUTES} | set(OPEN)
+    for route in app._app.routes:
+        assert route.path in known or route.path.startswith("/schema"), route.path
+
+
+async def test_a_new_key_has_the_scopes_of_the_three_published_calls(client):
+    assert DEFAULT_SCOPES == ("context", "outcome", "profile")
+    await client.interact()
+    assert (await client.put("/v1/profile/ada", json={})).status_code == 200
+
+
+@pytest.mark.parametrize("path", OPEN)
+async def test_what_machines_ask_needs_no_key(client, path):
+    del client.headers["Authorization"]
+    assert (await client.get(path)).status_code not in {401, 403}
+
+
+@pytest.mark.parametrize(("verb", "path"), ROUTES)
+async def test_without_a_good_key_nothing_opens(client, verb, path):
+    headers = [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic YTpi",
+        "amp_sk_test_x",
+        "Bearer amp_sk_test_x",
+        "Bearer \xff",
+    ]
+    for header in headers:
+        client.headers.pop("Authorization", None)
+        sent = {"Authorization": header.encode("latin-1")} if header is not None else {}
+        answer = await client.request(verb, path, headers=sent)
+        refused(answer, 401, "UNAUTHORIZED")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_a_key_counts_whatever_the_case_of_the_scheme(client):
+    key = client.headers["Authorization"].removeprefix("Bearer ")
+    for scheme in ("bearer", "BEARER", "Bearer "):
+        assert (
+            await client.post("/v1/context", headers={"Authorization": f"{scheme} {key}"})
+        ).status_code == 400
+
+
+async def test_the_key_comes_before_the_body(client):
+    """Who may not call learns nothing of what the body should have been."""
+    client.headers["Authorization"] = "Bearer amp_sk_test_x"
+    for verb, path in ROUTES:
+        refused(await client.request(verb, path, content=b"[" * 70_000), 401, "UNAUTHORIZED")
+
+
+async def test_a_key_expires(caller):
+    client = await caller(expires_ms=now_ms() + 3_600_000)
+    assert (await client.context()).status_code == 200
+    ended = await caller(expires_ms=now_ms() + 1)
+    while (answer := await ended.context()).status_code == 200:
+        pass
+    refused(answer, 401, "KEY_EXPIRED")
+    refused(await ended.get("/v1/profile/ada"), 401, "KEY_EXPIRED")
+
+
+async def test_a_revoked_key_is_refused_once_the_table_was_read_again(client, app, keyring):
+    """Workers read it every 250 ms."""
+    assert (await client.context()).status_code == 200
+    (record,) = await keyring.all()
+    await keyring.revoke(record.id)
+    await app._gate._keys.refresh()
+    refused(await client.context(), 401, "UNAUTHORIZED")
+    refused(await client.get("/v1/profile/ada"), 401, "UNAUTHORIZED")
+
+
+async def test_a_new_key_works_at_once(client, caller):
+    assert (await (await caller()).context()).status_code == 200
+
+
+async def test_a_rotated_key_hands_its_rights_on(client, app, keyring):
+    (record,) = await keyring.all()
+    fresh, _ = await keyring.rotate(record.id)
+    await app._gate._keys.refresh()
+    refused(await client.context(), 401, "UNAUTHORIZED")
+    client.headers["Authorization"] = f"Bearer {fresh}"
+    assert (await client.context()).status_code == 200
+
+
+async def test_keys_are_kept_as_digests(client, store):
+    secret = client.headers["Authorization"].removeprefix("Bearer ").rsplit("_", 1)[1]
+    kept = b"".join(await store.ask("HGETALL", "{amp}:keys"))
+    assert secret.encode() not in kept
