@@ -1,0 +1,1 @@
+"""What amp costs: requests, memory, decisions, the client. `python -m benchmarks` prints it all."""

@@ -1,0 +1,77 @@
+"""What `report_outcome_background` costs its caller, with a live server and with none."""
+
+import socket
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from amp.client import AMP
+from benchmarks import machine, world
+from benchmarks.report import Section, Target
+from benchmarks.throughput import service
+
+AIM_US = 20.0
+_PACE_S = 0.0002
+
+
+def run(*, quick: bool) -> Section:
+    """20,000 calls in a burst and as many at a pace, for a server that answers and one that is dead."""
+    calls = 2000 if quick else 20_000
+    with machine.shared_out() as cores, service(cores, users=100) as amp:
+        ids = list(world.request_ids(amp.settings, amp.users, 2 * calls))
+        live = _both(f"http://127.0.0.1:{amp.server.port}", amp.key, ids)
+        dead = _both(f"http://127.0.0.1:{_dead_port()}", amp.key, ids)
+    found = {
+        f"{server}, {how}": _quantiles(taken_us)
+        for server, each in (("live server", live), ("dead server", dead))
+        for how, taken_us in zip(("burst", "paced"), each, strict=True)
+    }
+    targets = [Target(f"p99, {name}", figures[1], AIM_US, "us") for name, figures in found.items()]
+    note = (
+        f"{calls:,} calls each: back to back, and one each {_PACE_S * 1e6:.0f} us while the reporter's "
+        "thread is at work. Client and server are on different cores."
+    )
+    columns = ["us a call", "p50", "p99", "p99.9", "max"]
+    return Section(
+        "report_outcome_background",
+        columns,
+        [[name, *figures] for name, figures in found.items()],
+        targets,
+        note,
+    )
+
+
+def _both(url: str, key: str, ids: Sequence[str]) -> tuple[list[float], list[float]]:
+    half = len(ids) // 2
+    with AMP(key, url, queue_size=len(ids)) as client:
+        burst = [_call_us(client, request_id) for request_id in ids[:half]]
+        client.flush(1.0)
+        paced: list[float] = []
+        for request_id in ids[half:]:
+            paced.append(_call_us(client, request_id))
+            time.sleep(_PACE_S)
+    return burst, paced
+
+
+def _call_us(client: AMP, request_id: str) -> float:
+    began = time.perf_counter_ns()
+    queued = client.report_outcome_background(
+        request_id, started=True, completed=True, time_to_start=12.5, satisfaction=0.75
+    )
+    taken_ns = time.perf_counter_ns() - began
+    if not queued:
+        raise RuntimeError("a report was dropped: what was measured was no queueing")
+    return taken_ns / 1000
+
+
+def _quantiles(taken_us: Sequence[float]) -> list[float]:
+    found: list[float] = np.quantile(taken_us, [0.5, 0.99, 0.999, 1.0]).tolist()
+    return found
+
+
+def _dead_port() -> int:
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port

@@ -1,0 +1,73 @@
+"""One worker of any ASGI application, as `amp serve` would run it, in a process and on a core of its own."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import uvicorn
+
+_STOP_S = 15.0
+
+
+class Server(NamedTuple):
+    """A running worker."""
+
+    port: int
+    pid: int
+
+
+@contextmanager
+def served(
+    application: str,
+    *,
+    cores: set[int],
+    http: str = "httptools",
+    environment: Mapping[str, str] | None = None,
+) -> Generator[Server]:
+    """Serves `module:factory` on a free port of 127.0.0.1 until the block ends; `http` as uvicorn takes it.
+
+    Who connects before it is up waits in the listener's backlog.
+    """
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+        port: int = listener.getsockname()[1]
+        arguments = [application, http, str(listener.fileno()), ",".join(map(str, cores))]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.served", *arguments],
+            pass_fds=[listener.fileno()],
+            env=os.environ | dict(environment or {}) | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        )
+    try:
+        yield Server(port, process.pid)
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _serve(application: str, http: str, listener: int, cores: str) -> None:
+    os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
+    config = uvicorn.Config(
+        application,
+        factory=True,
+        loop="uvloop",
+        http=http,
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+    )
+    uvicorn.Server(config).run([socket.socket(fileno=listener)])
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
