@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import uvicorn
 
-_STOP_S = 15.0
+_START_S, _STOP_S = 30.0, 15.0
 
 
 class Server(NamedTuple):
@@ -28,10 +28,7 @@ def served(
     http: str = "httptools",
     environment: Mapping[str, str] | None = None,
 ) -> Generator[Server]:
-    """Serves `module:factory` on a free port of 127.0.0.1 until the block ends; `http` as uvicorn takes it.
-
-    Who connects before it is up waits in the listener's backlog.
-    """
+    """Serves `module:factory` on a free port of 127.0.0.1 until the block ends; `http` as uvicorn takes it."""
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         port: int = listener.getsockname()[1]
         arguments = [application, http, str(listener.fileno()), ",".join(map(str, cores))]
@@ -41,6 +38,7 @@ def served(
             env=os.environ | dict(environment or {}) | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         )
     try:
+        _wait(port)
         yield Server(port, process.pid)
     finally:
         process.terminate()
@@ -49,6 +47,14 @@ def served(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _wait(port: int) -> None:
+    """Until it answers anything; who connects before it is up waits in the listener's backlog."""
+    with socket.create_connection(("127.0.0.1", port), timeout=_START_S) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        if not connection.recv(1):
+            raise RuntimeError("the server ended instead of serving; what it said stands above")
 
 
 def _serve(application: str, http: str, listener: int, cores: str) -> None:

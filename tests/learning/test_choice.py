@@ -6,6 +6,7 @@ import pytest
 from histories import COLD, COMPLETED, NEVER_STARTED, PAPER, UNFINISHED, WARM, history, packed, prior
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from scipy import stats
 
 from amp.learning import rows
@@ -126,7 +127,7 @@ def test_nobody_is_ever_shown_what_a_lock_removed(policy, control):
 
 def test_a_fresh_preference_is_followed_and_the_other_dimensions_draw_as_before():
     asks = [ask(nonce=nonce) for nonce in range(200)]
-    wishing = [replace(one, preferences=FRAMING_2) for one in asks]
+    wishing = [structs.replace(one, preferences=FRAMING_2) for one in asks]
     free = [options(choice) for choice in choose(asks, SHIPPED, UNFLOORED, PUBLISHED)]
     bound = [options(choice) for choice in choose(wishing, SHIPPED, UNFLOORED, PUBLISHED)]
     assert Counter(each[0] for each in bound)[2] >= 190
@@ -149,7 +150,7 @@ def test_a_control_gets_the_populations_default_whatever_its_own_outcomes_say():
     controls = [ask(outcomes, nonce=nonce, control=True) for nonce in range(100)]
     choices = choose(controls, LAST_ARE_BEST, ALL_FLOOR, PUBLISHED)
     assert {(one.combination, one.explored, one.floored) for one in choices} == {(255, False, False)}
-    learned = choose([replace(controls[0], control=False)], LAST_ARE_BEST, UNFLOORED, PUBLISHED)[0]
+    learned = choose([structs.replace(controls[0], control=False)], LAST_ARE_BEST, UNFLOORED, PUBLISHED)[0]
     assert learned.combination != 255
     assert choices[0].confidence < learned.confidence
 
@@ -158,7 +159,7 @@ def test_a_controls_preference_holds_however_its_outcomes_went():
     outcomes = [(PUBLISHED.combination((2, 0, 0, 0)), NEVER_STARTED), (0, COMPLETED)] * 40
     wishing = ask(outcomes, preferences=FRAMING_2)
     controlled, learned = choose(
-        [replace(wishing, control=True), wishing], LAST_ARE_BEST, UNFLOORED, PUBLISHED
+        [structs.replace(wishing, control=True), wishing], LAST_ARE_BEST, UNFLOORED, PUBLISHED
     )
     assert options(controlled) == [2, 3, 3, 3]
     assert options(learned)[0] != 2
