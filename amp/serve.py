@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -16,6 +17,7 @@ from uvicorn import Config
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from amp.exits import CommandFailed
+from amp.observe import SHARED_FOLDER
 from amp.settings import Settings
 from amp.store.connection import connect
 from amp.store.keeper import Say, opened
@@ -45,8 +47,11 @@ def serve(settings: Settings, *, announce: Announce, say: Say) -> None:
     with (
         closing(_listen(settings.host, settings.port)) as listener,
         opened(settings, lasting=True, say=say) as complete,
+        tempfile.TemporaryDirectory(prefix="amp-metrics-") as metrics,
     ):
         os.environ.update(complete.environment())
+        if settings.workers > 1:
+            os.environ[SHARED_FOLDER] = metrics
         # one BLAS thread: 13x13 algebra gains nothing from more, and workers would fight for the cores
         os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
 

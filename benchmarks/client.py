@@ -19,7 +19,7 @@ def run(*, quick: bool) -> Section:
     """20,000 calls in a burst and as many at a pace, for a server that answers and one that is dead."""
     calls = 2000 if quick else 20_000
     with machine.shared_out() as cores, service(cores, users=100) as amp:
-        ids = list(world.request_ids(amp.settings, amp.users, 2 * calls))
+        ids = list(world.request_ids(amp.settings, amp.reporters, 2 * calls))
         live = _both(f"http://127.0.0.1:{amp.server.port}", amp.key, ids)
         dead = _both(f"http://127.0.0.1:{_dead_port()}", amp.key, ids)
     found = {

@@ -16,7 +16,7 @@ def run(*, quick: bool) -> Section:
     count = PER_S * seconds
     with machine.shared_out() as cores, service(cores, users=users) as amp:
         contexts = world.context_bodies([amp.users[number % users] for number in range(_WARM + count)])
-        outcomes = world.outcome_bodies(amp.settings, amp.users, _WARM + count)
+        outcomes = world.outcome_bodies(amp.settings, amp.reporters, _WARM + count)
         rows = [
             [path, *_quantiles(load.pace(amp.server.port, path, bodies, amp.key, PER_S)[_WARM:])]
             for path, bodies in (("/v1/context", contexts), ("/v1/outcome", outcomes))
@@ -24,7 +24,7 @@ def run(*, quick: bool) -> Section:
     note = (
         f"Open loop: {PER_S:,} requests/s arrive at random for {seconds} s, on {load.CONNECTIONS} "
         "connections, timed from when each was due. "
-        f"{users:,} users of {HISTORY} outcomes or more; an outcome's answer comes after its fsync."
+        f"{users:,} users of {HISTORY} outcomes each; an outcome's answer comes after its fsync."
     )
     columns = ["POST", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms"]
     return Section("Latency at 1,000 requests/s", columns, rows, note=note)

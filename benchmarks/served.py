@@ -28,7 +28,7 @@ def served(
     http: str = "httptools",
     environment: Mapping[str, str] | None = None,
 ) -> Generator[Server]:
-    """Serves `module:factory` on a free port of 127.0.0.1 until the block ends; `http` as uvicorn takes it."""
+    """Serves `module:factory` on a free port of 127.0.0.1 until the block ends; `http` is uvicorn's."""
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         port: int = listener.getsockname()[1]
         arguments = [application, http, str(listener.fileno()), ",".join(map(str, cores))]

@@ -27,6 +27,9 @@ class Service(NamedTuple):
     server: Server
     settings: Settings
     users: list[str]
+    """Asked for; each has 20 outcomes and gets no more."""
+    reporters: list[str]
+    """Reported on; each had 20 outcomes at the start."""
     key: str
 
 
@@ -51,8 +54,8 @@ class Round(NamedTuple):
 
 @contextmanager
 def service(cores: machine.Cores, *, users: int) -> Generator[Service]:
-    """The service and its users, each with 20 outcomes, and the prior that they teach."""
-    names = world.names(users)
+    """The service, so many users to ask for and as many to report on, and the prior that they teach."""
+    names = world.names(2 * users)
     with world.durable_store() as settings:
         asyncio.run(_populate(settings, names))
         key = asyncio.run(world.new_key(settings))
@@ -63,7 +66,7 @@ def service(cores: machine.Cores, *, users: int) -> Generator[Service]:
             http="amp.http.protocol:HotProtocol",
             environment=settings.environment(),
         ) as server:
-            yield Service(server, settings, names, key)
+            yield Service(server, settings, names[:users], names[users:], key)
 
 
 async def _populate(settings: Settings, users: Sequence[str]) -> None:
@@ -100,7 +103,7 @@ def run(*, quick: bool) -> Section:
 
 
 def _turn(each: Contender, amp: Service, drive: Callable[..., load.Load], seconds: float) -> Round:
-    bodies = each.bodies or world.outcome_bodies(amp.settings, amp.users, int(_RATE_MAX * seconds))
+    bodies = each.bodies or world.outcome_bodies(amp.settings, amp.reporters, int(_RATE_MAX * seconds))
     before_s = machine.cpu_s(each.server.pid)
     done = drive(each.server.port, each.path, bodies, amp.key, seconds)
     cpu_s = machine.cpu_s(each.server.pid) - before_s
@@ -134,8 +137,8 @@ def _section(found: dict[str, list[Round]], generator: str, cores: machine.Cores
     note = (
         f"Uvicorn with uvloop and httptools, {load.CONNECTIONS} connections; load by {generator}; "
         f"median of {len(found[LITESTAR])} interleaved rounds, the ratio's range beside it. "
-        f"{users:,} users of {HISTORY} outcomes or more, and the prior fitted to them; Valkey on a Unix "
-        "socket, appendfsync always. "
+        f"Contexts of {users:,} users of {HISTORY} outcomes, on a prior fitted to them; outcomes of as many "
+        "others. Valkey on a Unix socket, appendfsync always. "
         f"{_sharing(cores)}"
     )
     columns = ["one worker", "req/s", "CPU us", "core busy", "x Litestar", "range", "by CPU"]

@@ -9,11 +9,9 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
-from prometheus_client import Histogram
 
 from amp.clock import Clock, now_ms
 from amp.errors import AmpError, Internal
@@ -22,7 +20,7 @@ from amp.http.auth import Gate
 from amp.http.body import BODY_BYTES_MAX, encoded, too_large
 from amp.http.problems import JSON_HEADER, Headers
 from amp.http.requests import REQUEST_ID, new_request_id
-from amp.observe import HTTP_SECONDS
+from amp.observe import http_seconds
 from amp.tenancy import Access
 
 _log = logging.getLogger(__name__)
@@ -92,7 +90,7 @@ class Lane:
 
         await self._app(scope, receive, answering)
         route = cast("dict[str, Any]", scope).get("path_template") or "none"
-        _timer(route, status).observe(time.perf_counter() - began)
+        http_seconds(route, status).observe(time.perf_counter() - began)
 
     async def _serve(self, hot: Hot, scope: Scope, receive: Receive, send: Send) -> None:
         headers = list(scope["headers"])
@@ -116,7 +114,7 @@ class Lane:
             status, told, sent = self._problem(Internal("Something went wrong on our side."), request_id)
         sent.append((b"content-length", b"%d" % len(told)))
         sent.append((b"x-request-id", request_id.encode()))
-        _timer(hot.path, status).observe(time.perf_counter() - began)
+        http_seconds(hot.path, status).observe(time.perf_counter() - began)
         return Response(status, sent, told)
 
     async def _run(self, hot: Hot, access: Access, body: bytes) -> Answer:
@@ -136,12 +134,6 @@ class Lane:
     def _problem(self, error: AmpError, request_id: str) -> tuple[int, bytes, Headers]:
         body = encoded(problems.envelope(error, request_id, self._clock()))
         return error.status, body, problems.headers(error)
-
-
-@lru_cache(maxsize=1024)
-def _timer(route: str, status: int) -> Histogram:
-    """A label look-up costs more than the observation."""
-    return HTTP_SECONDS.labels(route, status)
 
 
 def _authorization(headers: Headers) -> bytes | None:

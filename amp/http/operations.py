@@ -6,7 +6,7 @@ from typing import Any
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from amp.observe import exposition
+from amp.observe import SHARED_FOLDER, exposition
 from amp.store.connection import Store
 from amp.store.readiness import Check, check
 
@@ -25,7 +25,7 @@ def handlers(store: Store) -> list[HTTPRouteHandler]:
 
     @get("/metrics", media_type="text/plain; version=0.0.4", summary="Prometheus metrics")
     async def metrics() -> bytes:
-        return exposition(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+        return exposition(os.environ.get(SHARED_FOLDER))
 
     return [livez, readyz, metrics]
 

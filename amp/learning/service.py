@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from amp import observe
 from amp.clock import Clock, now_ms
 from amp.errors import OutcomeAlreadyReported, RequestExpired, StoreUnavailable
 from amp.learning import rows, validation
@@ -113,6 +114,7 @@ class Learning:
             step=step,
         )
         verdict = await self._reports.submit(Report(tenant, user, row, self._random(8), task_type, metadata))
+        observe.outcomes(verdict).inc()
         if verdict == "conflict":
             raise OutcomeAlreadyReported("A different outcome was already reported for this requestId.")
         if verdict == "expired":
@@ -209,6 +211,9 @@ class Learning:
         self, decision: Decision, choice: Choice, *, request_id: str, interactions: int, rationale: str
     ) -> ContextReply:
         framing, style, complexity, encouragement = self._approaches.names(choice.combination)
+        group = "control" if decision.control else "learned"
+        how = "degraded" if decision.degraded else "explored" if decision.explored else "mean"
+        observe.contexts(group, how).inc()
         return ContextReply(
             request_id,
             framing,
@@ -225,7 +230,7 @@ class Learning:
                     zip(self._approaches.confidence_names, choice.dimension_confidence, strict=True)
                 ),
                 user_weight=round(choice.user_weight, 4),
-                group="control" if decision.control else "learned",
+                group=group,
                 policy_version=decision.policy_version,
                 degraded=decision.degraded,
             ),

@@ -9,6 +9,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from amp.errors import StoreUnavailable
+from amp.observe import STORE_ERRORS
 from amp.store.line import TIMEOUT_S, Command, Lines
 
 CONNECTIONS = 32
@@ -66,7 +67,11 @@ class LineStore(Store):
         self._lines = Lines(url)
 
     async def ask_each(self, commands: Sequence[Command]) -> list[Any]:
-        return await self._lines.call(commands)
+        try:
+            return await self._lines.call(commands)
+        except StoreUnavailable:
+            STORE_ERRORS.inc()
+            raise
 
     async def close(self) -> None:
         await self._lines.close()
