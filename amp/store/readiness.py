@@ -27,7 +27,7 @@ async def check(store: Store) -> list[Check]:
     version = info.get("redis_version", "0")
     policy = info.get("maxmemory_policy", "noeviction")
     return [
-        Check("store", True, f"{info.get('server_name', 'redis')} answers", ""),
+        Check("store", True, _name(info), ""),
         Check("version", _numbers(version) >= VERSION_MIN, version, "Use Redis 7.0 or Valkey 7.2, or newer."),
         Check(
             "functions", bool(libraries), f"{len(libraries)} libraries", "Restart a worker: it loads them."
@@ -45,6 +45,12 @@ async def check(store: Store) -> list[Check]:
             "CONFIG SET appendonly yes, and appendfsync always: else a crash loses outcomes.",
         ),
     ]
+
+
+def _name(info: dict[str, str]) -> str:
+    """Valkey also tells which Redis it is compatible with: that one is checked, its own is shown."""
+    valkey = info.get("valkey_version")
+    return f"Valkey {valkey}" if valkey else f"Redis {info.get('redis_version', '')}"
 
 
 def _fields(info: bytes) -> dict[str, str]:

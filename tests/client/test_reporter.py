@@ -39,14 +39,17 @@ class Network:
 @pytest.fixture
 def started():
     """Makes reporters, and ends them."""
-    reporters = []
+    reporters, networks = [], []
 
     def start(network, *, queue_size=10_000):
         tally = Tally()
+        networks.append(network)
         reporters.append(Reporter(network, tally, queue_size=queue_size, chance=lambda: 0.0))
         return reporters[-1], lambda: tally.counters(reporters[-1].queued)
 
     yield start
+    for network in networks:
+        network.open.set()  # a thread that still waits for it would fail in somebody else's test
     for reporter in reporters:
         reporter.close(timeout_s=0.0)
 
