@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+from amp.store.embedded import find_server
+
 _TICKS_S = os.sysconf("SC_CLK_TCK")
 _PACKAGES = ("uvicorn", "uvloop", "httptools", "litestar", "redis", "hiredis", "numpy", "msgspec", "httpx")
 
@@ -52,6 +54,7 @@ def describe() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "system": platform.platform(),
         "python": platform.python_version(),
+        "store": find_server().label,
         "packages": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
         "load at start": f"{os.getloadavg()[0]:.2f}",
     }
