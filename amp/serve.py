@@ -35,6 +35,29 @@ _REFIT_EVERY_S = 2.0  # the background fit is started again at most this often
 
 _spawn = multiprocessing.get_context("spawn")
 
+WORKER: dict[str, Any] = {
+    "loop": "uvloop",
+    "http": "amp.http.protocol:HotProtocol",
+    "ws": "none",
+    "lifespan": "on",
+    "access_log": False,
+    "log_level": "warning",
+    "server_header": False,
+    "proxy_headers": False,  # nothing here asks where a caller is; and the protocol must see the lane
+}
+"""How uvicorn runs a worker."""
+
+WORKER_ENVIRONMENT = {
+    # 13x13 algebra gains nothing from more BLAS threads, and workers would fight for the cores
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    # glibc: else the arrays of each tick are mapped and given back, 2 to 5 page faults a context
+    "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+    "MALLOC_TOP_PAD_": str(16 << 20),
+}
+"""What must be set before a worker starts."""
+
 
 def serve(settings: Settings, *, announce: Announce, say: Say) -> None:
     """Serves until SIGINT or SIGTERM.
@@ -52,8 +75,7 @@ def serve(settings: Settings, *, announce: Announce, say: Say) -> None:
         os.environ.update(complete.environment())
         if settings.workers > 1:
             os.environ[SHARED_FOLDER] = metrics
-        # one BLAS thread: 13x13 algebra gains nothing from more, and workers would fight for the cores
-        os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
+        os.environ.update(WORKER_ENVIRONMENT)
 
         def ready() -> None:
             # made now: the key of a start that fails would be shown to nobody
@@ -106,16 +128,9 @@ class Supervisor(Multiprocess):
             "amp.serve:application",
             factory=True,
             workers=workers,
-            loop="uvloop",
-            http="amp.http.protocol:HotProtocol",
-            ws="none",
-            lifespan="on",
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            proxy_headers=False,  # nothing here asks where a caller is; and the protocol must see the lane
             timeout_graceful_shutdown=_GRACE_S,
             timeout_worker_healthcheck=_HUNG_S,
+            **WORKER,
         )
         super().__init__(config, [listener])
         self.failed = False

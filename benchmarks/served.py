@@ -6,9 +6,11 @@ import subprocess
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import uvicorn
+
+from amp.serve import WORKER, WORKER_ENVIRONMENT
 
 _START_S, _STOP_S = 30.0, 15.0
 
@@ -35,7 +37,7 @@ def served(
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.served", *arguments],
             pass_fds=[listener.fileno()],
-            env=os.environ | dict(environment or {}) | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            env=os.environ | WORKER_ENVIRONMENT | dict(environment or {}),
         )
     try:
         _wait(port)
@@ -59,19 +61,8 @@ def _wait(port: int) -> None:
 
 def _serve(application: str, http: str, listener: int, cores: str) -> None:
     os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
-    config = uvicorn.Config(
-        application,
-        factory=True,
-        loop="uvloop",
-        http=http,
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=1,
-    )
+    options: dict[str, Any] = WORKER | {"http": http}
+    config = uvicorn.Config(application, factory=True, timeout_graceful_shutdown=1, **options)
     uvicorn.Server(config).run([socket.socket(fileno=listener)])
 
 

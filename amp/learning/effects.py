@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from amp.learning import rows
-from amp.learning.types import Context, Floats, History, Ints
+from amp.learning.types import LEVELS, Context, Floats, History, Ints
 
 _Cache = dict[tuple[int, int], Floats]  # by (place of the task type, level)
 ANY_OTHER_TASK = 1 << 32
@@ -60,15 +60,15 @@ class PopulationEffects:
 
     def at(self, history: History) -> Floats:
         """The mean offset of each row's context and combination; shape (n,)."""
-        combinations = history["combination"]
-        by_level, by_task = self._mean_tables
         task = task_numbers(self.hashes, history["task_hash"])
         level = history["circumstance"] & rows.LEVEL_MASK
-        return by_level[level, combinations] + by_task[task, combinations]
+        return self._means.take((task * len(LEVELS) + level) * len(self.design) + history["combination"])
 
     @cached_property
-    def _mean_tables(self) -> tuple[Floats, Floats]:
-        return self.pairs[0] + self.levels[0] @ self.design.T, self.tasks[0] @ self.design.T
+    def _means(self) -> Floats:
+        """The mean offset by task type, level and combination, one after the other."""
+        shifts = self.tasks[0][:, None] + self.levels[0]
+        return (self.pairs[0] + shifts @ self.design.T).ravel()
 
     @cached_property
     def _places(self) -> dict[int, int]:

@@ -155,6 +155,8 @@ def unpack_all(packed: Sequence[bytes]) -> list[History]:
 def _ordered(packed: Sequence[bytes]) -> list[History]:
     if any(len(each) % ROW_BYTES for each in packed):
         raise ValueError(f"a history must be a whole number of rows of {ROW_BYTES} bytes")
+    if len(packed) == 1:
+        return [_in_order(np.frombuffer(packed[0], ROW))]
     together = np.frombuffer(b"".join(packed), ROW)
     ends: list[int] = np.cumsum([len(each) // ROW_BYTES for each in packed]).tolist()
     starts = [0, *ends[:-1]]
@@ -162,9 +164,14 @@ def _ordered(packed: Sequence[bytes]) -> list[History]:
     rising = decided[1:] > decided[:-1]
     rising[[start - 1 for start in starts if 0 < start < together.size]] = True  # from one user to the next
     histories = [together[start:end] for start, end in zip(starts, ends, strict=True)]
-    if rising.all():  # each arrived in order, as nearly always
-        return histories
-    return [rows[np.lexsort((rows["nonce"], decided_ms(rows)))] for rows in histories]
+    return histories if rising.all() else [_in_order(rows) for rows in histories]
+
+
+def _in_order(rows: History) -> History:
+    decided = decided_ms(rows)
+    if (decided[1:] > decided[:-1]).all():  # arrived in order, as nearly always
+        return rows
+    return rows[np.lexsort((rows["nonce"], decided))]
 
 
 def joined(histories: Sequence[History]) -> History:
