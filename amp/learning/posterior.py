@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.linalg import lapack
 
 from amp.learning import draws, reward, rows
@@ -20,6 +21,9 @@ from amp.learning.prior import POPULATION_DRAWS, Prior
 from amp.learning.types import Context, Floats, History, Policy, Preference
 
 _LAPACK: Any = lapack  # made by f2py, without types
+
+
+Draws = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +93,15 @@ def _inverse_root(precision: Floats) -> Floats:
     return inverse
 
 
-def option_draws(beliefs: Posteriors, contexts: Sequence[Context], crowd: Population) -> Floats:
+def option_draws(beliefs: Posteriors, contexts: Sequence[Context], crowd: Population) -> Draws:
     """Draws of each option's expected reward, population uncertainty in; shape (users, options, draws).
 
-    The normal draws behind them are the same for every user and every call.
+    The normal draws behind them are the same for every user and every call. In single precision: they are
+    only compared with each other, and half the memory is faster to read.
     """
-    directions = crowd.option_design @ beliefs.root.transpose(0, 2, 1)
-    worth = directions @ (beliefs.whitened[:, :, 1:] + _bank(crowd.prior.mean.size))
+    directions = (crowd.option_design @ beliefs.root.transpose(0, 2, 1)).astype(np.float32)
+    noise = (beliefs.whitened[:, :, 1:] + _bank(crowd.prior.mean.size)).astype(np.float32)
+    worth = directions @ noise
     if crowd.prior.effects is not None:
         for index, context in enumerate(contexts):
             worth[index] += crowd.prior.effects.options(context).T[:, 1:]

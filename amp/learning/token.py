@@ -5,7 +5,8 @@ and nobody can read the user in it. Source: architecture.md, "`requestId` is a s
 """
 
 import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
+from binascii import b2a_base64
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
@@ -24,6 +25,7 @@ DAY_MS = 86_400_000
 _DAY = struct.Struct("<H")
 _BODY = struct.Struct("<BIHHHIBBH")
 _VERSION = 1
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class Sealer:
@@ -83,7 +85,7 @@ def unknown() -> InvalidRequestId:
 
 
 def _encode(raw: bytes) -> str:
-    return PREFIX + urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return PREFIX + b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=").decode()
 
 
 def _decision(iv: bytes, body: bytes) -> tuple[Decision, str, str]:
