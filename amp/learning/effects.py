@@ -80,5 +80,8 @@ class PopulationEffects:
 
 def task_numbers(hashes: Ints, told: Ints) -> Ints:
     """The place of each told hash among `hashes`, the last where it is none of them."""
-    places = np.searchsorted(hashes, told)
-    return np.where(hashes[places] == told, places, len(hashes) - 1)
+    places = hashes.searchsorted(told)
+    other = hashes.take(places) != told
+    if other.any():
+        places[other] = len(hashes) - 1
+    return places

@@ -63,9 +63,10 @@ def _grams(histories: Sequence[History], crowd: Population, policy: Policy) -> F
     alone = len(histories) == 1
     history = rows.joined(histories)
     data = crowd.design.take(history["combination"], axis=0)
-    data[:, -1] = reward.rewards(history, policy.weights)
+    told = reward.rewards(history, policy.weights)
     if crowd.prior.effects is not None:
-        data[:, -1] -= crowd.prior.effects.at(history)
+        told = told - crowd.prior.effects.at(history)
+    data[:, -1] = told
     scale = _root_weights(policy.decay, crowd.prior.noise)
     scales = [scale[rows.KEPT_ROWS - len(each) :] for each in histories]
     data *= scales[0] if alone else np.concatenate(scales)
