@@ -1,48 +1,64 @@
-"""Every code block of README does what the text around it says."""
+"""Every code block of README does what the text around it says, as a new user runs it."""
 
+import json
 import os
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from running import COMMAND, environment, serving
 
+from benchmarks.readme import RESULTS, measured
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"(?:^<!-- ci: (\w+) -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = BLOCK.findall(README)
+ADDRESS = "http://127.0.0.1:8000"
 
 
-def blocks(language):
-    """The blocks of this language that a user runs beside a served instance."""
-    return [code for marked, found, code in BLOCKS if found == language and not marked]
+def block(language, holding):
+    """The one block of this language in which this stands."""
+    [code] = [code for _, found, code in BLOCKS if found == language and holding in code]
+    return code
+
+
+SECOND_TERMINAL = block("bash", "activate")
+LOOP = block("python", "get_context")
+CURL = block("bash", "curl -s $AMP_BASE_URL")
+SHOW = block("bash", "amp demo")
+AGAIN = block("bash", "python -m benchmarks")
 
 
 @pytest.fixture(scope="module")
-def user(tmp_path_factory):
-    """The environment of a new user: a served instance, its key, and `amp` on the PATH."""
-    folder = tmp_path_factory.mktemp("user")
-    command = folder / "amp"
-    command.write_text(f'#!/bin/sh\nexec "{COMMAND[0]}" {COMMAND[1]} "{COMMAND[2]}" "$@"\n')
-    command.chmod(0o755)
+def terminal(tmp_path_factory):
+    """A second terminal in the clone, beside a served instance: it runs a block after README's lines."""
+    folder = tmp_path_factory.mktemp("clone")
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "amp").write_text(f'#!/bin/sh\nexec "{COMMAND[0]}" {COMMAND[1]} "{COMMAND[2]}" "$@"\n')
+    (programs / "python").write_text(f'#!/bin/sh\nexec "{COMMAND[0]}" "$@"\n')
+    (programs / "activate").write_text(f'export PATH="{programs}{os.pathsep}$PATH"\n')
+    for program in ("amp", "python"):
+        (programs / program).chmod(0o755)
     with serving(folder / "data") as (_, announced):
-        yield environment() | {
-            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-            "AMP_BASE_URL": announced["url"],
-            "AMP_API_KEY": announced["key"],
-            "AMP_DATA": str(folder / "data"),
-        }
 
+        def run(code):
+            before = SECOND_TERMINAL.replace(ADDRESS, announced["url"])
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", before + code],
+                env=environment() | {"AMP_DATA": str(folder / "data")},
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=100,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
 
-def run(command, user, folder):
-    done = subprocess.run(
-        command, env=user, cwd=folder, capture_output=True, text=True, check=False, timeout=100
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+        yield run
 
 
 def test_the_install_commands_are_run_by_ci_as_they_stand():
@@ -53,27 +69,36 @@ def test_the_install_commands_are_run_by_ci_as_they_stand():
     assert all(f"block {mark}" in ci and len(code.splitlines()) == 1 for mark, code in marked.items())
 
 
-def test_the_loop_in_python_learns(user, tmp_path):
+def test_every_block_is_run_by_a_test():
+    """A block that is added to README needs a test here."""
+    run = [SECOND_TERMINAL, LOOP, CURL, SHOW, AGAIN]
+    assert sorted(code for mark, language, code in BLOCKS if not mark and language != "text") == sorted(run)
+
+
+def test_the_loop_in_python_learns(terminal):
     """The ten lines, pasted: the last prints the interaction that the outcome made."""
-    [loop] = blocks("python")
-    assert len(loop.splitlines()) == 10
-    assert run([sys.executable, "-c", loop], user, tmp_path).splitlines()[-1] == "1"
+    assert len(LOOP.splitlines()) == 10
+    assert terminal(f"python - <<'LOOP'\n{LOOP}LOOP\n").splitlines()[-1] == "1"
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="README's curl needs curl")
-def test_the_loop_by_curl_learns(user, tmp_path):
+def test_the_loop_by_curl_learns(terminal):
     """A context, then its outcome."""
-    [loop] = [code for code in blocks("bash") if "curl" in code]
-    told = run(["bash", "-euo", "pipefail", "-c", loop], user, tmp_path)
+    told = terminal(CURL)
     assert '"requestId":"req_' in told
     assert '"success":true' in told
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_the_commands_show_what_was_learned(user, tmp_path):
+def test_the_commands_show_what_was_learned(terminal):
     """The demo's summary, and a posterior drawn."""
-    [commands] = [code for code in blocks("bash") if "amp demo" in code]
-    told = run(["bash", "-euo", "pipefail", "-c", commands], user, tmp_path)
+    terminal(f"python - <<'LOOP'\n{LOOP}LOOP\n")
+    told = terminal(SHOW)
     assert "control" in told
     assert "suggestedFraming" in told
+
+
+def test_the_figures_in_readme_are_those_of_the_last_full_run():
+    """`python -m benchmarks` writes results.json; README shows its main rows."""
+    assert AGAIN.strip() == "python -m benchmarks"
+    assert measured(json.loads(RESULTS.read_text(encoding="utf-8"))) in README
