@@ -21,7 +21,9 @@ SWEEPS = 2
 PRIOR_STRENGTH = 25.0
 """nu0: the shipped spread counts as so many users, the shipped noise as so many rows."""
 HELD_OUT_EVERY = 5
-"""One user in so many is kept aside to judge the fit on."""
+"""One user in so many is kept aside to judge the fit on; of fewer than 25 users one in 4, 3 or 2."""
+HELD_OUT_MIN = 5
+"""Users kept aside at least: the standard error of fewer gains says nothing, and that of one is 0."""
 EFFECTS_ERRORS = 2.0
 """Standard errors by which effects must predict better to be kept: they cost every user some exploration."""
 
@@ -46,17 +48,19 @@ def fit(
     approaches: Approaches,
     rng: np.random.Generator,
 ) -> Fit:
-    """The next prior, judged on every fifth user and then fitted to all of them.
+    """The next prior, judged on users held out and then fitted to all of them.
 
     Population effects are in it when they predict the users held out better by more than chance.
-    With fewer than two users nothing can be judged, and the current prior stays.
+    With fewer than `2 * HELD_OUT_MIN` users nothing can be judged, and the current prior stays: so small a
+    tenant learns from each user's own rows.
     """
     taught = [kept for kept in map(learned, histories) if len(kept)]
-    if len(taught) < 2:
+    if len(taught) < 2 * HELD_OUT_MIN:
         return Fit(current, 0.0, 0.0, better=False)
     version = current.version + 1
-    held_out = gather(taught[1::HELD_OUT_EVERY], policy)
-    seen = gather([one for index, one in enumerate(taught) if index % HELD_OUT_EVERY != 1], policy)
+    every = min(HELD_OUT_EVERY, len(taught) // HELD_OUT_MIN)
+    held_out = gather(taught[1::every], policy)
+    seen = gather([one for index, one in enumerate(taught) if index % every != 1], policy)
     news, count = _news(held_out, current)
     candidates = [
         _teach(seen, current, version, approaches, rng, effects=effects) for effects in (False, True)
@@ -74,7 +78,7 @@ def fit(
 
 def _gain(gains: Floats, *, errors: float) -> float:
     """The sum of what each user gains, and so many of its standard errors."""
-    return float(np.sum(gains) + errors * np.std(gains) * np.sqrt(gains.size))
+    return float(np.sum(gains) + errors * np.std(gains, ddof=1) * np.sqrt(gains.size))
 
 
 def _news(held_out: Crowd, current: Prior) -> tuple[Mask, int]:

@@ -20,8 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amp.learning import reward, rows
-from amp.learning.types import Floats, History, Weights
+from amp.learning.types import Floats
 
 USERS_MIN = 30
 """Users that each group needs before anything is said."""
@@ -32,7 +31,10 @@ TIGHTEST_AT = 0.02
 
 @dataclass(frozen=True, slots=True)
 class UserSum:
-    """One user's interactions, summed."""
+    """One user's interactions, summed.
+
+    Users with a manual preference, and users whose group has changed, are in neither group: leave them out.
+    """
 
     control: bool
     interactions: int
@@ -66,25 +68,6 @@ class Lift:
     reward: Difference | None
     start_rate: Difference | None
     completion_rate: Difference | None
-
-
-def user_sums(histories: Iterable[History], weights: Weights) -> list[UserSum]:
-    """The sums of each user with rows; a user whose group has changed is in neither."""
-    sums: list[UserSum] = []
-    for history in histories:
-        control = rows.has(history, rows.CONTROL, "circumstance")
-        if not len(history) or control.any() != control.all():
-            continue
-        sums.append(
-            UserSum(
-                control=bool(control[0]),
-                interactions=len(history),
-                reward=float(reward.rewards(history, weights).sum()),
-                started=int(rows.has(history, rows.STARTED).sum()),
-                completed=int(rows.has(history, rows.COMPLETED).sum()),
-            )
-        )
-    return sums
 
 
 def lift(users: Iterable[UserSum], alpha: float = ALPHA) -> Lift:

@@ -8,8 +8,10 @@ from typing import NamedTuple
 from amp.learning.rows import ROW_BYTES
 from amp.learning.types import Preference
 
-HEADER = struct.Struct("<8sIHIHIHIH16s")
-"""alias, created, watermark, preferred (low, high each), trimmed, spare, preferences: as in `store.lua`."""
+HEADER = struct.Struct("<8sIHIHI24s")
+"""alias, created, watermark (low, high each), trimmed, preferences: as in `store.lua`."""
+PREFERENCE = struct.Struct("<BIB")
+"""Of each of four dimensions: option + 1 (0: none) and the lock, milliseconds since created (low, high)."""
 LOCKED = 0x80
 
 
@@ -42,27 +44,36 @@ class Details:
 
 
 def read_record(raw: bytes | None) -> Record:
-    """A record as it lies in the store; one that only an erasure left is nobody's."""
+    """A record as it lies in the store; one that only an erasure left is nobody's.
+
+    Too few bytes for a header are handed on as rows, so that one damaged record fails where rows are read,
+    for its own user, and not every read that it is a part of.
+    """
     if not raw:
         return Record()
-    alias, low, high, _, _, preferred_low, preferred_high, trimmed, _, preferences = HEADER.unpack_from(raw)
+    if len(raw) < HEADER.size:
+        return Record(rows=raw)
+    alias, low, high, _, _, trimmed, preferences = HEADER.unpack_from(raw)
     if not low and not high:
         return Record()
+    created_ms = (high << 32) | low
     return Record(
         alias=alias,
-        created_ms=(high << 32) | low,
+        created_ms=created_ms,
         trimmed=trimmed,
-        preferences=_preferences(preferences, (preferred_high << 32) | preferred_low),
+        preferences=_preferences(preferences, created_ms),
         rows=raw[HEADER.size :],
     )
 
 
-def _preferences(raw: bytes, stated_ms: int) -> tuple[Preference | None, ...]:
+def _preferences(raw: bytes, created_ms: int) -> tuple[Preference | None, ...]:
     if not any(raw):
         return ()
     return tuple(
-        Preference((byte & ~LOCKED) - 1, bool(byte & LOCKED), stated_ms) if byte & ~LOCKED else None
-        for byte in raw
+        Preference((byte & ~LOCKED) - 1, bool(byte & LOCKED), created_ms + ((high << 32) | low))
+        if byte & ~LOCKED
+        else None
+        for byte, low, high in PREFERENCE.iter_unpack(raw)
     )
 
 

@@ -7,7 +7,10 @@ import asyncio
 import logging
 import os
 import secrets
+import signal
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +23,9 @@ from amp.learning.approaches import PUBLISHED, Approaches
 from amp.learning.fit import fit
 from amp.learning.policies import policy_of
 from amp.learning.priors import Priors
+from amp.learning.record import Record
 from amp.learning.store import LearningStore
-from amp.learning.types import Policy
+from amp.learning.types import History, Policy
 from amp.store.connection import Store, connect
 from amp.store.functions import Functions
 from amp.store.keyring import Keyring, pepper
@@ -37,6 +41,7 @@ FIRST_AT = 20
 """Outcomes before which the shipped prior stands."""
 AT_LEAST_EVERY_S = 3600.0
 USERS_MAX = 20_000
+TRIM_EVERY_S = 3600.0
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +52,8 @@ class _Watch:
 
     since_s: float
     """The last fit, or when the tenant was first seen."""
+    trim_s: float
+    """When to trim the logs."""
     outcomes: int = 0
     """At the last fit."""
     next_s: float = 0.0
@@ -69,33 +76,68 @@ class Refit:
 
     async def run(self) -> None:
         """Leads, or waits to lead, until cancelled."""
-        while True:
-            try:
-                if await self._facts.lease(self._owner, LEASE_MS):
-                    await self.look(time.monotonic())
-            except StoreUnavailable:
-                _log.debug("The store does not answer; the priors stay as they are.")
-            await asyncio.sleep(LOOK_EVERY_S)
+        try:
+            while True:
+                try:
+                    await self._lead(time.monotonic())
+                except StoreUnavailable:
+                    _log.debug("The store does not answer; the priors stay as they are.")
+                await asyncio.sleep(LOOK_EVERY_S)
+        finally:
+            with suppress(StoreUnavailable):
+                await self._facts.release(self._owner)
 
     async def look(self, now_s: float) -> int:
-        """Fits every tenant that is due; how many priors were published.
+        """Fits every tenant that is due, whoever leads; how many priors were published.
 
         Raises:
-            StoreUnavailable: what was published before stays.
+            StoreUnavailable: the tenants cannot be listed.
         """
+        return sum([await self._attend(each, now_s) for each in await self._waiting(now_s)])
+
+    async def _lead(self, now_s: float) -> None:
+        """`look` under the lease, which is renewed before each tenant."""
+        if not await self._leads():
+            return
+        for each in await self._waiting(now_s):
+            if not await self._leads():
+                return
+            await self._attend(each, now_s)
+
+    async def _leads(self) -> bool:
+        return await self._facts.lease(self._owner, LEASE_MS)
+
+    async def _waiting(self, now_s: float) -> list[Tenant]:
+        """The tenants whose outcomes it is time to count."""
         await self._priors.refresh()
         tenants = {tenant(record.tenant, record.env) for record in await self._keyring.all()}
-        published = 0
-        for each in sorted(tenants, key=lambda known: known.tag):
-            watch = self._watched.setdefault(each, _Watch(now_s))
-            if now_s < watch.next_s:
-                continue
-            outcomes = await self._facts.outcomes(each)
-            if _due(watch, outcomes, now_s):
-                published += await self._fit(each)
-                watch.outcomes, watch.since_s = outcomes, now_s
-            quiet_s = (now_s - watch.since_s) * QUIET_SHARE
-            watch.next_s = now_s + min(max(quiet_s, LOOK_EVERY_S), LOOK_AT_LEAST_EVERY_S)
+        for each in tenants - self._watched.keys():
+            self._watched[each] = _Watch(now_s, now_s)
+        waiting = (each for each in tenants if now_s >= self._watched[each].next_s)
+        return sorted(waiting, key=lambda each: each.tag)
+
+    async def _attend(self, each: Tenant, now_s: float) -> bool:
+        """Counts and perhaps fits one tenant; whether a prior was published."""
+        watch = self._watched[each]
+        watch.next_s = now_s + LOOK_AT_LEAST_EVERY_S
+        try:
+            published = await self._catch_up(each, watch, now_s)
+        except Exception:  # noqa: BLE001  whatever is wrong with one tenant, the others still learn
+            _log.exception("The fit of %s failed; its prior stays.", each.tag)
+            return False
+        quiet_s = (now_s - watch.since_s) * QUIET_SHARE
+        watch.next_s = now_s + min(max(quiet_s, LOOK_EVERY_S), LOOK_AT_LEAST_EVERY_S)
+        return published
+
+    async def _catch_up(self, each: Tenant, watch: _Watch, now_s: float) -> bool:
+        if now_s >= watch.trim_s:
+            await self._facts.trim_logs(each)
+            watch.trim_s = now_s + TRIM_EVERY_S
+        outcomes = await self._facts.outcomes(each)
+        if not _due(watch, outcomes, now_s):
+            return False
+        published = await self._fit(each)
+        watch.outcomes, watch.since_s = outcomes, now_s
         return published
 
     async def _fit(self, each: Tenant) -> bool:
@@ -104,23 +146,44 @@ class Refit:
         sampled = await self._facts.sample(each, [int(np.ceil(count * share)) for count in known])
         current = self._priors.of(each)
         fitted = fit(
-            [rows.unpack(record.rows) for _, record in sorted(sampled)],
+            self._histories(each, [record for _, record in sorted(sampled)]),
             current,
             self._policy,
             self._approaches,
             np.random.default_rng(current.version),
         )
-        if fitted.better:
-            await self._facts.publish(each, fitted.prior.version, prior.encode(fitted.prior))
+        published = fitted.better and await self._facts.publish(
+            each, fitted.prior.version, prior.encode(fitted.prior)
+        )
         _log.info(
             "Prior %d of %s: score %.4f against %.4f of the current one; %s.",
             fitted.prior.version,
             each.tag,
             fitted.score,
             fitted.current_score,
-            "published" if fitted.better else "not published",
+            "published" if published else "not published",
         )
-        return fitted.better
+        return published
+
+    def _histories(self, each: Tenant, records: Sequence[Record]) -> list[History]:
+        """The histories that can be read; of the others it is said how many they are."""
+        readable = list(_readable(records, self._approaches.count))
+        if damaged := len(records) - len(readable):
+            _log.error(
+                "%d of %d records of %s cannot be read; no prior learns from them.",
+                damaged,
+                len(records),
+                each.tag,
+            )
+        return readable
+
+
+def _readable(records: Sequence[Record], combinations: int) -> Iterator[History]:
+    for record in records:
+        with suppress(ValueError):
+            history = rows.unpack(record.rows)
+            if (history["combination"] < combinations).all():
+                yield history
 
 
 def _due(watch: _Watch, outcomes: int, now_s: float) -> bool:
@@ -145,4 +208,10 @@ async def _run(settings: configuration.Settings, store: Store) -> None:
         retention_ms=settings.log_retention_ms,
     )
     keyring = Keyring(store, pepper(settings.secret or ""))
-    await Refit(facts, keyring, policy=policy_of(settings), approaches=PUBLISHED).run()
+    running = asyncio.ensure_future(
+        Refit(facts, keyring, policy=policy_of(settings), approaches=PUBLISHED).run()
+    )
+    # Ends as if cancelled, so that the lease is given up and whoever starts next need not wait for its end.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    with suppress(asyncio.CancelledError):
+        await running

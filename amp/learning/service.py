@@ -88,9 +88,11 @@ class Learning:
             zone if isinstance(zone, str) else "",
         )
         try:
-            return await self._questions.submit(question)
+            reply = await self._questions.submit(question)
         except StoreUnavailable:
-            return self._answer([question], [Record()], self._clock(), degraded=True)[0]
+            reply = self._answer([question], [Record()], self._clock(), degraded=True)[0]
+        _count(reply.metadata)
+        return reply
 
     async def report(self, tenant: Tenant, report: OutcomeReport) -> bool:
         """Stores an outcome; whether it was only said again.
@@ -212,8 +214,6 @@ class Learning:
     ) -> ContextReply:
         framing, style, complexity, encouragement = self._approaches.names(choice.combination)
         group = "control" if decision.control else "learned"
-        how = "degraded" if decision.degraded else "explored" if decision.explored else "mean"
-        observe.contexts(group, how).inc()
         return ContextReply(
             request_id,
             framing,
@@ -235,6 +235,12 @@ class Learning:
                 degraded=decision.degraded,
             ),
         )
+
+
+def _count(told: ContextMetadata) -> None:
+    """Counts a decision that was answered; one that came too late was answered by another."""
+    how = "degraded" if told.degraded else "explored" if told.exploration_mode else "mean"
+    observe.contexts(told.group, how).inc()
 
 
 def phase(interactions: int) -> Phase:

@@ -4,11 +4,13 @@
 --   2 details  hash: t:<task hash> name · m:<key> metadata · changed ms · sums over trimmed rows
 --   3 trimmed  sorted set: rows trimmed inside the outcome window, by decided time
 --   4 events   stream of the bucket            5 users   set of the bucket
--- Header (store.py, HEADER): alias 8 · created 6 · watermark 6 · preferred 6 · trimmed 4 · spare 2 ·
--- preferences 16. Numbers are little endian, times milliseconds since 1970.
+-- Header (record.py, HEADER): alias 8 · created 6 · watermark 6 · trimmed 4 · preferences 24, six for each of
+-- four dimensions: option + 1 (0 is none, 128 more is locked), then 5 of milliseconds since created.
+-- Numbers are little endian, times milliseconds since 1970.
 
 local SIZE = 48
 local KEPT, BLOCK = 512, 64
+local PREFERENCES, PREFERENCE = 25, 6 -- where they start in the header, and the bytes of each
 local TASKS_MAX = 32
 local SET_BELOW = 2048 -- APPEND takes room for twice as much: 1,505 against 1,077 bytes a user at 20 rows
 local METADATA_BYTES_MAX = 4096
@@ -38,6 +40,7 @@ end
 
 local function created(record) return number(record, 9, 6) end
 local function watermark(record) return number(record, 15, 6) end
+local function trimmed(record) return number(record, 21, 4) end
 local function decided(row) return number(row, 9, 6) end
 
 -- A record for a user we did not know, or know only by the watermark that an erasure left.
@@ -123,8 +126,8 @@ local function trim(keys, record, now, window)
     if decided(rows[i]) > floor then redis.call('ZADD', keys[3], int(decided(rows[i])), rows[i]) end
   end
   book(keys, sums)
-  local header = record:sub(1, 14) .. bytes(mark, 6) .. record:sub(21, 26)
-    .. bytes(number(record, 27, 4) + gone, 4) .. record:sub(31, SIZE)
+  local header = record:sub(1, 14) .. bytes(mark, 6) .. bytes(trimmed(record) + gone, 4)
+    .. record:sub(PREFERENCES, SIZE)
   redis.call('SET', keys[1], header .. table.concat(rows, '', gone + 1))
 end
 
@@ -137,20 +140,21 @@ local function remember_task(keys, task, name)
 end
 
 -- ARGV: row, user, alias for a new user, task name, metadata JSON or '', window ms, retention ms.
--- Replies new, replaced, replay, conflict or expired. A report that is found wins over the window.
+-- Replies new, replaced, replay, conflict or expired. Once the window has passed, a report that is found is
+-- still told from a contradiction, but no longer replaced.
+-- A degraded decision bears the application's clock: one decided ahead of the store's by more than the time
+-- to an erasure lies after its watermark. Nothing in the token tells it, so it counts as decided after.
 local function report(keys, args)
   local row, user, alias, task, metadata = args[1], args[2], args[3], args[4], args[5]
   local window, retention = tonumber(args[6]), tonumber(args[7])
   local record = redis.call('GET', keys[1]) or ''
   local now, at = now_ms(), find(record, row:sub(1, 8))
   local old = at and record:sub(at, at + SIZE - 1)
-  if not old and #record > 0 and number(record, 27, 4) > 0 then old = find_trimmed(keys, row) end
+  if not old and #record > 0 and trimmed(record) > 0 then old = find_trimmed(keys, row) end
 
-  local verdict = 'new'
-  if old then
-    verdict = compare(old, row)
-    if verdict ~= 'replaced' then return verdict end
-  elseif now - decided(row) > window or (#record > 0 and decided(row) <= watermark(record)) then
+  local verdict = old and compare(old, row) or 'new'
+  if verdict == 'replay' or verdict == 'conflict' then return verdict end
+  if now - decided(row) > window or (#record > 0 and decided(row) <= watermark(record)) then
     return 'expired'
   end
 
@@ -184,18 +188,19 @@ end
 
 -- Replaces preferences (value 0 clears, else option + 1) and merges metadata key by key ('' deletes).
 -- A locked preference stays locked when it is sent again without a word about the lock.
--- ARGV: user, alias for a new user, lock keep|on|off, pairs of bytes (dimension, value), retention ms,
--- then metadata keys and JSON values in turn. Replies the record and the details, or metadata_too_large.
+-- Each preference keeps its own time. Nothing is logged: the log counts outcomes.
+-- ARGV: user, alias for a new user, lock keep|on|off, pairs of bytes (dimension, value), then metadata keys
+-- and JSON values in turn. Replies the record and the details, or metadata_too_large.
 local function prefer(keys, args)
-  local user, alias, lock, changes, retention = args[1], args[2], args[3], args[4], tonumber(args[5])
+  local user, alias, lock, changes = args[1], args[2], args[3], args[4]
   local record, now = redis.call('GET', keys[1]) or '', now_ms()
   local metadata, total = {}, 0
-  if #args > 5 then
+  if #args > 4 then
     local kept = redis.call('HGETALL', keys[2])
     for i = 1, #kept, 2 do
       if kept[i]:sub(1, 2) == 'm:' then metadata[kept[i]] = #kept[i] - 2 + #kept[i + 1] end
     end
-    for i = 6, #args, 2 do
+    for i = 5, #args, 2 do
       metadata['m:' .. args[i]] = args[i + 1] ~= '' and #args[i] + #args[i + 1] or nil
     end
     for _, size in pairs(metadata) do total = total + size end
@@ -206,26 +211,23 @@ local function prefer(keys, args)
     record = born(record, alias, now)
     redis.call('SADD', keys[5], user)
   end
-  local preferences = { record:byte(33, SIZE) }
+  local since = bytes(math.max(0, now - created(record)), PREFERENCE - 1)
   for i = 1, #changes, 2 do
-    local dimension, value = changes:byte(i) + 1, changes:byte(i + 1)
-    local locked = lock == 'on' or (lock == 'keep' and preferences[dimension] >= 128)
+    local at, value = PREFERENCES + changes:byte(i) * PREFERENCE, changes:byte(i + 1)
+    local locked = lock == 'on' or (lock == 'keep' and record:byte(at) >= 128)
     if value > 0 and locked then value = value + 128 end
-    preferences[dimension] = value
+    local stated = value > 0 and string.char(value) .. since or string.rep('\0', PREFERENCE)
+    record = record:sub(1, at - 1) .. stated .. record:sub(at + PREFERENCE)
   end
-  local chosen = string.char(unpack(preferences))
-  local stated = #changes > 0 and bytes(now, 6) or record:sub(21, 26)
-  record = record:sub(1, 20) .. stated .. record:sub(27, 32) .. chosen .. record:sub(SIZE + 1)
   redis.call('SET', keys[1], record)
   redis.call('HSET', keys[2], 'changed', int(now))
-  for i = 6, #args, 2 do
+  for i = 5, #args, 2 do
     if args[i + 1] == '' then
       redis.call('HDEL', keys[2], 'm:' .. args[i])
     else
       redis.call('HSET', keys[2], 'm:' .. args[i], args[i + 1])
     end
   end
-  log(keys, { 'a', record:sub(1, 8), 'p', chosen }, now, retention)
   return { record, redis.call('HGETALL', keys[2]) }
 end
 
@@ -249,7 +251,26 @@ local function lease(keys, args)
   return 1
 end
 
+-- KEYS: the lease. ARGV: owner. Only its owner gives it up.
+local function release(keys, args)
+  if redis.call('GET', keys[1]) ~= args[1] then return 0 end
+  return redis.call('DEL', keys[1])
+end
+
+-- KEYS: the tenant's prior version, the new prior, the one before. ARGV: version, prior, ms that the one before
+-- stays. Replies 1 when it is published and 0 when another came first, then the version that stands.
+local function publish(keys, args)
+  local version, standing = tonumber(args[1]), tonumber(redis.call('GET', keys[1]) or '0')
+  if standing ~= version - 1 then return { 0, standing } end
+  redis.call('SET', keys[2], args[2])
+  redis.call('SET', keys[1], args[1])
+  redis.call('PEXPIRE', keys[3], args[3])
+  return { 1, version }
+end
+
 redis.register_function('amp_learning_report_v1', report)
 redis.register_function('amp_learning_prefer_v1', prefer)
 redis.register_function('amp_learning_erase_v1', erase)
 redis.register_function('amp_learning_lease_v1', lease)
+redis.register_function('amp_learning_release_v1', release)
+redis.register_function('amp_learning_publish_v1', publish)

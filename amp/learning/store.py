@@ -8,7 +8,16 @@ from amp.errors import StoreUnavailable
 from amp.learning.record import Details, Record, read_details, read_record
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
-from amp.store.keys import BUCKETS, PRIOR_VERSIONS, REFIT_LEASE, bucket_tag, prior_blob, record_key, user_keys
+from amp.store.keys import (
+    BUCKETS,
+    PRIOR_VERSIONS,
+    REFIT_LEASE,
+    bucket_tag,
+    prior_blob,
+    prior_version,
+    record_key,
+    user_keys,
+)
 from amp.tenancy import Tenant
 
 LIBRARY = files("amp.learning").joinpath("store.lua").read_text()
@@ -109,7 +118,7 @@ class LearningStore:
             Call(
                 "amp_learning_prefer_v1",
                 user_keys(tenant, user),
-                (user, alias, lock, pairs, self._retention_ms, *merged),
+                (user, alias, lock, pairs, *merged),
             )
         )
         if isinstance(reply, bytes):
@@ -157,7 +166,7 @@ class LearningStore:
             start = b"(" + page[-1][0]
 
     async def prior_versions(self) -> dict[str, int]:
-        """The published prior's version by tenant tag.
+        """The prior that was last announced, as its version by tenant tag.
 
         Raises:
             StoreUnavailable: there is no answer.
@@ -166,21 +175,35 @@ class LearningStore:
         return {tag.decode(): int(version) for tag, version in zip(flat[::2], flat[1::2], strict=True)}
 
     async def prior(self, tag: str, version: int) -> bytes | None:
-        """One published prior."""
-        return await self._store.ask("GET", prior_blob(tag, version))
-
-    async def publish(self, tenant: Tenant, version: int, blob: bytes) -> None:
-        """Makes this the tenant's prior; the one before stays as long as the log.
+        """One published prior.
 
         Raises:
-            StoreUnavailable: it may not be published; publishing it again is safe.
+            StoreUnavailable: there is no answer.
         """
-        await self._store.ask("SET", prior_blob(tenant.tag, version), blob)
-        await self._store.ask("HSET", PRIOR_VERSIONS, tenant.tag, version)
-        await self._store.ask("PEXPIRE", prior_blob(tenant.tag, version - 1), self._retention_ms)
+        return await self._store.ask("GET", prior_blob(tag, version))
+
+    async def publish(self, tenant: Tenant, version: int, blob: bytes) -> bool:
+        """Makes this the tenant's prior if the version before stands, which then stays as long as the log.
+
+        What stands then is announced, ours or not: the announcement is in another slot, and one that was
+        lost with its publisher is made good by the next.
+
+        Raises:
+            StoreUnavailable: nobody knows whether it is published and announced; it may be published again.
+        """
+        tag = tenant.tag
+        ours, standing = await self._functions.call(
+            Call(
+                "amp_learning_publish_v1",
+                (prior_version(tag), prior_blob(tag, version), prior_blob(tag, version - 1)),
+                (version, blob, self._retention_ms),
+            )
+        )
+        await self._store.ask("HSET", PRIOR_VERSIONS, tag, standing)
+        return bool(ours)
 
     async def outcomes(self, tenant: Tenant) -> int:
-        """How many events the tenant's log ever took, trimmed ones included.
+        """How many reports with an effect the tenant's log ever took, trimmed ones included.
 
         Raises:
             StoreUnavailable: there is no answer.
@@ -193,7 +216,11 @@ class LearningStore:
         return sum(int(stream[stream.index(b"entries-added") + 1]) for stream in streams)
 
     async def known_users(self, tenant: Tenant) -> list[int]:
-        """How many users each bucket knows."""
+        """How many users each bucket knows.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
         return await self._store.ask_all(
             [("SCARD", bucket_tag(tenant, number) + b":users") for number in range(BUCKETS)]
         )
@@ -218,11 +245,37 @@ class LearningStore:
             found += zip(page, records, strict=True)
         return found
 
+    async def trim_logs(self, tenant: Tenant) -> None:
+        """Drops every event older than the log's retention: a bucket drops its own only when one comes.
+
+        Raises:
+            StoreUnavailable: not all of it was done; it may be done again.
+        """
+        oldest_ms = _clock_ms(await self._store.ask("TIME")) - self._retention_ms
+        await self._store.ask_all(
+            [
+                ("XTRIM", bucket_tag(tenant, number) + b":events", "MINID", "=", max(0, oldest_ms))
+                for number in range(BUCKETS)
+            ]
+        )
+
     async def lease(self, owner: str, held_ms: int) -> bool:
-        """Whether this owner leads the refits for the next `held_ms`."""
+        """Whether this owner leads the refits for the next `held_ms`.
+
+        Raises:
+            StoreUnavailable: nobody knows.
+        """
         return bool(
             await self._functions.call(Call("amp_learning_lease_v1", (REFIT_LEASE,), (owner, held_ms)))
         )
+
+    async def release(self, owner: str) -> None:
+        """Lets another lead at once, if this owner does.
+
+        Raises:
+            StoreUnavailable: then the lease ends with its time.
+        """
+        await self._functions.call(Call("amp_learning_release_v1", (REFIT_LEASE,), (owner,)))
 
 
 def _clock_ms(reply: Sequence[bytes | int]) -> int:

@@ -5,7 +5,7 @@ Contract: amp.md, the rules of each field.
 
 import re
 from hashlib import blake2b
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -17,6 +17,8 @@ USER_LENGTH_MAX = 256
 TASK_LENGTH_MAX = 8192
 TASK_TYPE_LENGTH_MAX = 64
 METADATA_BYTES_MAX = 4096
+METADATA_DEPTH_MAX = 32
+"""Objects and lists inside each other: what is kept is read back inside an answer, which is deeper still."""
 START_TIME_S_MAX = 1e9
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -76,14 +78,34 @@ def canonical_metadata(metadata: dict[str, Any] | None) -> bytes:
     """The metadata as compact JSON with sorted keys; b'' when there is none.
 
     Raises:
-        InvalidParameter: over 4 KiB.
+        InvalidParameter: over 4 KiB, or nested too deeply.
     """
     if not metadata:
         return b""
-    encoded = msgspec.json.encode(metadata, order="sorted")
+    try:
+        encoded = msgspec.json.encode(metadata, order="sorted")
+    except RecursionError as error:
+        raise _too_deep() from error
+    brackets = encoded.count(b"{") + encoded.count(b"[")  # much faster than the walk, and nearly always few
+    if brackets > METADATA_DEPTH_MAX and _nested_deeper(metadata, METADATA_DEPTH_MAX):
+        raise _too_deep()
     if len(encoded) > METADATA_BYTES_MAX:
         raise InvalidParameter("metadata", f"must have at most {METADATA_BYTES_MAX} bytes as JSON")
     return encoded
+
+
+def _too_deep() -> InvalidParameter:
+    return InvalidParameter("metadata", f"may be nested at most {METADATA_DEPTH_MAX} levels deep")
+
+
+def _nested_deeper(value: Any, levels: int) -> bool:
+    if isinstance(value, dict):
+        inside = cast("dict[str, Any]", value).values()
+    elif isinstance(value, list):
+        inside = cast("list[Any]", value)
+    else:
+        return False
+    return not levels or any(_nested_deeper(each, levels - 1) for each in inside)
 
 
 def signals(report: OutcomeReport) -> Signals:
@@ -125,11 +147,16 @@ def fingerprint(report: OutcomeReport, metadata: bytes) -> bytes:
     known = (
         report.started,
         report.completed,
-        report.time_to_start,
+        _unsigned_zero(report.time_to_start),
         report.flow_state,
-        report.satisfaction,
+        _unsigned_zero(report.satisfaction),
         report.final is not False,
         report.step or 0,
         metadata,
     )
     return blake2b(msgspec.json.encode(known), digest_size=6).digest()
+
+
+def _unsigned_zero(number: float | None) -> float | None:
+    """-0.0 equals 0.0, but JSON writes them differently; their sum is 0.0."""
+    return None if number is None else number + 0.0

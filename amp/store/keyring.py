@@ -15,11 +15,12 @@ from amp.errors import InvalidParameter, KeyExpired, NotFound, StoreUnavailable,
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
 from amp.store.keys import KEYRING, KEYRING_VERSION
-from amp.tenancy import SCOPES, Access
+from amp.tenancy import SCOPES, Access, Tenant
 
 __all__ = ["LIBRARY", "SCOPES", "KeyRecord", "KeyTable", "Keyring", "pepper"]
 
 LIBRARY = files("amp.store").joinpath("keyring.lua").read_text()
+_KEYS = (KEYRING, KEYRING_VERSION)
 POLL_S = 0.25
 UNKNOWN_MS = 1000
 UNKNOWN_MAX = 10_000
@@ -64,21 +65,24 @@ class Keyring:
             InvalidParameter: a bad tenant, environment, scope or expiry.
             StoreUnavailable: no key was made that anyone knows of.
         """
+        key, record = self._fresh(tenancy.tenant(tenant, env), tenancy.scopes(scopes), expires_ms)
+        pair = (self.digest(key.encode()), msgspec.json.encode(record))
+        await self._functions.call(Call("amp_keyring_put_v1", _KEYS, pair))
+        return key, record
+
+    def _fresh(self, owner: Tenant, scopes: tuple[str, ...], expires_ms: int | None) -> tuple[str, KeyRecord]:
         digits = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_LENGTH))
-        owner = tenancy.tenant(tenant, env)
         record = KeyRecord(
             id=digits[:_ID_LENGTH],
             tenant=owner.name,
             env=owner.env,
-            scopes=tenancy.scopes(scopes),
+            scopes=scopes,
             created_ms=self._clock(),
             expires_ms=expires_ms,
         )
         if expires_ms is not None and expires_ms <= record.created_ms:
             raise InvalidParameter("expires", "must lie in the future")
-        key = f"amp_sk_{owner.env}_{digits}"
-        await self._put({self.digest(key.encode()): record})
-        return key, record
+        return f"amp_sk_{owner.env}_{digits}", record
 
     async def all(self) -> list[KeyRecord]:
         """Every key ever made, oldest first."""
@@ -90,27 +94,34 @@ class Keyring:
         Raises:
             NotFound: no key has this id.
         """
-        digest, record = await self._find(key_id)
-        if record.revoked_ms is None:
-            record = msgspec.structs.replace(record, revoked_ms=self._clock())
-            await self._put({digest: record})
-        return record
+        digest, raw = await self._find(key_id)
+        record = _decode(raw)
+        if record.revoked_ms is not None:
+            return record
+        ended = msgspec.structs.replace(record, revoked_ms=self._clock())
+        if await self._change((digest, raw), (digest, msgspec.json.encode(ended))):
+            return ended
+        return await self.revoke(key_id)  # somebody else ended it: a record changes only once
 
     async def rotate(self, key_id: str) -> tuple[str, KeyRecord]:
-        """A new key with the same rights; the old one ends.
+        """A new key with the same rights; the old one ends, in one step.
 
         Raises:
             NotFound: no key has this id.
-            InvalidParameter: the key has ended already.
+            InvalidParameter: the key has ended already, or its time is over.
+            StoreUnavailable: nobody knows. If the old key has ended, so has all hope of seeing the new one:
+                it is in the list, for revoking.
         """
-        _, old = await self._find(key_id)
+        digest, raw = await self._find(key_id)
+        old = _decode(raw)
         if old.revoked_ms is not None:
             raise InvalidParameter("id", "this key is revoked; create a new one")
-        fresh = await self.create(
-            tenant=old.tenant, env=old.env, scopes=old.scopes, expires_ms=old.expires_ms
-        )
-        await self.revoke(key_id)
-        return fresh
+        key, fresh = self._fresh(tenancy.tenant(old.tenant, old.env), old.scopes, old.expires_ms)
+        ended = msgspec.structs.replace(old, revoked_ms=fresh.created_ms)
+        pairs = (digest, msgspec.json.encode(ended), self.digest(key.encode()), msgspec.json.encode(fresh))
+        if await self._change((digest, raw), pairs):
+            return key, fresh
+        return await self.rotate(key_id)  # somebody else ended it, which is now said
 
     def _digest(self, key: bytes) -> bytes:
         return hmac.digest(self._pepper, key, "sha256")
@@ -129,15 +140,17 @@ class Keyring:
         flat: list[bytes] = await self._store.ask("HGETALL", KEYRING)
         return {digest: _decode(record) for digest, record in zip(flat[::2], flat[1::2], strict=True)}
 
-    async def _find(self, key_id: str) -> tuple[bytes, KeyRecord]:
-        for digest, record in (await self.table()).items():
-            if record.id == key_id:
-                return digest, record
+    async def _find(self, key_id: str) -> tuple[bytes, bytes]:
+        """A key's digest and its record as it lies in the store."""
+        flat: list[bytes] = await self._store.ask("HGETALL", KEYRING)
+        for digest, raw in zip(flat[::2], flat[1::2], strict=True):
+            if _decode(raw).id == key_id:
+                return digest, raw
         raise NotFound(f"No key has the id {key_id!r}; `amp keys list` shows them.")
 
-    async def _put(self, records: dict[bytes, KeyRecord]) -> None:
-        pairs = [part for digest, record in records.items() for part in (digest, msgspec.json.encode(record))]
-        await self._functions.call(Call("amp_keyring_put_v1", (KEYRING, KEYRING_VERSION), pairs))
+    async def _change(self, read: tuple[bytes, bytes], pairs: tuple[bytes, ...]) -> bool:
+        """Puts these records if the one that was read is still what the store has."""
+        return bool(await self._functions.call(Call("amp_keyring_change_v1", _KEYS, (*read, *pairs))))
 
 
 class KeyTable:

@@ -10,6 +10,7 @@ BUCKETS = 256
 KEYRING = b"{amp}:keys"
 KEYRING_VERSION = b"{amp}:keys:version"
 PRIOR_VERSIONS = b"{amp}:priors"
+"""What workers poll: each tenant's prior version, announced after the fact; `prior_version` is the fact."""
 REFIT_LEASE = b"{amp}:refit"
 
 
@@ -48,6 +49,11 @@ def record_key(tenant: Tenant, user: str) -> bytes:
 
 def bucket_tag(tenant: Tenant, number: int) -> bytes:
     return b"{%s:%d}" % (tenant.tag.encode(), number)
+
+
+def prior_version(tag: str) -> bytes:
+    """The version of the tenant's prior; its blobs lie in the same slot."""
+    return b"{%s}:prior" % tag.encode()
 
 
 def prior_blob(tag: str, version: int) -> bytes:

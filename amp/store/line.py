@@ -17,6 +17,9 @@ from redis.exceptions import ResponseError
 from amp.errors import StoreUnavailable
 
 TIMEOUT_S = 1.0
+"""For a dial, and for the replies to one call."""
+ANSWER_WITHIN_S = 1.2
+"""For a call that has to dial first, both together."""
 
 Command = Sequence[bytes | str | int]
 
@@ -36,11 +39,11 @@ class Line(asyncio.Protocol):
     def open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
-    async def call(self, commands: Sequence[Command]) -> list[Any]:
+    async def call(self, commands: Sequence[Command], *, within_s: float | None = None) -> list[Any]:
         """The replies in order; a refused command has its ResponseError.
 
         Raises:
-            StoreUnavailable: not every reply came within TIMEOUT_S.
+            StoreUnavailable: not every reply came within TIMEOUT_S, or `within_s`.
         """
         if self._transport is None or self._transport.is_closing():
             raise StoreUnavailable
@@ -50,7 +53,7 @@ class Line(asyncio.Protocol):
         future: asyncio.Future[list[Any]] = loop.create_future()
         self._calls.append((len(commands), [], future))
         self._transport.write(b"".join([_pack(tuple(command)) for command in commands]))
-        timer = loop.call_later(TIMEOUT_S, self.close)
+        timer = loop.call_later(within_s or TIMEOUT_S, self.close)
         try:
             return await future
         finally:
@@ -95,32 +98,49 @@ class Lines:
         self._address: dict[str, Any] = dict(parse_url(url))
         self._tls = url.startswith("rediss://")
         self._line = Line()
-        self._dialling = asyncio.Lock()
+        self._dialling: asyncio.Task[Line | Exception] | None = None
 
     async def call(self, commands: Sequence[Command]) -> list[Any]:
         """As `Line.call`, on a line that is open."""
-        line = self._line if self._line.open else await self._dial()
-        return await line.call(commands)
+        if self._line.open:
+            return await self._line.call(commands)
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + ANSWER_WITHIN_S
+        line = await self._dialled()
+        return await line.call(commands, within_s=min(TIMEOUT_S, due_s - loop.time()))
 
     async def close(self) -> None:
         self._line.close()
+        if self._dialling:
+            self._dialling.cancel()
 
-    async def _dial(self) -> Line:
-        async with self._dialling:
-            if self._line.open:
-                return self._line
-            try:
-                async with asyncio.timeout(TIMEOUT_S):
-                    line = await self._connected()
-                    replies = await self._greeted(line)
-            except (OSError, TimeoutError) as error:
-                raise StoreUnavailable from error
-            for reply in replies:
-                if isinstance(reply, ResponseError):
-                    line.close()
-                    raise StoreUnavailable from reply
-            self._line = line
-            return line
+    async def _dialled(self) -> Line:
+        """The line of one dial for all who wait; who leaves early does not end it for the others."""
+        if self._dialling is None or self._dialling.done():
+            self._dialling = asyncio.create_task(self._dial())
+        dial = self._dialling
+        await asyncio.wait([dial])
+        found = StoreUnavailable("The store was closed.") if dial.cancelled() else dial.result()
+        if isinstance(found, Exception):
+            raise StoreUnavailable from found
+        return found
+
+    async def _dial(self) -> Line | Exception:
+        """An open line, or why there is none: returned, because nobody may be left to raise it to."""
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                line = await self._connected()
+                replies = await self._greeted(line)
+        except TimeoutError:
+            return TimeoutError(f"no answer within {TIMEOUT_S:g} s")
+        except (OSError, StoreUnavailable) as error:
+            return error
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                line.close()
+                return reply
+        self._line = line
+        return line
 
     async def _connected(self) -> Line:
         loop = asyncio.get_running_loop()

@@ -34,18 +34,20 @@ def crowd():
     return truth, world.histories(rng, truth, 10)
 
 
-def test_nobody_and_a_single_user_leave_the_current_prior():
-    alone = rows.unpack(world.row(1, 0, Signals(started=True, completed=True)))
-    for histories in ([], [rows.unpack(b"")], [alone]):
+def test_fewer_users_than_can_be_judged_leave_the_current_prior():
+    """Nobody, one without rows, one, and nine: four held out would not tell their standard error."""
+    rng = np.random.default_rng(2)
+    nine = world.histories(rng, world.personal(rng, 9), 50)
+    for histories in ([], [rows.unpack(b"")], nine[:1], [*nine, rows.unpack(b"")]):
         told = fitted(histories)
         assert told.prior is SHIPPED
         assert not told.better
 
 
-def test_two_users_are_enough_to_fit_and_hardly_move_the_prior():
+def test_ten_users_are_enough_to_fit_and_hardly_move_the_prior():
     rng = np.random.default_rng(2)
-    told = fitted(world.histories(rng, world.personal(rng, 2), 5))
-    assert (told.prior.version, told.prior.users, told.prior.rows) == (1, 2, 10)
+    told = fitted(world.histories(rng, world.personal(rng, 10), 1))
+    assert (told.prior.version, told.prior.users, told.prior.rows) == (1, 10, 10)
     assert np.abs(told.prior.mean - SHIPPED.mean).max() < 0.2
     assert np.linalg.eigvalsh(told.prior.precision)[0] > 0
 
@@ -169,6 +171,20 @@ def test_a_fit_that_predicts_unseen_users_worse_is_not_published(crowd):
     told = fitted(mixed, current)
     assert told.score < told.current_score - 0.05
     assert not told.better
+
+
+@pytest.mark.parametrize("users", [10, 14, 15, 24, 25, 31])
+def test_at_least_five_users_are_held_out_however_few_there_are(monkeypatch, users):
+    """And never more than half: the rest must teach."""
+    gathered = []
+    monkeypatch.setattr(
+        fit, "gather", lambda taught, policy: gathered.append(len(taught)) or gather(taught, policy)
+    )
+    rng = np.random.default_rng(6)
+    fitted(world.histories(rng, world.personal(rng, users), 2))
+    held_out, seen, everybody = gathered
+    assert (held_out + seen, everybody) == (users, users)
+    assert fit.HELD_OUT_MIN <= held_out <= users / 2
 
 
 def test_only_rows_since_the_current_prior_are_judged(crowd):

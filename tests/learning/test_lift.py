@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-import world
 
-from amp.learning import lift, rows
+from amp.learning import lift
 from amp.learning.lift import UserSum
-from amp.learning.types import Signals, Weights
 
 
 def users(control, values, interactions=10):
@@ -15,30 +13,6 @@ def users(control, values, interactions=10):
 
 def spread_around(mean, count):
     return mean + 0.1 * np.linspace(-1.0, 1.0, count)
-
-
-def test_the_sums_of_a_user_are_those_of_the_rows():
-    """Rewards 0.375 (started only), 0.8 (completed) and 0 (never started), as learning.md says."""
-    packed = b"".join(
-        world.row(nonce, 0, signals)
-        for nonce, signals in enumerate(
-            [
-                Signals(started=True, completed=False),
-                Signals(started=True, completed=True),
-                Signals(started=False),
-            ]
-        )
-    )
-    assert lift.user_sums([rows.unpack(packed)], Weights()) == [
-        UserSum(control=False, interactions=3, reward=pytest.approx(0.375 + 0.8), started=2, completed=1)
-    ]
-
-
-def test_users_without_rows_and_users_who_changed_group_are_in_neither():
-    start = Signals(started=True)
-    learned, control = world.row(1, 0, start), world.row(2, 0, start, control=True)
-    histories = [rows.unpack(packed) for packed in (b"", learned, control, learned + control)]
-    assert [user.control for user in lift.user_sums(histories, Weights())] == [False, True]
 
 
 def test_nothing_is_said_while_a_group_is_too_small():

@@ -28,6 +28,7 @@ NOT_PURE = {
     "routes.py",
     "refit.py",
     "runner.py",
+    "policies.py",
     "priors.py",
     "profiles.py",
     "agent.py",

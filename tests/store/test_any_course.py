@@ -41,7 +41,7 @@ class User:
                 return "replay"
             if rank == old_rank:
                 return "conflict"
-        elif now - decided > DAY_MS or decided <= self.watermark:
+        if now - decided > DAY_MS or decided <= self.watermark:
             return "expired"
         after = max(0, now - decided).to_bytes(4, "little")
         self.rows[nonce] = (decided, rank, print_, said.row[:14] + after + said.row[18:])
@@ -50,9 +50,9 @@ class User:
 
     def prefer(self, dimension, option, lock, now):
         self.created = self.created or now
-        _, locked = self.preferences.pop(dimension, (None, False))
+        _, locked, _ = self.preferences.pop(dimension, (None, False, 0))
         if option is not None:
-            self.preferences[dimension] = (option, lock == "on" or (lock == "keep" and locked))
+            self.preferences[dimension] = (option, lock == "on" or (lock == "keep" and locked), now)
 
     def history(self):
         ordered = sorted(self.rows.items(), key=lambda item: (item[1][0], int.from_bytes(item[0], "little")))
@@ -136,7 +136,7 @@ class Course(RuleBasedStateMachine):
         assert rows.unpack(record.rows).tobytes() == self.user.history()
         assert record.created_ms == self.user.created
         stated = {
-            dimension: (preference.option, preference.locked)
+            dimension: tuple(preference)
             for dimension, preference in enumerate(record.preferences)
             if preference is not None
         }

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from time import perf_counter
 
 import hiredis
 import pytest
@@ -34,6 +35,7 @@ class Peer(asyncio.Protocol):
 
     def connection_made(self, transport):
         self.transport = transport
+        self.home.dials += 1
         self.home.open.add(self)
 
     def connection_lost(self, _):
@@ -56,6 +58,7 @@ class Home:
     def __init__(self):
         self.effects = 0
         self.mute = False
+        self.dials = 0
         self.heard = 0
         self.open = set()
         self.answer = lambda transport: transport.write(b":%d\r\n" % self.effects)
@@ -169,16 +172,53 @@ async def test_no_commands_are_answered_with_no_replies_and_disturb_nobody(home,
     assert await store.ask("INCR", "x") == 1
 
 
-async def test_a_caller_who_leaves_before_the_greeting_leaves_no_open_connection_behind(home):
+async def test_a_store_closed_before_the_greeting_leaves_no_open_connection_behind(home):
     store, home.mute = connect(home.url), True
     calling = asyncio.create_task(store.ask("INCR", "x"))
     await until(lambda: home.heard)
-    calling.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    await store.close()
+    with pytest.raises(StoreUnavailable):
         await calling
     await until(lambda: not home.open)
     home.mute = False
     assert await store.ask("INCR", "x") == 1
+    await store.close()
+
+
+async def test_who_leaves_while_the_store_is_dialled_takes_nothing_from_those_who_stay(home):
+    store, home.mute = connect(home.url), True
+    calls = [asyncio.create_task(store.ask("INCR", "x")) for _ in range(3)]
+    await until(lambda: home.heard)
+    calls[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calls[0]
+    for peer in home.open:
+        peer.transport.write(b"+OK\r\n")
+    assert sorted(await asyncio.gather(*calls[1:])) == [1, 2]
+    assert home.dials == 1
+    await store.close()
+
+
+async def test_all_who_wait_for_a_silent_store_are_refused_by_one_dial(home, monkeypatch):
+    monkeypatch.setattr(line, "TIMEOUT_S", 0.2)
+    store, home.mute = connect(home.url), True
+    began = perf_counter()
+    refused = await asyncio.gather(*(store.ask("INCR", "x") for _ in range(10)), return_exceptions=True)
+    assert perf_counter() - began < 0.4, "not one after the other"
+    assert all(isinstance(each, StoreUnavailable) for each in refused)
+    assert len(set(map(id, refused))) == 10, "an error of one's own, with a traceback of one's own"
+    assert home.dials == 1
+    assert "no answer within 0.2 s" in str(refused[0].__cause__)
+    await store.close()
+
+
+async def test_a_slow_dial_leaves_less_time_for_the_call(home, monkeypatch):
+    monkeypatch.setattr(line, "ANSWER_WITHIN_S", 0.05)
+    store, home.answer = connect(home.url), lambda _: None
+    began = perf_counter()
+    with pytest.raises(StoreUnavailable):
+        await store.ask("INCR", "x")
+    assert perf_counter() - began < 0.5, "not the whole second that a call on an open line has"
     await store.close()
 
 

@@ -121,7 +121,7 @@ async def test_on_a_real_server_every_key_that_is_touched_was_declared(real_stor
             elif seen["client_type"] == "lua" and command != "TIME":
                 touched.add(arguments[0])
     spy.close()
-    assert len(touched) == 8, touched
+    assert len(touched) == 11, touched
     assert touched <= declared
 
 
@@ -137,8 +137,11 @@ async def every_verb(store, now):
     )
     await facts.erase(TENANT, "ada")
     await facts.lease("one", 1000)
+    await facts.release("one")
+    await facts.publish(TENANT, 1, b"a prior")
     ring = Keyring(store, pepper("x" * 32))
-    await ring.create(tenant="acme", env="test", scopes=("read",), expires_ms=None)
+    _, record = await ring.create(tenant="acme", env="test", scopes=("read",), expires_ms=None)
+    await ring.rotate(record.id)
 
 
 @pytest.fixture
@@ -160,3 +163,11 @@ async def test_one_owner_leads_as_long_as_it_keeps_asking(facts, store):
     await store.ask("DEL", b"{amp}:refit")  # as when its time is over
     assert await facts.lease("two", 60_000)
     assert not await facts.lease("one", 60_000)
+
+
+async def test_only_who_leads_gives_up_the_lease_and_the_next_leads_at_once(facts):
+    await facts.lease("one", 60_000)
+    await facts.release("two")
+    assert not await facts.lease("two", 60_000)
+    await facts.release("one")
+    assert await facts.lease("two", 60_000)

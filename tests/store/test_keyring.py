@@ -97,6 +97,42 @@ async def test_revoking_twice_keeps_the_first_time_and_an_unknown_id_is_said(key
         await keyring.revoke("nobody")
 
 
+async def test_two_rotations_at_once_make_one_key(keyring):
+    _, record = await made(keyring)
+    told = await asyncio.gather(*(keyring.rotate(record.id) for _ in range(5)), return_exceptions=True)
+    fresh = [each for each in told if not isinstance(each, InvalidParameter)]
+    assert len(fresh) == 1
+    live = [each for each in await keyring.all() if each.revoked_ms is None]
+    assert live == [fresh[0][1]]
+
+
+async def test_a_rotation_is_one_change_of_the_table(keyring):
+    """So nothing that ends half-way leaves two live keys, or none."""
+    _, record = await made(keyring)
+    before = await keyring.version()
+    await keyring.rotate(record.id)
+    assert await keyring.version() == before + 1
+
+
+async def test_a_key_revoked_while_it_is_rotated_leaves_no_key_or_the_new_one(keyring):
+    _, record = await made(keyring)
+    rotated, revoked = await asyncio.gather(
+        keyring.rotate(record.id), keyring.revoke(record.id), return_exceptions=True
+    )
+    assert revoked.revoked_ms is not None
+    live = [each for each in await keyring.all() if each.revoked_ms is None]
+    assert live == ([] if isinstance(rotated, InvalidParameter) else [rotated[1]])
+
+
+async def test_revocations_at_once_agree_on_when(store, keyring, clock):
+    """Each by a clock of its own; the first that arrives is right."""
+    _, record = await made(keyring)
+    rings = [Keyring(store, PEPPER, clock=lambda late=late: clock.at_ms + late) for late in range(5)]
+    told = await asyncio.gather(*(ring.revoke(record.id) for ring in rings))
+    assert len(set(told)) == 1
+    assert await keyring.all() == told[:1]
+
+
 async def test_a_rotated_key_hands_its_rights_to_a_new_one_and_ends(keyring, table, clock):
     old, record = await made(keyring, scopes=("read",), expires_ms=clock.at_ms + 1000)
     key, fresh = await keyring.rotate(record.id)

@@ -4,6 +4,7 @@ import pytest
 from test_forgetting import *  # noqa: F403  pytest collects what it finds here
 from test_keyring import *  # noqa: F403  as above
 from test_preferences import *  # noqa: F403  as above
+from test_refit import *  # noqa: F403  as above
 from test_reports import *  # noqa: F403  as above
 from test_trimming import *  # noqa: F403  as above
 

@@ -62,9 +62,40 @@ async def test_clearing_under_lock_leaves_no_lock_behind(prefer):
     assert await prefer({0: 1}) == {0: 1}
 
 
-async def test_all_sixteen_dimensions_and_the_highest_option_have_their_place(prefer):
-    assert await prefer({0: 126, 15: 126}, "on") == {0: (126, "locked"), 15: (126, "locked")}
-    assert await prefer({15: None}) == {0: (126, "locked")}
+async def test_all_four_dimensions_and_the_highest_option_have_their_place(facts, prefer, now):
+    highest = dict.fromkeys(range(4), 126)
+    assert await prefer(highest, "on") == dict.fromkeys(range(4), (126, "locked"))
+    assert await sent(facts, report(1, now)) == ["new"]
+    assert await prefer({3: None}) == dict.fromkeys(range(3), (126, "locked"))
+    assert await nonces(facts) == [1]
+
+
+async def test_each_preference_keeps_its_own_time_whatever_is_said_of_another(facts, prefer):
+    """Else what has been reported against one would be forgotten with the next."""
+    await prefer({0: 2, 1: 1})
+    first, _ = await facts.profile(TENANT, "ada")
+    await later_than(facts, first.preferences[0].since_ms)
+    await prefer({1: 1, 2: 0}, "on")
+    second, _ = await facts.profile(TENANT, "ada")
+    assert second.preferences[0] == first.preferences[0]
+    assert second.preferences[1].since_ms == second.preferences[2].since_ms > first.preferences[1].since_ms
+    await later_than(facts, second.preferences[1].since_ms)
+    await prefer({1: None})
+    third, _ = await facts.profile(TENANT, "ada")
+    assert third.preferences == (first.preferences[0], None, second.preferences[2], None)
+
+
+async def later_than(facts, at_ms):
+    """Waits until the store's clock has moved on, by a millisecond at most."""
+    while (await facts.read([]))[0] <= at_ms:
+        pass
+
+
+async def test_a_preference_is_no_outcome(facts, prefer, now):
+    for number in range(40):
+        await prefer({0: number % 4})
+    await sent(facts, report(1, now))
+    assert await facts.outcomes(TENANT) == 1
 
 
 async def test_a_preference_is_dated_by_the_stores_clock_and_metadata_alone_does_not_redate_it(
@@ -76,8 +107,7 @@ async def test_a_preference_is_dated_by_the_stores_clock_and_metadata_alone_does
     assert now <= since <= now + 5000
     assert record.preferences[0] == Preference(2, locked=False, since_ms=since)
     assert record.created_ms == since == details.changed_ms
-    while (await facts.read([]))[0] <= since:  # the store's clock must have moved on by a millisecond
-        pass
+    await later_than(facts, since)
     await prefer(team=b"1")
     record, details = await facts.profile(TENANT, "ada")
     assert record.preferences[0].since_ms == since < details.changed_ms

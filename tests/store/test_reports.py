@@ -79,7 +79,15 @@ async def test_a_found_report_wins_over_the_window(facts, facts_with, now):
         "conflict",
         "expired",
     ]
-    assert await sent(later, report(1, now - HOUR_MS, COMPLETED)) == ["replaced"]
+
+
+async def test_after_the_window_a_higher_stage_is_refused_and_changes_nothing(facts, facts_with, now):
+    assert await sent(facts, report(1, now - HOUR_MS, final=False)) == ["new"]
+    before = await history(facts)
+    later = facts_with(window_ms=HOUR_MS // 2)  # as if the window had passed since
+    assert await sent(later, report(1, now - HOUR_MS, COMPLETED)) == ["expired"]
+    assert (await history(facts)).tobytes() == before.tobytes()
+    assert await facts.outcomes(TENANT) == 1
 
 
 async def test_a_nonce_is_found_at_a_rows_start_only(facts, now):
