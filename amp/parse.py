@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-_DURATION = re.compile(r"(\d{1,12})(ms|s|m|h|d)")
+_DURATION = re.compile(r"([0-9]{1,13})(ms|s|m|h|d)")  # 13 digits: the longest duration in milliseconds
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+DURATION_MS_MAX = 36_500 * _UNIT_MS["d"]
 _SCHEMES = ("redis", "rediss", "unix")
 
 
@@ -60,11 +61,12 @@ def share(value: str) -> float:
 
 
 def duration_ms(value: str) -> int:
-    """`90s`, `15m`, `24h`, `30d` or `500ms`, in milliseconds."""
+    """`90s`, `15m`, `24h`, `30d` or `500ms`, in milliseconds; at most 100 years."""
     match = _DURATION.fullmatch(value)
-    if not match or int(match[1]) == 0:
-        raise ValueError("must be a duration such as 90s, 15m, 24h or 30d")
-    return int(match[1]) * _UNIT_MS[match[2]]
+    duration = int(match[1]) * _UNIT_MS[match[2]] if match else 0
+    if not 0 < duration <= DURATION_MS_MAX:
+        raise ValueError("must be a duration such as 90s, 15m, 24h or 30d, at most 36500d (100 years)")
+    return duration
 
 
 def moment_ms(value: str, now_ms: int) -> int:

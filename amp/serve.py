@@ -10,18 +10,21 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import Any
 
 from uvicorn import Config
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from amp.exits import CommandFailed
+from amp.errors import StoreUnavailable
+from amp.exits import CommandFailed, StoreMissing
 from amp.observe import SHARED_FOLDER
+from amp.parse import without_password
 from amp.settings import Settings
-from amp.store.connection import connect
+from amp.store.connection import Store, connect
 from amp.store.keeper import Say, opened
 from amp.store.keyring import Keyring, pepper
+from amp.store.readiness import check
 from amp.tenancy import DEFAULT_SCOPES
 
 Announce = Callable[[str, str | None], None]
@@ -64,22 +67,25 @@ def serve(settings: Settings, *, announce: Announce, say: Say) -> None:
 
     Raises:
         CommandFailed: the port is taken, or the workers do not start.
-        StoreMissing: no store can be started.
+        StoreMissing: no store can be started, or the given one does not answer.
         SettingsRefused: the data folder cannot be used.
     """
     with (
         closing(_listen(settings.host, settings.port)) as listener,
         opened(settings, lasting=True, say=say) as complete,
-        tempfile.TemporaryDirectory(prefix="amp-metrics-") as metrics,
+        _metrics_folder(settings.workers) as metrics,
     ):
+        if settings.redis:
+            asyncio.run(_reach(settings.redis))
         os.environ.update(complete.environment())
-        if settings.workers > 1:
+        if metrics:
             os.environ[SHARED_FOLDER] = metrics
         os.environ.update(WORKER_ENVIRONMENT)
 
         def ready() -> None:
-            # made now: the key of a start that fails would be shown to nobody
-            key = None if settings.redis else asyncio.run(_first_key(complete))
+            # now that a worker has loaded the functions; and the key of a start that fails would be shown
+            # to nobody
+            key = asyncio.run(_settle(complete, own_store=not settings.redis, say=say))
             announce(_url(settings.host, listener), key)
 
         supervisor = Supervisor(settings.workers, listener, ready=ready, say=say)
@@ -107,17 +113,43 @@ def _url(host: str, listener: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
-async def _first_key(settings: Settings) -> str | None:
-    """A test key when nobody ever made a key for the first tenant here."""
-    store = connect(settings.redis or "")
+def _metrics_folder(workers: int) -> AbstractContextManager[str | None]:
+    """Where several workers share their metrics; one has nobody to share them with."""
+    return tempfile.TemporaryDirectory(prefix="amp-metrics-") if workers > 1 else nullcontext()
+
+
+async def _reach(url: str) -> None:
+    """Raises `StoreMissing` when the store does not answer; one that still loads its data does."""
+    store = connect(url)
     try:
-        keyring = Keyring(store, pepper(settings.secret or ""))
-        if any(record.tenant == FIRST_TENANT for record in await keyring.all()):
-            return None
-        key, _ = await keyring.create(tenant=FIRST_TENANT, env="test", scopes=DEFAULT_SCOPES, expires_ms=None)
-        return key
+        await store.ask_each([("PING",)])
+    except StoreUnavailable as failure:
+        raise StoreMissing(
+            f"The store at {without_password(url)} does not answer: {failure.__cause__ or failure}. "
+            "Start it, or correct AMP_REDIS."
+        ) from failure
     finally:
         await store.close()
+
+
+async def _settle(settings: Settings, *, own_store: bool, say: Say) -> str | None:
+    """Says what makes the store unfit to keep data; the first key of a store of our own."""
+    store = connect(settings.redis or "")
+    try:
+        for failed in [each for each in await check(store) if not each.ok]:
+            say(f"Not ready: {failed.name}: {failed.found}. {failed.fix}")
+        return await _first_key(store, settings.secret or "") if own_store else None
+    finally:
+        await store.close()
+
+
+async def _first_key(store: Store, secret: str) -> str | None:
+    """A test key when nobody ever made a key for the first tenant here."""
+    keyring = Keyring(store, pepper(secret))
+    if any(record.tenant == FIRST_TENANT for record in await keyring.all()):
+        return None
+    key, _ = await keyring.create(tenant=FIRST_TENANT, env="test", scopes=DEFAULT_SCOPES, expires_ms=None)
+    return key
 
 
 class Supervisor(Multiprocess):

@@ -127,12 +127,12 @@ def load(
 
 
 def table() -> list[Row]:
-    """Every setting with its default and one line of documentation."""
+    """Every setting, and where more of them may stand, with its default and one line of documentation."""
     shown = {"data": "the platform's user data folder", "redis": "not set", "secret": "made at first start"}
     return [
         Row(_name(item), shown.get(item.name) or str(item.metadata["default"]), str(item.metadata["doc"]))
         for item in fields(Settings)
-    ]
+    ] + [Row(CONFIG, f"{_FILE} if it is there", "File of settings; one that is named must be there.")]
 
 
 def _name(item: Field[Any]) -> str:

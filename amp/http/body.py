@@ -12,7 +12,7 @@ BODY_BYTES_MAX = 64 * 1024
 BATCH_BYTES_MAX = 1024 * 1024
 
 Value = TypeVar("Value")
-_PATH = re.compile(r" - at `\$\.?([^`]*)`$")
+_PATH = re.compile(r" - at `\$\.?([^`.\[]*)[^`]*`$")  # the field of the body that it is in
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 
 

@@ -31,6 +31,8 @@ class Answer(NamedTuple):
 
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    answered: Callable[[], None] | None = None
+    """Called once it is certain that this is the answer."""
 
 
 class Response(NamedTuple):
@@ -70,7 +72,10 @@ class Lane:
         if hot is None:
             # An id may hold any character: split the path as it was sent, decode its parts afterwards.
             asked["path"] = asked["raw_path"].decode("ascii", "replace")
-            await self._pass_on(scope, receive, send)
+            if scope["method"] == "HEAD":
+                # the server knows the request as it was, and sends no body
+                asked = asked | {"method": "GET"}
+            await self._pass_on(cast("Scope", asked), receive, send)
         else:
             await self._serve(hot, scope, receive, send)
 
@@ -106,6 +111,8 @@ class Lane:
         try:
             access = await self._gate.admit(_authorization(headers), (hot.scope,))
             answer = await self._run(hot, access, await body())
+            if answer.answered:
+                answer.answered()
             status, told, sent = 200, answer.body, [JSON_HEADER, *answer.headers]
         except AmpError as error:
             status, told, sent = self._problem(error, request_id)

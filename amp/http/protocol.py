@@ -6,12 +6,18 @@ for a context in a batch of 30: see benchmarks, "protocol".
 """
 
 import asyncio
+import sys
 from typing import Any, cast
 
+from httptools import HttpParserInvalidMethodError, HttpParserInvalidURLError
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from amp.http.body import BODY_BYTES_MAX, too_large
+from amp.clock import now_ms
+from amp.errors import AmpError, InvalidParameter, MethodNotAllowed
+from amp.http import problems
+from amp.http.body import BODY_BYTES_MAX, encoded, too_large
 from amp.http.lane import Hot, Lane, Response
+from amp.http.requests import new_request_id
 
 
 class HotProtocol(HttpToolsProtocol):
@@ -36,6 +42,28 @@ class HotProtocol(HttpToolsProtocol):
         else:
             super().on_message_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuses what the parser cannot read, in the API's envelope; uvicorn calls it with plain text."""
+        del msg
+        request_id = new_request_id()
+        error = _refusal(sys.exc_info()[1])
+        body = encoded(problems.envelope(error, request_id, now_ms()))
+        headers = [
+            *problems.headers(error),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", request_id.encode()),
+        ]
+        self.write(Response(error.status, headers, body), keep_alive=False)
+        self.transport.close()
+
+    def write(self, response: Response, *, keep_alive: bool) -> None:
+        """Sends a whole answer."""
+        headers = [*self.server_state.default_headers, *response.headers]
+        if not keep_alive:
+            headers.append((b"connection", b"close"))
+        lines = [b"%s: %s\r\n" % header for header in headers]
+        self.transport.write(b"".join([STATUS_LINE[response.status], *lines, b"\r\n", response.body]))
+
     def _hot(self) -> Hot | None:
         lane = cast("Any", self).app  # uvicorn leaves its type open
         hot = lane.hot.get(self.url) if isinstance(lane, Lane) else None
@@ -48,6 +76,18 @@ class HotProtocol(HttpToolsProtocol):
             and not parser.should_upgrade()
         )
         return hot if plain else None
+
+
+def _refusal(unread: BaseException | None) -> AmpError:
+    """What the parser could not read; an error of our callbacks is the target that they took apart."""
+    reason = unread.__context__ or unread if unread else None
+    match reason:
+        case HttpParserInvalidMethodError():
+            return MethodNotAllowed("No path knows that method.")
+        case HttpParserInvalidURLError():
+            return InvalidParameter("path", "must be a path in percent-encoded ASCII")
+        case _:
+            return InvalidParameter("request", "must be HTTP/1.1")
 
 
 class HotCycle:
@@ -83,7 +123,7 @@ class HotCycle:
             await self._protocol.flow.drain()
         if self.disconnected:
             return
-        self._write(response)
+        self._protocol.write(response, keep_alive=self.keep_alive)
         self.response_complete = True
         if not self.keep_alive:
             self._protocol.transport.close()
@@ -93,15 +133,6 @@ class HotCycle:
         if len(self._body) > BODY_BYTES_MAX:
             raise too_large()
         return self._body
-
-    def _write(self, response: Response) -> None:
-        headers = [*self._protocol.server_state.default_headers, *response.headers]
-        if not self.keep_alive:
-            headers.append((b"connection", b"close"))
-        lines = [b"%s: %s\r\n" % header for header in headers]
-        self._protocol.transport.write(
-            b"".join([STATUS_LINE[response.status], *lines, b"\r\n", response.body])
-        )
 
 
 class _Nobody:

@@ -24,13 +24,22 @@ def refused(request: ApiRequest, error: AmpError) -> Response[bytes]:
 
 def refused_by_framework(request: ApiRequest, error: HTTPException) -> Response[bytes]:
     """What Litestar refuses before a handler runs, in our words."""
-    return refused(request, _translated(error))
+    answer = refused(request, _translated(error))
+    if error.status_code == 405:
+        answer.headers["allow"] = _allowed(error)
+    return answer
 
 
 def failed(request: ApiRequest, error: Exception) -> Response[bytes]:
     """Our fault: logged with its trace, answered without it."""
     _log.error("%s failed", request.scope["path"], exc_info=error)
     return refused(request, Internal("Something went wrong on our side."))
+
+
+def _allowed(error: HTTPException) -> str:
+    """The methods that Litestar names, and HEAD, which the lane serves wherever there is a GET."""
+    methods = (error.headers or {}).get("allow", "").split(", ")
+    return ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else set(methods)))
 
 
 HANDLERS: dict[Any, Any] = {

@@ -88,11 +88,9 @@ class Learning:
             zone if isinstance(zone, str) else "",
         )
         try:
-            reply = await self._questions.submit(question)
+            return await self._questions.submit(question)
         except StoreUnavailable:
-            reply = self._answer([question], [Record()], self._clock(), degraded=True)[0]
-        _count(reply.metadata)
-        return reply
+            return self._answer([question], [Record()], self._clock(), degraded=True)[0]
 
     async def report(self, tenant: Tenant, report: OutcomeReport) -> bool:
         """Stores an outcome; whether it was only said again.
@@ -235,12 +233,6 @@ class Learning:
                 degraded=decision.degraded,
             ),
         )
-
-
-def _count(told: ContextMetadata) -> None:
-    """Counts a decision that was answered; one that came too late was answered by another."""
-    how = "degraded" if told.degraded else "explored" if told.exploration_mode else "mean"
-    observe.contexts(told.group, how).inc()
 
 
 def phase(interactions: int) -> Phase:

@@ -65,6 +65,40 @@ async def test_30000_brackets_under_the_size_limit_are_refused(client, path, ver
     assert refused(answer, 400, answer.json()["error"]["code"])["field"]
 
 
+def nested(levels, kind):
+    """A body whose metadata is so many objects, or lists in an object, inside each other."""
+    opening, closing = (b"[", b"]") if kind == "lists" else (b'{"a":', b"}")
+    value = opening * (levels - 1) + b"1" + closing * (levels - 1)
+    return b'{"userId":"ada","task":"x","requestId":"%b","started":true,"metadata":{"a":' + value + b"}}"
+
+
+@pytest.mark.parametrize("kind", ["objects", "lists"])
+async def test_metadata_is_refused_by_name_where_it_is_too_deep_and_can_be_read_back_where_it_is_not(
+    client, kind
+):
+    for levels in (2, 16, 31, 32, 33, 34, 64, 500, 960, 970, 973, 980, 990, 1000):
+        request_id = await client.decided()
+        body = nested(levels, kind) % request_id.encode()
+        for path in ("/v1/context", "/v1/outcome", "/v1/profile/ada"):
+            answer = await client.request(CALLS[path], path, content=body)
+            if levels <= 32:
+                assert answer.status_code == 200, (levels, answer.text)
+            else:
+                details = refused(answer, 400, "INVALID_PARAMETER")
+                assert details["field"] == "metadata" or levels > 900, (levels, details)
+                assert "deep" in details["reason"]
+        for path in ("/v1/profile/ada", "/v1/profile/ada/export"):
+            assert (await client.get(path)).status_code == 200, levels
+
+
+@pytest.mark.parametrize("value", [b'{"b":1e999}', b"[1,[-1e999]]", b"1e999", b'{"x.y`z":1e999}'])
+async def test_a_bad_number_inside_metadata_is_refused_by_the_name_of_the_field(client, value):
+    body = b'{"userId":"ada","task":"x","metadata":{"a":%b}}' % value
+    for verb, path in (("POST", "/v1/context"), ("PUT", "/v1/profile/ada")):
+        answer = await client.request(verb, path, content=body)
+        refused(answer, 400, "INVALID_PARAMETER", field="metadata")
+
+
 async def test_100000_bytes_are_too_large_for_a_single_call_and_fine_for_a_batch(client):
     body = {"userId": "ada", "task": "x", "unknown": "y" * 100_000}
     refused(await client.post("/v1/context", json=body), 413, "PAYLOAD_TOO_LARGE")

@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from amp.settings import Settings
@@ -48,6 +49,25 @@ async def test_without_a_store_it_is_alive_and_not_ready(client, outage):
     with outage():
         assert (await client.get("/livez")).status_code == 200
         assert (await client.get("/readyz")).status_code == 503
+
+
+@pytest.mark.parametrize("path", ["/livez", "/metrics", "/schema/openapi.json", "/v1/profile/nobody", "/x"])
+async def test_head_is_answered_like_get_without_the_body(client, wire, path):
+    async with type(client)(None, None) as plain:
+        plain._transport = httpx.AsyncHTTPTransport()
+        told, whole = [
+            await plain.request(verb, wire + path, headers=client.headers) for verb in ("HEAD", "GET")
+        ]
+    assert told.status_code == whole.status_code
+    assert told.headers["Content-Type"] == whole.headers["Content-Type"]
+    assert int(told.headers["Content-Length"]) > 0
+    assert told.content == b""
+    assert whole.content != b""
+
+
+async def test_a_store_that_is_not_ready_says_so_to_head_too(client, outage):
+    with outage():
+        assert (await client.head("/readyz")).status_code == 503
 
 
 async def test_metrics_count_requests_by_route_and_status_and_never_name_a_user(client):

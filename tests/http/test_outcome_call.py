@@ -84,6 +84,14 @@ async def test_an_id_with_a_single_changed_character_is_unknown(client):
         refused(await client.outcome(spelling), 404, "INVALID_REQUEST_ID")
 
 
+@pytest.mark.parametrize("field", ["timeToStart", "satisfaction"])
+async def test_zero_with_and_without_a_sign_is_the_same_report(client, field):
+    request_id = await client.decided()
+    assert not is_replay(await client.outcome(request_id, **{field: -0.0}))
+    assert is_replay(await client.outcome(request_id, **{field: 0}))
+    assert is_replay(await client.outcome(request_id, **{field: 0.0}))
+
+
 @pytest.mark.parametrize(
     "again",
     [

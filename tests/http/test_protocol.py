@@ -110,6 +110,36 @@ async def test_a_body_that_never_ends_is_too_large_and_not_kept(line, head):
     assert (status, body["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
+UNREADABLE = {
+    "an unknown method": (b"FOO / HTTP/1.1", 405, None),
+    "another unknown method": (b"BREW /pot HTTP/1.1", 405, None),
+    "a method in small letters": (b"get /livez HTTP/1.1", 405, None),
+    "a raw path": ("GET /v1/profile/é HTTP/1.1".encode(), 400, "path"),
+    "no path": (b"GET livez HTTP/1.1", 400, "path"),
+    "a tunnel": (b"CONNECT example.com:443 HTTP/1.1", 400, "path"),
+    "a version that never was": (b"GET /livez HTTP/9.1", 400, "request"),
+    "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM", 400, "request"),
+    "two words for a name": (b"GET /livez HTTP/1.1\r\na b: x", 400, "request"),
+    "a length that is none": (b"POST /v1/context HTTP/1.1\r\nContent-Length: x", 400, "request"),
+}
+
+
+@pytest.mark.parametrize(("start", "status", "field"), UNREADABLE.values(), ids=UNREADABLE.keys())
+async def test_what_cannot_be_read_is_refused_in_the_envelope_and_the_connection_ends(
+    line, start, status, field
+):
+    reader, writer = line
+    writer.write(start + b"\r\n\r\n")
+    found, headers, body = await answer(reader)
+    error = body["error"]
+    code = "METHOD_NOT_ALLOWED" if status == 405 else "INVALID_PARAMETER"
+    assert (found, error["code"], error["details"].get("field")) == (status, code, field)
+    assert set(error) == {"code", "message", "details", "requestId", "timestamp"}
+    assert error["requestId"] == headers["x-request-id"]
+    assert (headers["content-type"], headers["connection"]) == ("application/json", "close")
+    assert await reader.read() == b""
+
+
 async def test_who_hangs_up_early_harms_nobody(wire, head, line):
     address = urlsplit(wire)
     for sent in (head(), head() + BODY, head()[:20]):

@@ -1,6 +1,7 @@
 """The limit of a key: exact over workers, and told as the contract says."""
 
 import asyncio
+import re
 
 import pytest
 from envelopes import refused
@@ -28,6 +29,20 @@ async def test_a_refusal_says_when_to_come_again(serve, real_url, caller):
         assert (details["limit"], details["window"]) == (1, 60)
         assert 1 <= details["retryAfter"] <= 60
         assert answer.headers["Retry-After"] == str(details["retryAfter"])
+
+
+async def test_only_contexts_that_are_answered_count_as_decided(serve, real_url, caller, client):
+    async def decided():
+        text = (await client.get("/metrics")).text
+        return sum(map(float, re.findall(r"^amp_contexts_total\{.*\} (.+)$", text, re.MULTILINE)))
+
+    limited = await caller(on=await serve(rate_limit=3, redis=real_url))
+    before = await decided()
+    answers = [await limited.context() for _ in range(8)]
+    assert [answer.status_code for answer in answers] == [200] * 3 + [429] * 5
+    assert await decided() == before + 3
+    await client.post("/v1/context/batch", json={"items": [{"userId": "ada", "task": "x"}] * 2})
+    assert await decided() == before + 5
 
 
 async def test_each_key_has_a_limit_of_its_own(serve, real_url, caller):

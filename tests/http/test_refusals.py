@@ -37,7 +37,24 @@ async def test_a_path_that_is_not_there_is_not_found(client, verb):
 )
 async def test_a_method_that_the_path_does_not_know_is_not_allowed(client, path, verbs):
     for verb in verbs:
-        refused(await client.request(verb, path), 405, "METHOD_NOT_ALLOWED")
+        answer = await client.request(verb, path)
+        refused(answer, 405, "METHOD_NOT_ALLOWED")
+        allowed = answer.headers["Allow"].split(", ")
+        assert verb not in allowed
+        for other in allowed:
+            assert (await client.request(other, path)).status_code != 405, other
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/context", "OPTIONS, POST"),
+        ("/v1/profile/ada", "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("/livez", "GET, HEAD, OPTIONS"),
+    ],
+)
+async def test_a_method_that_is_not_allowed_is_told_which_are(client, path, allowed):
+    assert (await client.patch(path)).headers["Allow"] == allowed
 
 
 @pytest.mark.parametrize("path", BODIES)

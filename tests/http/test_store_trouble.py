@@ -122,6 +122,20 @@ class TestAStoreThatHangs:
         assert seconds[0] < 0.1
         assert seconds[-1] < 0.25  # the rest is room for a busy machine
 
+    async def test_calls_that_must_dial_first_are_refused_together(self, client, caller, silence):
+        """With keys the worker has not met too: each of those asks the store twice."""
+        request_ids = [await client.decided() for _ in range(10)]
+        strangers = [await caller() for _ in range(10)]
+        with silence():
+            await client.get("/v1/profile/ada")  # the line is lost
+            calls = [client.get("/v1/profile/ada") for _ in range(10)]
+            calls += [way.outcome(name) for way, name in zip(strangers, request_ids, strict=True)]
+            answers = await asyncio.gather(*map(timed, calls))
+        for answer, seconds in answers:
+            unavailable(answer)
+            assert seconds < 1.4  # 1.0; the rest is room for a busy machine
+        assert (await strangers[0].outcome(request_ids[0])).status_code == 200
+
     async def test_an_outcome_is_refused_within_1500_ms_and_taken_when_the_store_is_back(
         self, client, silence
     ):

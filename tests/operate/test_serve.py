@@ -1,16 +1,20 @@
 """`amp serve`: one process that keeps a store, workers and the background fit alive, and ends them all."""
 
+import asyncio
 import json
 import os
 import re
 import signal
 import socket
 import subprocess
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 import httpx
 from running import COMMAND, alive, children, environment, serving, until
+
+from amp.store.connection import connect
 
 
 def store_pid(data):
@@ -108,6 +112,49 @@ def test_a_port_in_use_is_refused_with_the_fix_before_anything_is_started(data, 
     assert refused.exit_code == 1
     assert "in use. Choose another with --port" in refused.stderr
     assert not data.exists()
+
+
+def test_one_worker_has_no_folder_for_shared_metrics_and_nothing_to_say_about_its_store(data, monkeypatch):
+    with tempfile.TemporaryDirectory() as temporary:  # short: a socket's path has at most 107 bytes
+        monkeypatch.setenv("TMPDIR", temporary)
+        with serving(data) as (service, announced):
+            assert not list(Path(temporary).glob("amp-metrics-*"))
+            metrics = httpx.get(announced["url"] + "/metrics").text
+            service.terminate()
+            assert "Not ready" not in service.stderr.read()
+        assert "amp_contexts" in metrics
+        with serving(data, "--workers", "2"):
+            assert len(list(Path(temporary).glob("amp-metrics-*"))) == 1
+
+
+def test_a_store_that_may_lose_data_is_served_and_the_operator_told_what_to_mend(
+    data, monkeypatch, own_server
+):
+    async def endanger(store):
+        await store.ask("CONFIG", "SET", "appendonly", "no", "maxmemory-policy", "allkeys-lru")
+        await store.close()
+
+    url, _ = own_server
+    asyncio.run(endanger(connect(url)))
+    monkeypatch.setenv("AMP_SECRET", "x" * 32)
+    with serving(data, "--redis", url) as (service, announced):
+        assert httpx.get(announced["url"] + "/livez").status_code == 200
+        said = [service.stderr.readline() for _ in range(2)]
+    assert "eviction: allkeys-lru. CONFIG SET maxmemory-policy noeviction" in said[0]
+    assert "persistence: no append-only file. CONFIG SET appendonly yes" in said[1]
+
+
+def test_a_given_store_that_does_not_answer_ends_the_start_and_its_password_is_not_shown(
+    data, run, monkeypatch
+):
+    monkeypatch.setenv("AMP_SECRET", "x" * 32)
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    refused = run("serve", "--port", "0", "--data", data, "--redis", f"redis://:hidden@127.0.0.1:{port}/0")
+    assert refused.exit_code == 3
+    assert f"The store at redis://***@127.0.0.1:{port}/0 does not answer" in refused.stderr
+    assert "correct AMP_REDIS" in refused.stderr
+    assert "hidden" not in refused.stderr
 
 
 def test_a_bad_flag_is_refused_before_anything_is_started(data, run):

@@ -78,6 +78,9 @@ def test_a_file_that_says_no_value_is_refused(content, tmp_path):
         ("AMP_EXPLORE_FLOOR", "-0.1", "from 0 to 1"),
         ("AMP_OUTCOME_WINDOW", "24", "must be a duration such as"),
         ("AMP_OUTCOME_WINDOW", "0h", "must be a duration such as"),
+        ("AMP_LOG_RETENTION", "36501d", r"at most 36500d \(100 years\), not '36501d'"),
+        ("AMP_LOG_RETENTION", "9999999999999d", "at most 36500d"),
+        ("AMP_LOG_RETENTION", "3153600000001ms", "at most 36500d"),
         ("AMP_REDIS", "localhost:6379", "must start with redis://"),
         ("AMP_SECRET", "short", "at least 32 characters"),
     ],
@@ -126,12 +129,30 @@ def test_a_child_loads_the_same_settings_from_its_environment_whatever_the_file_
     assert settings.load(parent.environment(), folder=tmp_path) == parent
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"AMP_LOG_RETENTION": "36500d", "AMP_OUTCOME_WINDOW": "876000h"},
+        {"AMP_LOG_RETENTION": "1ms", "AMP_OUTCOME_WINDOW": "1ms"},
+        {"AMP_CONTROL_SHARE": "1e-300", "AMP_EXPLORE_FLOOR": "0.1234567890123456789"},
+        {"AMP_CONTROL_SHARE": "1", "AMP_EXPLORE_FLOOR": "0"},
+        {"AMP_RATE_LIMIT": "1000000000", "AMP_WORKERS": "256", "AMP_PORT": "65535"},
+        {"AMP_DATA": "~/a folder, with = and ünïcode", "AMP_SECRET": SECRET * 40},
+    ],
+)
+def test_the_extremes_of_every_setting_reach_a_child_unchanged(given, tmp_path):
+    parent = settings.load(given, folder=tmp_path)
+    assert settings.load(parent.environment(), folder=tmp_path) == parent
+
+
 def test_the_table_has_every_setting_and_its_defaults_are_the_ones_in_force(tmp_path):
     rows = {row.name: row for row in settings.table()}
     assert list(rows)[:3] == ["AMP_HOST", "AMP_PORT", "AMP_DATA"]
-    assert {"AMP_OUTCOME_WINDOW", "AMP_LOG_RETENTION", "AMP_SECRET"} <= set(rows)
+    assert {"AMP_OUTCOME_WINDOW", "AMP_LOG_RETENTION", "AMP_SECRET", "AMP_CONFIG"} <= set(rows)
     assert all(row.doc.endswith(".") for row in rows.values())
     shown = {
-        name: row.default for name, row in rows.items() if name not in {"AMP_DATA", "AMP_REDIS", "AMP_SECRET"}
+        name: row.default
+        for name, row in rows.items()
+        if name not in {"AMP_DATA", "AMP_REDIS", "AMP_SECRET", "AMP_CONFIG"}
     }
     assert settings.load(shown, folder=tmp_path) == settings.load({}, folder=tmp_path)
