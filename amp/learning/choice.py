@@ -45,7 +45,7 @@ def choose(asks: Sequence[Ask], prior: Prior, policy: Policy, approaches: Approa
             explored=not ask.control and (floors[index] or drawn[index] != expected[index]),
             confidence=sum(confidences[index]) / len(confidences[index]),
             dimension_confidence=tuple(confidences[index]),
-            user_weight=weights[index],
+            user_weight=0.0 if ask.control else weights[index],  # nothing of a control's answer is its own
         )
         for index, ask in enumerate(asks)
     ]

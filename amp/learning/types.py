@@ -112,4 +112,4 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
     """Mean over the dimensions of P(the shown option is the best of its dimension)."""
     dimension_confidence: tuple[float, ...]
     user_weight: float
-    """1 - tr(P^-1)/tr(S): 0 without rows."""
+    """1 - tr(P^-1)/tr(S): 0 without rows, and for a control, whose answer owes them nothing."""

@@ -153,6 +153,7 @@ def test_a_control_gets_the_populations_default_whatever_its_own_outcomes_say():
     learned = choose([structs.replace(controls[0], control=False)], LAST_ARE_BEST, UNFLOORED, PUBLISHED)[0]
     assert learned.combination != 255
     assert choices[0].confidence < learned.confidence
+    assert choices[0].user_weight == 0.0 < learned.user_weight
 
 
 def test_a_controls_preference_holds_however_its_outcomes_went():
