@@ -64,8 +64,8 @@ def create(settings: Settings, store: Store) -> Lane:
             await functions.load()
         followers = [asyncio.create_task(keys.poll()), asyncio.create_task(room.priors.follow())]
         gc.collect()
-        gc.freeze()  # what lives as long as the worker is never walked again, and the young more rarely:
-        gc.set_threshold(20_000, 20, 20)  # p99 at 64 connections halves
+        gc.freeze()  # what lives as long as the worker is never walked again,
+        gc.set_threshold(20_000, 20, 20)  # and what lives as long as a request more rarely
         yield
         for follower in followers:
             follower.cancel()
