@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from multiprocessing.connection import wait
 from typing import Any
 
 from uvicorn import Config
@@ -197,7 +198,7 @@ class Supervisor(Multiprocess):
         if self.should_exit.is_set():
             return
         for number, worker in enumerate(self.processes):
-            if worker.is_alive(timeout=self.config.timeout_worker_healthcheck):
+            if answers(worker, within_s=self.config.timeout_worker_healthcheck):
                 continue
             worker.kill()
             worker.join()
@@ -231,6 +232,24 @@ class Supervisor(Multiprocess):
             if child.is_alive():
                 child.kill()
                 child.join()
+
+
+def answers(worker: Process, *, within_s: float) -> bool:
+    """Whether the worker lives and answers in time; a worker that dies while it is asked has answered no.
+
+    uvicorn's own check waits all of its time for that one, and nobody serves meanwhile.
+    """
+    process: Any = worker.process
+    if not process.is_alive():
+        return False
+    try:
+        worker.parent_conn.send(b"ping")
+        if worker.parent_conn in wait([worker.parent_conn, process.sentinel], within_s):
+            worker.parent_conn.recv()
+            return True
+    except (OSError, EOFError):  # the pipe is broken, and so is the worker
+        pass
+    return False
 
 
 @contextmanager

@@ -58,8 +58,8 @@ class Lock:
 
     def sign(self, note: str) -> None:
         """Leaves a note for those who find the lock taken."""
-        os.ftruncate(self.file, 0)
-        os.pwrite(self.file, note.encode(), 0)
+        written = os.pwrite(self.file, note.encode(), 0)
+        os.ftruncate(self.file, written)  # last: who reads meanwhile never finds nothing
 
     def note(self) -> str:
         return self._path.read_text(encoding="utf-8") if self._path.exists() else ""
