@@ -20,10 +20,10 @@ from amp.http.lane import Lane
 from amp.http.limits import RateLimit
 from amp.http.reference import reference, static_files
 from amp.http.requests import ApiRequest, access_of
-from amp.learning import routes
+from amp.learning import policies, routes
 from amp.learning import store as learning_store
 from amp.learning.approaches import PUBLISHED
-from amp.learning.policies import policy_of
+from amp.learning.policies import Policies
 from amp.learning.priors import Priors
 from amp.learning.profiles import Profiles
 from amp.learning.service import Learning
@@ -95,13 +95,12 @@ def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
         store, functions, window_ms=settings.outcome_window_ms, retention_ms=settings.log_retention_ms
     )
     priors = Priors(facts, PUBLISHED)
-    policy = policy_of(settings)
+    ruling = Policies(policies.first(settings))
     learning = Learning(
         facts,
         priors,
         Sealer(secret),
-        policy=policy,
-        approaches=PUBLISHED,
+        policies=ruling,
         group_key=hmac.digest(secret, b"amp control group", "sha256"),
     )
-    return Room(priors, learning, Profiles(facts, priors, policy=policy, approaches=PUBLISHED))
+    return Room(priors, learning, Profiles(facts, priors, policies=ruling))

@@ -16,7 +16,7 @@ import msgspec
 from amp.clock import now_ms
 from amp.learning import rows
 from amp.learning.approaches import PUBLISHED
-from amp.learning.policies import policy_of
+from amp.learning.policies import Policies, first
 from amp.learning.refit import Refit
 from amp.learning.rows import Decision
 from amp.learning.store import LIBRARY, LearningStore, Report
@@ -103,7 +103,7 @@ async def teach(settings: Settings) -> None:
     """Fits the population prior once, as the service does in the background, and publishes it."""
     async with facts(settings) as (store, learned):
         keyring = Keyring(store, pepper(settings.secret or ""))
-        refit = Refit(learned, keyring, policy=policy_of(settings), approaches=PUBLISHED)
+        refit = Refit(learned, keyring, policies=Policies(first(settings)), approaches=PUBLISHED)
         if not await refit.look(time.monotonic()):
             raise RuntimeError("no prior was published: the service would run on the shipped one")
 

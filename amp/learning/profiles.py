@@ -13,12 +13,13 @@ from amp.clock import iso
 from amp.errors import InvalidParameter, InvalidPreference, NotFound
 from amp.learning import rows, validation
 from amp.learning.approaches import Approaches
+from amp.learning.policies import Policies
 from amp.learning.posterior import describe, posteriors
 from amp.learning.priors import Priors
 from amp.learning.profile import Summary, summarise
 from amp.learning.record import Details, Record
 from amp.learning.store import LearningStore, Lock
-from amp.learning.types import LEVELS, Context, History, Policy, Preference
+from amp.learning.types import LEVELS, Context, History, Preference
 from amp.learning.wire import (
     DimensionReply,
     ExportReply,
@@ -40,14 +41,12 @@ class Profiles:
         store: LearningStore,
         priors: Priors,
         *,
-        policy: Policy,
-        approaches: Approaches,
+        policies: Policies,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._store = store
         self._priors = priors
-        self._policy = policy
-        self._approaches = approaches
+        self._policies = policies
         self._random = random
 
     async def show(self, tenant: Tenant, user_id: str) -> ProfileReply:
@@ -67,7 +66,7 @@ class Profiles:
             InvalidParameter: too much metadata.
         """
         user = validation.user_id(user_id)
-        wanted = self._wanted(change)
+        wanted = _wanted(change, self._policies.of(tenant).approaches)
         validation.canonical_metadata(change.metadata)
         lock: Lock = "keep" if change.lock is None else "on" if change.lock else "off"
         changed = await self._store.prefer(
@@ -97,18 +96,16 @@ class Profiles:
             NotFound: nobody has reported or preferred anything for this user.
         """
         user, record, _ = await self._load(tenant, user_id)
-        prior = self._priors.of(tenant)
+        prior, ruled = self._priors.of(tenant), self._policies.of(tenant)
         history = rows.unpack(record.rows)
-        weight = posteriors([history], prior, self._policy, self._approaches).user_weight[0]
-        beliefs = describe(
-            history, self._preferences(record), Context(), prior, self._policy, self._approaches
-        )
+        weight = posteriors([history], prior, *ruled).user_weight[0]
+        beliefs = describe(history, _preferences(record, ruled.approaches), Context(), prior, *ruled)
         return PosteriorReply(
             user_id=user,
             total_interactions=record.interactions,
             user_weight=float(weight),
             prior_version=prior.version,
-            policy_version=self._policy.version,
+            policy_version=ruled.policy.version,
             dimensions=[
                 DimensionReply(
                     belief.dimension,
@@ -139,7 +136,8 @@ class Profiles:
         async for event in self._store.events(tenant, user, record.alias):
             nonce = event.row[: rows.NONCE_BYTES]
             packed[nonce] = (np.frombuffer(event.row, rows.ROW)[0], event.metadata)
-        interactions = [self._interaction(row, details, metadata) for row, metadata in packed.values()]
+        approaches = self._policies.of(tenant).approaches
+        interactions = [_interaction(row, details, metadata, approaches) for row, metadata in packed.values()]
         interactions.sort(key=lambda each: each.decided_at)
         return ExportReply(self._profile(tenant, user, record, details), interactions)
 
@@ -150,32 +148,12 @@ class Profiles:
             raise NotFound("There is no profile for this user.")
         return user, record, details
 
-    def _preferences(self, record: Record) -> tuple[Preference | None, ...]:
-        return record.preferences[: len(self._approaches.sizes)]
-
-    def _wanted(self, change: ProfileChange) -> dict[int, int | None]:
-        sent = (
-            change.preferred_framing,
-            change.communication_style,
-            change.complexity_preference,
-            change.encouragement_level,
-        )
-        wanted: dict[int, int | None] = {}
-        for index, (dimension, option) in enumerate(zip(self._approaches.dimensions, sent, strict=True)):
-            if isinstance(option, UnsetType):
-                continue
-            if option is not None and option not in dimension.options:
-                allowed = ", ".join(dimension.options)
-                raise InvalidPreference(dimension.preference, f"must be one of {allowed}")
-            wanted[index] = None if option is None else dimension.options.index(option)
-        return wanted
-
     def _profile(self, tenant: Tenant, user: str, record: Record, details: Details) -> ProfileReply:
         history = rows.every(record.rows)
         summary = summarise(history, details.trimmed_sums)
         metadata = {key: msgspec.json.decode(value) for key, value in sorted(details.metadata.items())}
         return msgspec.convert(
-            self._approach(tenant, history[-rows.KEPT_ROWS :], self._preferences(record))
+            self._approach(tenant, history[-rows.KEPT_ROWS :], record)
             | _told(summary, details.task_names)
             | {
                 "userId": user,
@@ -187,15 +165,14 @@ class Profiles:
             ProfileReply,
         )
 
-    def _approach(
-        self, tenant: Tenant, history: History, preferences: tuple[Preference | None, ...]
-    ) -> dict[str, Any]:
+    def _approach(self, tenant: Tenant, history: History, record: Record) -> dict[str, Any]:
         """The preferred option of each dimension, stated or else learned, and how sure that is."""
-        prior = self._priors.of(tenant)
-        beliefs = describe(history, preferences, Context(), prior, self._policy, self._approaches)
+        prior, ruled = self._priors.of(tenant), self._policies.of(tenant)
+        preferences = _preferences(record, ruled.approaches)
+        beliefs = describe(history, preferences, Context(), prior, *ruled)
         stated = preferences or (None,) * len(beliefs)
         told: dict[str, Any] = {"locked": []}
-        for dimension, belief, preference in zip(self._approaches.dimensions, beliefs, stated, strict=True):
+        for dimension, belief, preference in zip(ruled.approaches.dimensions, beliefs, stated, strict=True):
             learned = max(belief.options, key=lambda each: each.mean)
             option = learned if preference is None else belief.options[preference.option]
             told[dimension.preference] = option.option
@@ -204,32 +181,55 @@ class Profiles:
                 told["locked"].append(dimension.preference)
         return told
 
-    def _interaction(self, row: np.void, details: Details, metadata: bytes) -> InteractionReply:
-        signals = rows.signals(row)
-        bits = int(row["circumstance"])
-        decided_ms = (int(row["decided_high"]) << 32) | int(row["decided_low"])
-        dimensions = [dimension.name for dimension in self._approaches.dimensions]
-        start_ms = signals.time_to_start_ms
-        return InteractionReply(
-            decided_at=iso(decided_ms),
-            reported_at=iso(decided_ms + int(row["reported_after_ms"])),
-            approach=dict(zip(dimensions, self._approaches.names(int(row["combination"])), strict=True)),
-            task_type=details.task_names.get(int(row["task_hash"])),
-            complexity=LEVELS[bits & rows.LEVEL_MASK] or None,
-            hour=int(row["hour"]),
-            started=signals.started,
-            completed=signals.completed,
-            time_to_start=None if start_ms is None else start_ms / 1000,
-            flow_state=signals.flow_state,
-            satisfaction=signals.satisfaction,
-            final=bool(row["final"]),
-            step=int(row["step"]),
-            group="control" if bits & rows.CONTROL else "learned",
-            exploration_mode=bool(bits & rows.EXPLORED),
-            policy_version=int(row["policy_version"]),
-            prior_version=int(row["prior_version"]),
-            metadata=msgspec.json.decode(metadata) if metadata else None,
-        )
+
+def _preferences(record: Record, approaches: Approaches) -> tuple[Preference | None, ...]:
+    return record.preferences[: len(approaches.sizes)]
+
+
+def _wanted(change: ProfileChange, approaches: Approaches) -> dict[int, int | None]:
+    sent = (
+        change.preferred_framing,
+        change.communication_style,
+        change.complexity_preference,
+        change.encouragement_level,
+    )
+    wanted: dict[int, int | None] = {}
+    for index, (dimension, option) in enumerate(zip(approaches.dimensions, sent, strict=True)):
+        if isinstance(option, UnsetType):
+            continue
+        if option is not None and option not in dimension.options:
+            allowed = ", ".join(dimension.options)
+            raise InvalidPreference(dimension.preference, f"must be one of {allowed}")
+        wanted[index] = None if option is None else dimension.options.index(option)
+    return wanted
+
+
+def _interaction(row: np.void, details: Details, metadata: bytes, approaches: Approaches) -> InteractionReply:
+    signals = rows.signals(row)
+    bits = int(row["circumstance"])
+    decided_ms = (int(row["decided_high"]) << 32) | int(row["decided_low"])
+    dimensions = [dimension.name for dimension in approaches.dimensions]
+    start_ms = signals.time_to_start_ms
+    return InteractionReply(
+        decided_at=iso(decided_ms),
+        reported_at=iso(decided_ms + int(row["reported_after_ms"])),
+        approach=dict(zip(dimensions, approaches.names(int(row["combination"])), strict=True)),
+        task_type=details.task_names.get(int(row["task_hash"])),
+        complexity=LEVELS[bits & rows.LEVEL_MASK] or None,
+        hour=int(row["hour"]),
+        started=signals.started,
+        completed=signals.completed,
+        time_to_start=None if start_ms is None else start_ms / 1000,
+        flow_state=signals.flow_state,
+        satisfaction=signals.satisfaction,
+        final=bool(row["final"]),
+        step=int(row["step"]),
+        group="control" if bits & rows.CONTROL else "learned",
+        exploration_mode=bool(bits & rows.EXPLORED),
+        policy_version=int(row["policy_version"]),
+        prior_version=int(row["prior_version"]),
+        metadata=msgspec.json.decode(metadata) if metadata else None,
+    )
 
 
 def _told(summary: Summary, names: Mapping[int, str]) -> dict[str, Any]:

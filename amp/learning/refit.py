@@ -17,15 +17,15 @@ import numpy as np
 
 from amp import settings as configuration
 from amp.errors import StoreUnavailable
-from amp.learning import prior, rows
+from amp.learning import policies, prior, rows
 from amp.learning import store as learning_store
 from amp.learning.approaches import PUBLISHED, Approaches
 from amp.learning.fit import fit
-from amp.learning.policies import policy_of
+from amp.learning.policies import Policies
 from amp.learning.priors import Priors
 from amp.learning.record import Record
 from amp.learning.store import LearningStore
-from amp.learning.types import History, Policy
+from amp.learning.types import History
 from amp.store.connection import Store, connect
 from amp.store.functions import Functions
 from amp.store.keyring import Keyring, pepper
@@ -64,13 +64,12 @@ class Refit:
     """Looks at every tenant and fits those that have learned enough since their last fit."""
 
     def __init__(
-        self, facts: LearningStore, keyring: Keyring, *, policy: Policy, approaches: Approaches
+        self, facts: LearningStore, keyring: Keyring, *, policies: Policies, approaches: Approaches
     ) -> None:
         self._facts = facts
         self._keyring = keyring
         self._priors = Priors(facts, approaches)
-        self._policy = policy
-        self._approaches = approaches
+        self._policies = policies
         self._watched: dict[Tenant, _Watch] = {}
         self._owner = secrets.token_hex(8)
 
@@ -144,12 +143,11 @@ class Refit:
         known = await self._facts.known_users(each)
         share = min(1.0, USERS_MAX / max(sum(known), 1))
         sampled = await self._facts.sample(each, [int(np.ceil(count * share)) for count in known])
-        current = self._priors.of(each)
+        current, ruled = self._priors.of(each), self._policies.of(each)
         fitted = fit(
-            self._histories(each, [record for _, record in sorted(sampled)]),
+            _histories(each, [record for _, record in sorted(sampled)], ruled.approaches.count),
             current,
-            self._policy,
-            self._approaches,
+            *ruled,
             np.random.default_rng(current.version),
         )
         published = fitted.better and await self._facts.publish(
@@ -165,17 +163,18 @@ class Refit:
         )
         return published
 
-    def _histories(self, each: Tenant, records: Sequence[Record]) -> list[History]:
-        """The histories that can be read; of the others it is said how many they are."""
-        readable = list(_readable(records, self._approaches.count))
-        if damaged := len(records) - len(readable):
-            _log.error(
-                "%d of %d records of %s cannot be read; no prior learns from them.",
-                damaged,
-                len(records),
-                each.tag,
-            )
-        return readable
+
+def _histories(each: Tenant, records: Sequence[Record], combinations: int) -> list[History]:
+    """The histories that can be read; of the others it is said how many they are."""
+    readable = list(_readable(records, combinations))
+    if damaged := len(records) - len(readable):
+        _log.error(
+            "%d of %d records of %s cannot be read; no prior learns from them.",
+            damaged,
+            len(records),
+            each.tag,
+        )
+    return readable
 
 
 def _readable(records: Sequence[Record], combinations: int) -> Iterator[History]:
@@ -209,7 +208,7 @@ async def _run(settings: configuration.Settings, store: Store) -> None:
     )
     keyring = Keyring(store, pepper(settings.secret or ""))
     running = asyncio.ensure_future(
-        Refit(facts, keyring, policy=policy_of(settings), approaches=PUBLISHED).run()
+        Refit(facts, keyring, policies=Policies(policies.first(settings)), approaches=PUBLISHED).run()
     )
     # Ends as if cancelled, so that the lease is given up and whoever starts next need not wait for its end.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)

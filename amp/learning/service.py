@@ -12,15 +12,15 @@ from amp import observe
 from amp.clock import Clock, now_ms
 from amp.errors import OutcomeAlreadyReported, RequestExpired, StoreUnavailable
 from amp.learning import rows, validation
-from amp.learning.approaches import Approaches
 from amp.learning.choice import choose
+from amp.learning.policies import InForce, Policies
 from amp.learning.priors import Priors
 from amp.learning.rationale import rationales
 from amp.learning.record import Record
 from amp.learning.rows import Decision
 from amp.learning.store import LearningStore, Report, Verdict
 from amp.learning.token import IV_BYTES, Sealer
-from amp.learning.types import Ask, Choice, Context, History, Policy
+from amp.learning.types import Ask, Choice, Context, History
 from amp.learning.wire import ContextMetadata, ContextReply, ContextRequest, OutcomeReport, Phase
 from amp.store.batch import Batch
 from amp.tenancy import Tenant
@@ -54,8 +54,7 @@ class Learning:
         priors: Priors,
         sealer: Sealer,
         *,
-        policy: Policy,
-        approaches: Approaches,
+        policies: Policies,
         group_key: bytes,
         clock: Clock = now_ms,
         random: Random = os.urandom,
@@ -63,8 +62,7 @@ class Learning:
         self._priors = priors
         self._store = store
         self._sealer = sealer
-        self._policy = policy
-        self._approaches = approaches
+        self._policies = policies
         self._group_key = group_key
         self._clock = clock
         self._random = random
@@ -147,23 +145,29 @@ class Learning:
             by_tenant.setdefault(question.tenant, []).append(index)
         replies: dict[int, ContextReply] = {}
         for tenant, indexes in by_tenant.items():
-            prior = self._priors.of(tenant)
+            prior, ruled = self._priors.of(tenant), self._policies.of(tenant)
             entropy = self._random(IV_BYTES * len(indexes))
             ivs = [entropy[start : start + IV_BYTES] for start in range(0, len(entropy), IV_BYTES)]
             histories = rows.unpack_all([records[index].rows for index in indexes])
             asks = [
-                self._ask(questions[index], records[index], history, iv)
+                self._ask(questions[index], records[index], history, iv, ruled)
                 for index, history, iv in zip(indexes, histories, ivs, strict=True)
             ]
-            choices = choose(asks, prior, self._policy, self._approaches)
-            told = rationales(asks, choices, prior, self._approaches)
+            choices = choose(asks, prior, *ruled)
+            told = rationales(asks, choices, prior, ruled.approaches)
             for index, iv, ask, choice, why in zip(indexes, ivs, asks, choices, told, strict=True):
-                decision = self._decision(
-                    questions[index], ask, choice, now, prior.version, degraded=degraded
+                decision = _decision(
+                    questions[index],
+                    ask,
+                    choice,
+                    now,
+                    (ruled.policy.version, prior.version),
+                    degraded=degraded,
                 )
-                replies[index] = self._reply(
+                replies[index] = _reply(
                     decision,
                     choice,
+                    ruled,
                     request_id=self._sealer.seal(
                         tenant, decision, questions[index].user, questions[index].task_type, iv
                     ),
@@ -172,67 +176,75 @@ class Learning:
                 )
         return [replies[index] for index in range(len(questions))]
 
-    def _ask(self, question: _Question, record: Record, history: History, iv: bytes) -> Ask:
+    def _ask(self, question: _Question, record: Record, history: History, iv: bytes, ruled: InForce) -> Ask:
         return Ask(
             history=history,
             context=Context(rows.task_hash(question.task_type), question.level),
             nonce=int.from_bytes(iv[:8], "little"),
-            preferences=record.preferences[: len(self._approaches.sizes)],
-            control=self._is_control(question.tenant, question.user),
+            preferences=record.preferences[: len(ruled.approaches.sizes)],
+            control=self._is_control(question.tenant, question.user, ruled.policy.control_share),
         )
 
-    def _is_control(self, tenant: Tenant, user: str) -> bool:
+    def _is_control(self, tenant: Tenant, user: str, share: float) -> bool:
         """A keyed hash of the user: the same group at every call, and nobody can aim for one."""
-        share = self._policy.control_share
         if tenant.env == "test" or not share:
             return False
         name = f"{tenant.tag}:{user}".encode()
         return int.from_bytes(blake2b(name, digest_size=8, key=self._group_key).digest()) < share * 2**64
 
-    def _decision(
-        self, question: _Question, ask: Ask, choice: Choice, now: int, prior_version: int, *, degraded: bool
-    ) -> Decision:
-        return Decision(
-            nonce=ask.nonce,
-            decided_ms=now,
-            combination=choice.combination,
-            task_hash=ask.context.task_hash,
-            level=ask.context.level,
-            hour=local_hour(now, question.zone),
-            policy_version=self._policy.version,
-            prior_version=prior_version,
-            control=ask.control,
-            floored=choice.floored,
-            explored=choice.explored,
-            degraded=degraded,
-        )
 
-    def _reply(
-        self, decision: Decision, choice: Choice, *, request_id: str, interactions: int, rationale: str
-    ) -> ContextReply:
-        framing, style, complexity, encouragement = self._approaches.names(choice.combination)
-        group = "control" if decision.control else "learned"
-        return ContextReply(
-            request_id,
-            framing,
-            style,
-            complexity,
-            encouragement,
-            round(choice.confidence, 4),
-            rationale,
-            ContextMetadata(
-                profile_phase=phase(interactions),
-                interaction_count=interactions,
-                exploration_mode=choice.explored,
-                dimension_confidence=dict(
-                    zip(self._approaches.confidence_names, choice.dimension_confidence, strict=True)
-                ),
-                user_weight=round(choice.user_weight, 4),
-                group=group,
-                policy_version=decision.policy_version,
-                degraded=decision.degraded,
+def _decision(
+    question: _Question, ask: Ask, choice: Choice, now: int, versions: tuple[int, int], *, degraded: bool
+) -> Decision:
+    """`versions` are the policy's and the prior's."""
+    return Decision(
+        nonce=ask.nonce,
+        decided_ms=now,
+        combination=choice.combination,
+        task_hash=ask.context.task_hash,
+        level=ask.context.level,
+        hour=local_hour(now, question.zone),
+        policy_version=versions[0],
+        prior_version=versions[1],
+        control=ask.control,
+        floored=choice.floored,
+        explored=choice.explored,
+        degraded=degraded,
+    )
+
+
+def _reply(
+    decision: Decision,
+    choice: Choice,
+    ruled: InForce,
+    *,
+    request_id: str,
+    interactions: int,
+    rationale: str,
+) -> ContextReply:
+    framing, style, complexity, encouragement = ruled.approaches.names(choice.combination)
+    group = "control" if decision.control else "learned"
+    return ContextReply(
+        request_id,
+        framing,
+        style,
+        complexity,
+        encouragement,
+        round(choice.confidence, 4),
+        rationale,
+        ContextMetadata(
+            profile_phase=phase(interactions),
+            interaction_count=interactions,
+            exploration_mode=choice.explored,
+            dimension_confidence=dict(
+                zip(ruled.approaches.confidence_names, choice.dimension_confidence, strict=True)
             ),
-        )
+            user_weight=round(choice.user_weight, 4),
+            group=group,
+            policy_version=decision.policy_version,
+            degraded=decision.degraded,
+        ),
+    )
 
 
 def phase(interactions: int) -> Phase:

@@ -1,7 +1,7 @@
 """The words of the room: signals, evidence weights, policy, preferences, what is asked and what is chosen."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -40,11 +40,23 @@ class Weights:
     satisfaction: float = 0.10
 
 
+Learner = Literal["hierarchical", "beta"]
+"""What decides: the model of learning.md, or per-user Beta counts, for those who doubt it."""
+Mode = Literal["learning", "frozen", "shadow"]
+"""Frozen: decides with what was known at `frozen_ms`. Shadow: decides and logs, serves the baseline."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How a tenant's decisions are made; a change is a new version, carried by every token and row."""
 
     version: int = 1
+    learner: Learner = "hierarchical"
+    mode: Mode = "learning"
+    frozen_ms: int = 0
+    """When learning was frozen: later rows are kept and do not count, and the prior of then stands."""
+    baseline: tuple[int, ...] | None = None
+    """The operator's own approach, one option a dimension: what control users and a shadow are served."""
     weights: Weights = Weights()
     decay: float = 0.98
     """Weight of a row per later interaction of the same user."""

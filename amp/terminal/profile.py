@@ -11,7 +11,7 @@ from amp.errors import NotFound
 from amp.exits import CommandFailed
 from amp.learning import validation
 from amp.learning.approaches import PUBLISHED
-from amp.learning.policies import policy_of
+from amp.learning.policies import Policies, first
 from amp.learning.priors import Priors
 from amp.learning.profiles import Profiles
 from amp.learning.service import Phase, phase
@@ -70,7 +70,7 @@ async def _read(settings: Settings, owner: Tenant, user_id: str) -> Seen:
         )
         priors = Priors(facts, PUBLISHED)
         await priors.refresh()
-        profiles = Profiles(facts, priors, policy=policy_of(settings), approaches=PUBLISHED)
+        profiles = Profiles(facts, priors, policies=Policies(first(settings)))
         shown = await profiles.show(owner, user_id)
         believed = await profiles.posterior(owner, user_id)
         record, _ = await facts.profile(owner, validation.user_id(user_id))

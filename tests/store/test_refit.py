@@ -9,6 +9,7 @@ from reports import COMPLETED, HOUR_MS, NEVER, TENANT, report
 
 from amp.errors import StoreUnavailable
 from amp.learning.approaches import PUBLISHED
+from amp.learning.policies import InForce, Policies
 from amp.learning.priors import Priors
 from amp.learning.refit import FIRST_AT, LOOK_AT_LEAST_EVERY_S, TRIM_EVERY_S, Refit
 from amp.learning.types import Policy
@@ -25,7 +26,7 @@ async def refit(facts, store):
     keyring = Keyring(store, pepper("a secret of thirty-two characters or more"))
     for owner in (TENANT, OTHER):
         await keyring.create(tenant=owner.name, env=owner.env, scopes=("context",), expires_ms=None)
-    return Refit(facts, keyring, policy=Policy(), approaches=PUBLISHED)
+    return Refit(facts, keyring, policies=Policies(InForce(Policy(), PUBLISHED)), approaches=PUBLISHED)
 
 
 async def taught(facts, now, tenant, users=20):
