@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
@@ -55,6 +56,16 @@ class Approaches:
         columns = [np.ones((self.count, 1))]
         columns += [contrast[self.options_of[:, index]] for index, contrast in enumerate(self.contrasts)]
         return np.ascontiguousarray(np.hstack(columns))
+
+    @cached_property
+    def pair_contrasts(self) -> Floats:
+        """Products of the contrasts of every two dimensions; shape (count, pair contrasts)."""
+        columns = [contrast[self.options_of[:, index]] for index, contrast in enumerate(self.contrasts)]
+        pairs = [
+            (one[:, :, None] * other[:, None, :]).reshape(self.count, -1)
+            for one, other in combinations(columns, 2)
+        ]
+        return np.hstack([np.zeros((self.count, 0)), *pairs])
 
     @cached_property
     def confidence_names(self) -> tuple[str, ...]:

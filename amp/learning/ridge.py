@@ -5,7 +5,6 @@ effects by empirical Bayes: a group that explains nothing shrinks to nothing. So
 """
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
@@ -62,7 +61,7 @@ def offsets(
 ) -> PopulationEffects:
     """The offsets that explain these residuals (reward - x'm of the row's user), one a row."""
     hashes = task_types(crowd.history)
-    layout = _Layout(_pair_contrasts(approaches), approaches.design, len(hashes))
+    layout = _Layout(approaches.pair_contrasts, approaches.design, len(hashes))
     gram, pull = _sums(crowd, residuals, hashes, layout)
     groups = layout.groups()
     active = groups >= 0
@@ -90,17 +89,6 @@ def task_types(history: History) -> Ints:
     told, counts = told[enough], counts[enough]
     commonest = told[np.argsort(-counts, kind="stable")[:TASK_TYPES_MAX]]
     return np.append(np.sort(commonest).astype(np.int64), ANY_OTHER_TASK)
-
-
-def _pair_contrasts(approaches: Approaches) -> Floats:
-    by_dimension = [
-        contrast[approaches.options_of[:, index]] for index, contrast in enumerate(approaches.contrasts)
-    ]
-    pairs = [
-        (one[:, :, None] * other[:, None, :]).reshape(approaches.count, -1)
-        for one, other in combinations(by_dimension, 2)
-    ]
-    return np.hstack([np.zeros((approaches.count, 0)), *pairs])
 
 
 def _sums(crowd: Crowd, residuals: Floats, hashes: Ints, layout: _Layout) -> tuple[Floats, Floats]:

@@ -97,7 +97,7 @@ def test_the_ridge_is_the_regression_worked_out_in_full(taught):
     gathered = crowd.gather(histories[:20], POLICY)
     residuals = reward.rewards(gathered.history, POLICY.weights) - 0.4
     hashes = np.array([11, 33, ANY_OTHER_TASK])
-    layout = ridge._Layout(ridge._pair_contrasts(PUBLISHED), PUBLISHED.design, len(hashes))
+    layout = ridge._Layout(PUBLISHED.pair_contrasts, PUBLISHED.design, len(hashes))
     gram, pull = ridge._sums(gathered, residuals, hashes, layout)
     phi = np.zeros((len(gathered.history), layout.size))
     for index, row in enumerate(gathered.history):
