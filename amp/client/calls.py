@@ -26,6 +26,7 @@ class _Ask(Struct, rename="camel", kw_only=True, omit_defaults=True):
     complexity: str | None = None
     task_type: str | None = None
     metadata: dict[str, Any] | None = None
+    exclude: Mapping[str, Sequence[str]] | None = None
 
 
 class _Outcome(Struct, rename="camel", kw_only=True, omit_defaults=True):

@@ -3,6 +3,7 @@
 Contract: amp.md. Options are plain strings on purpose: a server that learns a new one breaks nobody.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, Protocol, Required, Self, TypedDict, TypeVar, Unpack
 
@@ -44,6 +45,8 @@ class Hints(TypedDict, total=False):
     """Any word: coding, writing."""
     metadata: dict[str, Any] | None
     """`timezone` (IANA name) sets the user's clock."""
+    exclude: Mapping[str, Sequence[str]] | None
+    """Options, by dimension, that must not be picked this time: `{"encouragement": ["none"]}`."""
 
 
 class Ask(Hints, total=False):

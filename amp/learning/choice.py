@@ -64,19 +64,21 @@ def _coefficients(
 
 
 def _tilts(asks: Sequence[Ask], coefficients: Floats, crowd: Population, policy: Policy) -> dict[int, Floats]:
-    """What preferences add to each option, for the asks that have any; outcomes do not move a control's."""
+    """What preferences add to each option, and exclusions forbid, for the asks that have any.
+
+    Outcomes do not move a control's.
+    """
     effects = crowd.prior.effects
     tilts: dict[int, Floats] = {}
     for index, ask in enumerate(asks):
-        if not any(ask.preferences):
+        if not any(ask.preferences) and not ask.excluded:
             continue
-        if ask.control:
-            tilts[index] = tilt(ask.preferences, ask.history[:0], crowd.option_means, crowd, policy)
-            continue
-        means = crowd.option_design @ coefficients[index, 0]
-        if effects is not None:
-            means += effects.options(ask.context)[0]
-        tilts[index] = tilt(ask.preferences, ask.history, means, crowd, policy)
+        history, means = ask.history[:0], crowd.option_means
+        if not ask.control:
+            history, means = ask.history, crowd.option_design @ coefficients[index, 0]
+            if effects is not None:
+                means += effects.options(ask.context)[0]
+        tilts[index] = tilt(ask.preferences, history, means, crowd, policy, excluded=ask.excluded)
     return tilts
 
 
@@ -106,14 +108,14 @@ def _over_combinations(added: Floats, crowd: Population) -> Floats:
 
 
 def _default(added: Floats | None, crowd: Population) -> int:
-    """The population's best combination, preferences and locks honoured."""
+    """The population's best combination, preferences, locks and exclusions honoured."""
     if added is None:
         return crowd.default
     return int((crowd.approaches.design @ crowd.prior.mean + _over_combinations(added, crowd)).argmax())
 
 
 def _anything(uniform: float, added: Floats | None, crowd: Population) -> int:
-    """One combination of those that no lock forbids, all alike likely."""
+    """One combination of those that no lock and no exclusion forbids, all alike likely."""
     if added is None:
         return int(uniform * crowd.approaches.count)
     allowed = np.flatnonzero(np.isfinite(_over_combinations(added, crowd)))

@@ -26,18 +26,21 @@ def tilt(
     means: Floats,
     crowd: Population,
     policy: Policy,
+    *,
+    excluded: int = 0,
 ) -> Floats:
     """What preferences add to each option's expected reward `means`; both of shape (options,).
 
-    A locked dimension's other options get -inf.
+    A locked dimension's other options get -inf, and so do those that are `excluded` (a bit each), which no
+    preference and no lock brings back.
     """
     added = np.zeros(means.size)
     rewarded = reward.rewards(history, policy.weights)
     weight = policy.decay ** np.arange(len(history) - 1, -1, -1)
     for dimension, preference in enumerate(preferences):
-        if preference is None:
-            continue
         start, size = crowd.starts[dimension], crowd.approaches.sizes[dimension]
+        if preference is None or excluded >> (start + preference.option) & 1:
+            continue
         preferred = start + preference.option
         if preference.locked:
             added[start : start + size] = -np.inf
@@ -47,6 +50,8 @@ def tilt(
         shown = crowd.options_of[history["combination"], dimension] == preferred
         counted = shown & (rows.decided_ms(history) >= preference.since_ms)
         added[preferred] = _strength(weight * counted, rewarded, crowd) * (PREFERENCE_LEAD + behind)
+    if excluded:
+        added[[option for option in range(added.size) if excluded >> option & 1]] = -np.inf
     return added
 
 

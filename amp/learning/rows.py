@@ -71,6 +71,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     explored: bool = False
     degraded: bool = False
     """Decided without the store: on the prior alone, and by the application's clock."""
+    excluded: int = 0
+    """Options that the request ruled out, as in `Ask`; kept in the token and the log, not in the row."""
 
     @property
     def circumstance(self) -> int:

@@ -1,7 +1,7 @@
 """The room's verbs: load, think, save once."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from hashlib import blake2b
@@ -43,6 +43,7 @@ class _Question(NamedTuple):
     task_type: str
     level: int
     zone: str
+    exclude: Mapping[str, Sequence[str]] | None = None
 
 
 class Learning:
@@ -77,6 +78,8 @@ class Learning:
         """
         validation.check_task(request.task)
         validation.canonical_metadata(request.metadata)
+        if request.exclude:  # once more when decided, by the policy of then: here a refusal holds nobody up
+            validation.excluded(request.exclude, self._policies.of(tenant).approaches)
         zone = (request.metadata or {}).get("timezone")
         question = _Question(
             tenant,
@@ -84,6 +87,7 @@ class Learning:
             validation.task_type(request.task_type),
             validation.level(request.complexity),
             zone if isinstance(zone, str) else "",
+            request.exclude,
         )
         try:
             return await self._questions.submit(question)
@@ -111,7 +115,9 @@ class Learning:
             final=report.final is not False,
             step=step,
         )
-        verdict = await self._reports.submit(Report(tenant, user, row, self._random(8), task_type, metadata))
+        verdict = await self._reports.submit(
+            Report(tenant, user, row, self._random(8), task_type, metadata, decision.excluded)
+        )
         observe.outcomes(verdict).inc()
         if verdict == "conflict":
             raise OutcomeAlreadyReported("A different outcome was already reported for this requestId.")
@@ -183,6 +189,7 @@ class Learning:
             nonce=int.from_bytes(iv[:8], "little"),
             preferences=record.preferences[: len(ruled.approaches.sizes)],
             control=self._is_control(question.tenant, question.user, ruled.policy.control_share),
+            excluded=validation.excluded(question.exclude, ruled.approaches) if question.exclude else 0,
         )
 
     def _is_control(self, tenant: Tenant, user: str, share: float) -> bool:
@@ -210,6 +217,7 @@ def _decision(
         floored=choice.floored,
         explored=choice.explored,
         degraded=degraded,
+        excluded=ask.excluded,
     )
 
 

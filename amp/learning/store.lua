@@ -139,7 +139,8 @@ local function remember_task(keys, task, name)
   redis.call('HINCRBY', keys[2], 'tasks', 1)
 end
 
--- ARGV: row, user, alias for a new user, task name, metadata JSON or '', window ms, retention ms.
+-- ARGV: row, user, alias for a new user, task name, metadata JSON or '', window ms, retention ms, then names
+-- and values in turn of what the event keeps beside the row (x: the options that were excluded, a bit each).
 -- Replies new, replaced, replay, conflict or expired. Once the window has passed, a report that is found is
 -- still told from a contradiction, but no longer replaced.
 -- A degraded decision bears the application's clock: one decided ahead of the store's by more than the time
@@ -182,6 +183,7 @@ local function report(keys, args)
   local event = { 'a', record:sub(1, 8), 'r', row }
   if task ~= '' then event[#event + 1] = 't'; event[#event + 1] = task end
   if metadata ~= '' then event[#event + 1] = 'm'; event[#event + 1] = metadata end
+  for i = 8, #args do event[#event + 1] = args[i] end
   log(keys, event, now, retention)
   return verdict
 end

@@ -38,6 +38,8 @@ class Report(NamedTuple):
     """Random; the user's name in the event log if this is the first that is heard of the user."""
     task_type: str
     metadata: bytes
+    excluded: int = 0
+    """`Decision.excluded`: the log keeps it beside the row, so that the decision can be made again."""
 
 
 class Event(NamedTuple):
@@ -46,6 +48,7 @@ class Event(NamedTuple):
     id: str
     row: bytes
     metadata: bytes
+    excluded: int = 0
 
 
 class LearningStore:
@@ -86,6 +89,7 @@ class LearningStore:
                         report.metadata,
                         self._window_ms,
                         self._retention_ms,
+                        *_beside(report),
                     ),
                 )
                 for report in reports
@@ -160,7 +164,7 @@ class LearningStore:
             for event_id, flat in page:
                 fields = dict(zip(flat[::2], flat[1::2], strict=True))
                 if fields.get(b"a") == alias and b"r" in fields:
-                    yield Event(event_id.decode(), fields[b"r"], fields.get(b"m", b""))
+                    yield _event(event_id, fields)
             if len(page) < PAGE:
                 return
             start = b"(" + page[-1][0]
@@ -276,6 +280,15 @@ class LearningStore:
             StoreUnavailable: then the lease ends with its time.
         """
         await self._functions.call(Call("amp_learning_release_v1", (REFIT_LEASE,), (owner,)))
+
+
+def _beside(report: Report) -> tuple[str, ...]:
+    """What the log keeps of a decision beside its row, as names and values in turn."""
+    return ("x", str(report.excluded)) if report.excluded else ()
+
+
+def _event(event_id: bytes, fields: Mapping[bytes, bytes]) -> Event:
+    return Event(event_id.decode(), fields[b"r"], fields.get(b"m", b""), excluded=int(fields.get(b"x", b"0")))
 
 
 def _clock_ms(reply: Sequence[bytes | int]) -> int:

@@ -24,7 +24,8 @@ DAY_MS = 86_400_000
 
 _DAY = struct.Struct("<H")
 _BODY = struct.Struct("<BIHHHIBBH")
-_VERSION = 1
+_PLAIN, _WITH_EXCLUSIONS = 1, 2
+"""Versions of the body; in the second the mask of excluded options, after its length, precedes the names."""
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
@@ -37,10 +38,10 @@ class Sealer:
 
     def seal(self, tenant: Tenant, decision: Decision, user: str, task_type: str, iv: bytes) -> str:
         """The requestId; `iv` is `IV_BYTES` fresh random bytes whose first eight are the nonce."""
-        task = task_type.encode()
+        task, excluded = task_type.encode(), _exclusions(decision.excluded)
         body = (
             _BODY.pack(
-                _VERSION,
+                _WITH_EXCLUSIONS if excluded else _PLAIN,
                 decision.decided_ms & 0xFFFFFFFF,
                 decision.decided_ms >> 32,
                 decision.combination,
@@ -50,6 +51,7 @@ class Sealer:
                 decision.hour,
                 len(task),
             )
+            + excluded
             + task
             + user.encode()
         )
@@ -70,7 +72,8 @@ class Sealer:
             body = self._cipher(tenant, day).decrypt(iv, raw[_DAY.size + IV_BYTES :], None)
         except (ValueError, struct.error, InvalidTag) as error:
             raise unknown() from error
-        if body[0] != _VERSION or _encode(raw) != request_id:  # base64 has more than one spelling
+        # base64 has more than one spelling
+        if body[0] not in {_PLAIN, _WITH_EXCLUSIONS} or _encode(raw) != request_id:
             raise unknown()
         return _decision(iv, body)
 
@@ -88,9 +91,18 @@ def _encode(raw: bytes) -> str:
     return PREFIX + b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=").decode()
 
 
+def _exclusions(mask: int) -> bytes:
+    """The mask after its length in bytes; nothing for none."""
+    packed = mask.to_bytes((mask.bit_length() + 7) // 8, "little")
+    return bytes([len(packed)]) + packed if packed else b""
+
+
 def _decision(iv: bytes, body: bytes) -> tuple[Decision, str, str]:
-    _, low, high, combination, policy, prior, bits, hour, task_bytes = _BODY.unpack_from(body)
-    names = body[_BODY.size :]
+    version, low, high, combination, policy, prior, bits, hour, task_bytes = _BODY.unpack_from(body)
+    names, excluded = body[_BODY.size :], 0
+    if version == _WITH_EXCLUSIONS:
+        excluded = int.from_bytes(names[1 : 1 + names[0]], "little")
+        names = names[1 + names[0] :]
     task_type = names[:task_bytes].decode()
     decision = Decision(
         nonce=int.from_bytes(iv[:8], "little"),
@@ -105,5 +117,6 @@ def _decision(iv: bytes, body: bytes) -> tuple[Decision, str, str]:
         floored=bool(bits & FLOORED),
         explored=bool(bits & EXPLORED),
         degraded=bool(bits & DEGRADED),
+        excluded=excluded,
     )
     return decision, names[task_bytes:].decode(), task_type

@@ -110,6 +110,8 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     preferences: tuple[Preference | None, ...] = ()
     """One a dimension, or empty when the user has none."""
     control: bool = False
+    excluded: int = 0
+    """Options that must not be picked: a bit each, numbered over all dimensions, the first the lowest."""
 
 
 class Choice(msgspec.Struct, frozen=True, gc=False):

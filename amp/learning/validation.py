@@ -4,12 +4,14 @@ Contract: amp.md, the rules of each field.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, cast
 
 import msgspec
 
 from amp.errors import InvalidInput, InvalidParameter, InvalidPreference, InvalidTask, InvalidUserId
+from amp.learning.approaches import Approaches
 from amp.learning.types import LEVELS, Signals
 from amp.learning.wire import OutcomeReport
 
@@ -72,6 +74,29 @@ def task_type(raw: str | None) -> str:
 def level(complexity: str | None) -> int:
     """The number that a row keeps for the request's complexity."""
     return LEVELS.index(complexity or "")
+
+
+def excluded(exclude: Mapping[str, Sequence[str]] | None, approaches: Approaches) -> int:
+    """The options that a request rules out, a bit each, numbered over all dimensions.
+
+    Raises:
+        InvalidParameter: no such dimension or option, or nothing is left of a dimension.
+    """
+    mask, known = 0, {dimension.name: dimension for dimension in approaches.dimensions}
+    for name in exclude or {}:
+        if name not in known:
+            raise InvalidParameter("exclude", f"{name!r} is no dimension; there are {', '.join(known)}")
+    first = 0
+    for name, dimension in known.items():
+        out = set((exclude or {}).get(name, ()))
+        if strangers := out.difference(dimension.options):
+            allowed = ", ".join(dimension.options)
+            raise InvalidParameter("exclude", f"{min(strangers)!r} is no {name}; there are {allowed}")
+        if len(out) == len(dimension.options):
+            raise InvalidParameter("exclude", f"must leave at least one {name}")
+        mask |= sum(1 << (first + dimension.options.index(option)) for option in out)
+        first += len(dimension.options)
+    return mask
 
 
 def canonical_metadata(metadata: dict[str, Any] | None) -> bytes:

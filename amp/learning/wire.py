@@ -17,6 +17,8 @@ class ContextRequest(Struct, rename="camel"):
     complexity: Literal["low", "medium", "high"] | None = None
     task_type: str | None = None
     metadata: dict[str, Any] | None = None
+    exclude: dict[str, list[str]] | None = None
+    """Options, by dimension, that must not be picked this time."""
 
 
 Phase = Literal["cold_start", "learning", "optimised"]

@@ -125,6 +125,34 @@ def test_nobody_is_ever_shown_what_a_lock_removed(policy, control):
     assert (len({choice.combination for choice in choices}) == 1) is control
 
 
+@pytest.mark.parametrize("policy", [UNFLOORED, ALL_FLOOR])
+@pytest.mark.parametrize("control", [True, False])
+@pytest.mark.parametrize("preferences", [(), FRAMING_2, LOCKED_2])
+def test_nobody_is_ever_shown_what_the_request_excluded(policy, control, preferences):
+    """Not by a draw, the floor or the population's default, nor by a preference or a lock."""
+    asks = [
+        ask(nonce=nonce, preferences=preferences, control=control, excluded=0b1110_0000_0000_0100)
+        for nonce in range(300)
+    ]
+    on = prior(PUBLISHED, mean=np.r_[0.5, np.tile([0.0, 0.05, -0.1], 4)], population_sd=0.2)
+    choices = choose(asks, on, policy, PUBLISHED)
+    assert {options(choice)[0] for choice in choices} <= {0, 1, 3}
+    assert {options(choice)[3] for choice in choices} == {0}
+    assert {choice.dimension_confidence[3] for choice in choices} == {1.0}
+    assert (len({choice.combination for choice in choices}) == 1) is control
+
+
+def test_an_exclusion_changes_no_other_dimension_and_nobody_elses_decision():
+    asks = [ask(nonce=nonce) for nonce in range(200)]
+    without = [structs.replace(one, excluded=0b0001) if one.nonce % 2 else one for one in asks]
+    free, bound = (choose(each, SHIPPED, UNFLOORED, PUBLISHED) for each in (asks, without))
+    for one, before, after in zip(without, free, bound, strict=True):
+        if not one.excluded:
+            assert before == after
+        assert options(before)[1:] == options(after)[1:]
+        assert (options(before) == options(after)) is (not one.excluded or options(before)[0] != 0)
+
+
 def test_a_fresh_preference_is_followed_and_the_other_dimensions_draw_as_before():
     asks = [ask(nonce=nonce) for nonce in range(200)]
     wishing = [structs.replace(one, preferences=FRAMING_2) for one in asks]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from amp.errors import InvalidRequestId
 from amp.learning.rows import Decision, task_hash
-from amp.learning.token import DAY_MS, IV_BYTES, PREFIX, Sealer
+from amp.learning.token import _BODY, _DAY, DAY_MS, IV_BYTES, PREFIX, Sealer, _encode
 from amp.learning.validation import TASK_TYPE_LENGTH_MAX, USER_LENGTH_MAX
 from amp.tenancy import Tenant
 
@@ -51,6 +51,7 @@ decisions = st.builds(
     floored=st.booleans(),
     explored=st.booleans(),
     degraded=st.booleans(),
+    excluded=st.just(0) | st.integers(0, 2**40 - 1),
 )
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -75,6 +76,15 @@ def test_ordinary_ids_make_about_130_characters_and_the_longest_at_most_2048():
     longest = seal("\N{GRINNING FACE}" * USER_LENGTH_MAX, "\N{GRINNING FACE}" * TASK_TYPE_LENGTH_MAX)
     assert len(longest) <= 2048
     assert SEALER.open(TENANT, longest)[1] == "\N{GRINNING FACE}" * USER_LENGTH_MAX
+
+
+def test_exclusions_cost_ids_without_any_nothing_and_others_a_few_characters():
+    body = _BODY.pack(1, NOW_MS & 0xFFFFFFFF, NOW_MS >> 32, 255, 3, 70_000, 2, 23, 9) + b"debugginguser_123"
+    day = NOW_MS // DAY_MS
+    older = _encode(_DAY.pack(day) + IV + SEALER._cipher(TENANT, day).encrypt(IV, body, None))
+    assert older == seal(), "the layout of before exclusions, to the bit: such ids open still"
+    assert SEALER.open(TENANT, older)[0].excluded == 0
+    assert len(seal(excluded=1 << 15)) <= len(older) + 4
 
 
 def test_the_user_and_the_task_cannot_be_read_in_it():
