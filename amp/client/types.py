@@ -101,6 +101,8 @@ class ContextMetadata(Struct, rename="camel", kw_only=True):
     policy_version: int | None = None
     degraded: bool = False
     """The server decided without its store: on what holds for everybody."""
+    shadow: bool = False
+    """The operator's own approach, while amp only watches and learns."""
     fallback: str | None = None
     """None, or why this is the client's fallback and not the server's answer: an error code, lower case."""
 

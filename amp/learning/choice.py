@@ -10,6 +10,7 @@ import numpy as np
 
 from amp.learning import draws
 from amp.learning.approaches import Approaches
+from amp.learning.baseline import baseline
 from amp.learning.population import Population, population
 from amp.learning.posterior import Posteriors, option_draws, posteriors
 from amp.learning.preference import tilt
@@ -30,25 +31,35 @@ def choose(asks: Sequence[Ask], prior: Prior, policy: Policy, approaches: Approa
     tilts = _tilts(asks, coefficients, crowd, policy)
     expected, drawn = _best_two(asks, coefficients, population_draws, tilts, crowd)
     floors: list[bool] = (uniform[:, _FLOOR] < policy.explore_floor).tolist()
-    picked = drawn.copy()
+    wanted = drawn.copy()
     for index, ask in enumerate(asks):
         if ask.control:
-            picked[index] = _default(tilts.get(index), crowd)
+            wanted[index] = _controls(ask, tilts.get(index), policy, crowd)
         elif floors[index]:
-            picked[index] = _anything(uniform[index, _FLOOR_PICK], tilts.get(index), crowd)
+            wanted[index] = _anything(uniform[index, _FLOOR_PICK], tilts.get(index), crowd)
+    shadowing, picked = policy.mode == "shadow", wanted
+    if shadowing:
+        picked = [baseline(ask, tilts.get(index), policy, crowd) for index, ask in enumerate(asks)]
     confidences = _confidences(asks, picked, beliefs, tilts, crowd)
     weights: list[float] = beliefs.user_weight.tolist()
+    fixed = [shadowing or ask.control for ask in asks]  # nothing of such an answer is the user's own
     return [
         Choice(
             combination=picked[index],
-            floored=floors[index] and not ask.control,
-            explored=not ask.control and (floors[index] or drawn[index] != expected[index]),
+            floored=floors[index] and not fixed[index],
+            explored=not fixed[index] and (floors[index] or drawn[index] != expected[index]),
             confidence=sum(confidences[index]) / len(confidences[index]),
             dimension_confidence=tuple(confidences[index]),
-            user_weight=0.0 if ask.control else weights[index],  # nothing of a control's answer is its own
+            user_weight=0.0 if fixed[index] else weights[index],
+            shadow=wanted[index] if shadowing else None,
         )
-        for index, ask in enumerate(asks)
+        for index in range(len(asks))
     ]
+
+
+def _controls(ask: Ask, added: Floats | None, policy: Policy, crowd: Population) -> int:
+    """What a control is served: the operator's own approach, or else the population's default."""
+    return baseline(ask, added, policy, crowd) if policy.baseline else _default(added, crowd)
 
 
 def _coefficients(

@@ -12,35 +12,47 @@ from amp.learning import rows
 from amp.learning.approaches import Approaches
 from amp.learning.population import Population, population
 from amp.learning.prior import Prior
-from amp.learning.types import Ask, Choice
+from amp.learning.types import Ask, Choice, Policy
 
 OWN_OUTCOMES_MIN = 5
 """Below it (the contract's cold start) an answer is the population's more than the user's."""
+_POLICY = Policy()
 
 
 def rationales(
-    asks: Sequence[Ask], choices: Sequence[Choice], prior: Prior, approaches: Approaches
+    asks: Sequence[Ask],
+    choices: Sequence[Choice],
+    prior: Prior,
+    approaches: Approaches,
+    policy: Policy = _POLICY,
 ) -> list[str]:
     """Why each of these users is shown this approach."""
     crowd = population(prior, approaches)
     shown: list[list[int]] = crowd.options_of[[choice.combination for choice in choices]].tolist()
     own = _of_users(asks, shown, crowd)
     return [
-        _one(ask, choice, shown[index], own.get(index), crowd)
+        _one(ask, choice, shown[index], own.get(index), crowd=crowd, policy=policy)
         for index, (ask, choice) in enumerate(zip(asks, choices, strict=True))
     ]
 
 
-def _one(ask: Ask, choice: Choice, shown: list[int], own: str | None, crowd: Population) -> str:
+def _one(
+    ask: Ask, choice: Choice, shown: list[int], own: str | None, *, crowd: Population, policy: Policy
+) -> str:
     if choice.floored:
         return (
             f"Picked at random to keep learning, whatever the {len(ask.history):,} outcomes of this user "
             f"and the {crowd.prior.rows:,} of the population say."
         )
-    if ask.control:
+    wished = _wished(ask, shown, crowd)
+    if choice.shadow is not None:
         return (
-            f"Control group, not personalized: {_wished(ask, shown, crowd) or _of_population(shown, crowd)}."
+            f"Shadow mode, not personalized: {wished or _of_operator(shown, crowd)}; what the "
+            f"{len(ask.history):,} outcomes of this user speak for is only logged."
         )
+    if ask.control:
+        fixed = _of_operator(shown, crowd) if policy.baseline else _of_population(shown, crowd)
+        return f"Control group, not personalized: {wished or fixed}."
     return f"{own or _of_others(ask, shown, crowd)}."
 
 
@@ -95,6 +107,10 @@ def _wished(ask: Ask, shown: list[int], crowd: Population) -> str | None:
         if preference is not None and start + preference.option == option:
             return f"The user's own preference speaks for {crowd.labels[option]}"
     return None
+
+
+def _of_operator(shown: list[int], crowd: Population) -> str:
+    return f"The operator's own approach is {', '.join(crowd.labels[option] for option in shown)}"
 
 
 def _of_population(shown: list[int], crowd: Population) -> str:

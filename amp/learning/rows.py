@@ -50,7 +50,7 @@ STARTED, COMPLETED_SAID, COMPLETED, FLOW_SAID, FLOW, START_TIME_SAID, SATISFACTI
     1 << bit for bit in range(7)
 )
 LEVEL_MASK = 0b11
-CONTROL, FLOORED, EXPLORED, DEGRADED = (1 << bit for bit in range(2, 6))
+CONTROL, FLOORED, EXPLORED, DEGRADED, SHADOW = (1 << bit for bit in range(2, 7))
 
 SATISFACTION_SCALE = 10_000
 
@@ -73,6 +73,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     """Decided without the store: on the prior alone, and by the application's clock."""
     excluded: int = 0
     """Options that the request ruled out, as in `Ask`; kept in the token and the log, not in the row."""
+    shadow: int | None = None
+    """What would have been picked, where the baseline was served (shadow mode); kept like `excluded`."""
 
     @property
     def circumstance(self) -> int:
@@ -83,6 +85,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
             | (FLOORED * self.floored)
             | (EXPLORED * self.explored)
             | (DEGRADED * self.degraded)
+            | (SHADOW * (self.shadow is not None))
         )
 
 

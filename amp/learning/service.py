@@ -116,7 +116,9 @@ class Learning:
             step=step,
         )
         verdict = await self._reports.submit(
-            Report(tenant, user, row, self._random(8), task_type, metadata, decision.excluded)
+            Report(
+                tenant, user, row, self._random(8), task_type, metadata, decision.excluded, decision.shadow
+            )
         )
         observe.outcomes(verdict).inc()
         if verdict == "conflict":
@@ -160,7 +162,7 @@ class Learning:
                 for index, history, iv in zip(indexes, histories, ivs, strict=True)
             ]
             choices = choose(asks, prior, *ruled)
-            told = rationales(asks, choices, prior, ruled.approaches)
+            told = rationales(asks, choices, prior, ruled.approaches, ruled.policy)
             for index, iv, ask, choice, why in zip(indexes, ivs, asks, choices, told, strict=True):
                 decision = _decision(
                     questions[index],
@@ -218,6 +220,7 @@ def _decision(
         explored=choice.explored,
         degraded=degraded,
         excluded=ask.excluded,
+        shadow=choice.shadow,
     )
 
 
@@ -251,6 +254,7 @@ def _reply(
             group=group,
             policy_version=decision.policy_version,
             degraded=decision.degraded,
+            shadow=decision.shadow is not None,
         ),
     )
 

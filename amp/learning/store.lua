@@ -140,7 +140,8 @@ local function remember_task(keys, task, name)
 end
 
 -- ARGV: row, user, alias for a new user, task name, metadata JSON or '', window ms, retention ms, then names
--- and values in turn of what the event keeps beside the row (x: the options that were excluded, a bit each).
+-- and values in turn of what the event keeps beside the row (x: the options that were excluded, a bit each;
+-- s: the combination that would have been picked where the baseline was served).
 -- Replies new, replaced, replay, conflict or expired. Once the window has passed, a report that is found is
 -- still told from a contradiction, but no longer replaced.
 -- A degraded decision bears the application's clock: one decided ahead of the store's by more than the time

@@ -39,7 +39,8 @@ class Report(NamedTuple):
     task_type: str
     metadata: bytes
     excluded: int = 0
-    """`Decision.excluded`: the log keeps it beside the row, so that the decision can be made again."""
+    shadow: int | None = None
+    """Both as in `Decision`: the log keeps them beside the row, so that the decision can be made again."""
 
 
 class Event(NamedTuple):
@@ -49,6 +50,7 @@ class Event(NamedTuple):
     row: bytes
     metadata: bytes
     excluded: int = 0
+    shadow: int | None = None
 
 
 class LearningStore:
@@ -282,13 +284,15 @@ class LearningStore:
         await self._functions.call(Call("amp_learning_release_v1", (REFIT_LEASE,), (owner,)))
 
 
-def _beside(report: Report) -> tuple[str, ...]:
+def _beside(report: Report) -> list[str]:
     """What the log keeps of a decision beside its row, as names and values in turn."""
-    return ("x", str(report.excluded)) if report.excluded else ()
+    excluded = ["x", str(report.excluded)] if report.excluded else []
+    return excluded if report.shadow is None else [*excluded, "s", str(report.shadow)]
 
 
-def _event(event_id: bytes, fields: Mapping[bytes, bytes]) -> Event:
-    return Event(event_id.decode(), fields[b"r"], fields.get(b"m", b""), excluded=int(fields.get(b"x", b"0")))
+def _event(event_id: bytes, of: Mapping[bytes, bytes]) -> Event:
+    shadow = int(of[b"s"]) if b"s" in of else None
+    return Event(event_id.decode(), of[b"r"], of.get(b"m", b""), int(of.get(b"x", b"0")), shadow)
 
 
 def _clock_ms(reply: Sequence[bytes | int]) -> int:

@@ -15,7 +15,16 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from amp.errors import InvalidRequestId
-from amp.learning.rows import CONTROL, DEGRADED, EXPLORED, FLOORED, LEVEL_MASK, Decision, task_hash
+from amp.learning.rows import (
+    CONTROL,
+    DEGRADED,
+    EXPLORED,
+    FLOORED,
+    LEVEL_MASK,
+    SHADOW,
+    Decision,
+    task_hash,
+)
 from amp.tenancy import Tenant
 
 PREFIX = "req_"
@@ -24,8 +33,9 @@ DAY_MS = 86_400_000
 
 _DAY = struct.Struct("<H")
 _BODY = struct.Struct("<BIHHHIBBH")
-_PLAIN, _WITH_EXCLUSIONS = 1, 2
-"""Versions of the body; in the second the mask of excluded options, after its length, precedes the names."""
+_PLAIN, _MORE = 1, 2
+"""Versions of the body; in the second `_beside` stands before the names."""
+_SHADOW = struct.Struct("<H")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
@@ -38,10 +48,10 @@ class Sealer:
 
     def seal(self, tenant: Tenant, decision: Decision, user: str, task_type: str, iv: bytes) -> str:
         """The requestId; `iv` is `IV_BYTES` fresh random bytes whose first eight are the nonce."""
-        task, excluded = task_type.encode(), _exclusions(decision.excluded)
+        task, beside = task_type.encode(), _beside(decision)
         body = (
             _BODY.pack(
-                _WITH_EXCLUSIONS if excluded else _PLAIN,
+                _MORE if beside else _PLAIN,
                 decision.decided_ms & 0xFFFFFFFF,
                 decision.decided_ms >> 32,
                 decision.combination,
@@ -51,7 +61,7 @@ class Sealer:
                 decision.hour,
                 len(task),
             )
-            + excluded
+            + beside
             + task
             + user.encode()
         )
@@ -73,7 +83,7 @@ class Sealer:
         except (ValueError, struct.error, InvalidTag) as error:
             raise unknown() from error
         # base64 has more than one spelling
-        if body[0] not in {_PLAIN, _WITH_EXCLUSIONS} or _encode(raw) != request_id:
+        if body[0] not in {_PLAIN, _MORE} or _encode(raw) != request_id:
             raise unknown()
         return _decision(iv, body)
 
@@ -91,18 +101,24 @@ def _encode(raw: bytes) -> str:
     return PREFIX + b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=").decode()
 
 
-def _exclusions(mask: int) -> bytes:
-    """The mask after its length in bytes; nothing for none."""
-    packed = mask.to_bytes((mask.bit_length() + 7) // 8, "little")
-    return bytes([len(packed)]) + packed if packed else b""
+def _beside(decision: Decision) -> bytes:
+    """What the row has no place for: the mask of exclusions after its length, then what a shadow hides."""
+    if not decision.excluded and decision.shadow is None:
+        return b""
+    mask = decision.excluded.to_bytes((decision.excluded.bit_length() + 7) // 8, "little")
+    return bytes([len(mask)]) + mask + (b"" if decision.shadow is None else _SHADOW.pack(decision.shadow))
 
 
 def _decision(iv: bytes, body: bytes) -> tuple[Decision, str, str]:
     version, low, high, combination, policy, prior, bits, hour, task_bytes = _BODY.unpack_from(body)
-    names, excluded = body[_BODY.size :], 0
-    if version == _WITH_EXCLUSIONS:
-        excluded = int.from_bytes(names[1 : 1 + names[0]], "little")
-        names = names[1 + names[0] :]
+    names, excluded, shadow = body[_BODY.size :], 0, None
+    if version == _MORE:
+        end = 1 + names[0]
+        excluded = int.from_bytes(names[1:end], "little")
+        if bits & SHADOW:
+            (shadow,) = _SHADOW.unpack_from(names, end)
+            end += _SHADOW.size
+        names = names[end:]
     task_type = names[:task_bytes].decode()
     decision = Decision(
         nonce=int.from_bytes(iv[:8], "little"),
@@ -118,5 +134,6 @@ def _decision(iv: bytes, body: bytes) -> tuple[Decision, str, str]:
         explored=bool(bits & EXPLORED),
         degraded=bool(bits & DEGRADED),
         excluded=excluded,
+        shadow=shadow,
     )
     return decision, names[task_bytes:].decode(), task_type

@@ -127,3 +127,5 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
     dimension_confidence: tuple[float, ...]
     user_weight: float
     """1 - tr(P^-1)/tr(S): 0 without rows, and for a control, whose answer owes them nothing."""
+    shadow: int | None = None
+    """What would have been picked, where the operator's baseline is served instead (shadow mode)."""

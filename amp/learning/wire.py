@@ -36,6 +36,8 @@ class ContextMetadata(Struct, rename="camel", omit_defaults=True):
     policy_version: int
     degraded: bool = False
     """Sent only when true: the store did not answer in time and the prior stood in."""
+    shadow: bool = False
+    """Sent only when true: the operator's baseline is served, while what amp would have picked is logged."""
 
 
 class ContextReply(Struct, rename="camel"):

@@ -52,6 +52,7 @@ decisions = st.builds(
     explored=st.booleans(),
     degraded=st.booleans(),
     excluded=st.just(0) | st.integers(0, 2**40 - 1),
+    shadow=st.none() | st.integers(0, 2**16 - 1),
 )
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 
