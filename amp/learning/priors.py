@@ -9,6 +9,7 @@ from amp.learning import prior
 from amp.learning.approaches import Approaches
 from amp.learning.prior import Prior
 from amp.learning.store import LearningStore
+from amp.learning.types import Policy
 from amp.tenancy import Tenant
 
 POLL_S = 0.5
@@ -22,9 +23,20 @@ class Priors:
         self._store = store
         self._shipped = prior.shipped(approaches)
         self._current: dict[str, Prior] = {}
+        self._earlier: dict[tuple[str, int], Prior | None] = {}
 
-    def of(self, tenant: Tenant) -> Prior:
-        return self._current.get(tenant.tag, self._shipped)
+    def of(self, tenant: Tenant, policy: Policy | None = None) -> Prior:
+        """The prior in force: the newest, or while the policy is frozen the one of then.
+
+        One that this worker does not hold yet is read at the next refresh; the newest stands in.
+        """
+        current = self._current.get(tenant.tag, self._shipped)
+        frozen = policy.frozen_prior if policy and policy.mode == "frozen" else None
+        if frozen is None or frozen == current.version:
+            return current
+        if frozen == self._shipped.version:
+            return self._shipped
+        return self._earlier.setdefault((tenant.tag, frozen), None) or current
 
     async def follow(self) -> None:
         """Keeps up with what is published, until cancelled."""
@@ -43,10 +55,18 @@ class Priors:
             current = self._current.get(tag, self._shipped)
             if version == current.version:
                 continue
-            blob = await self._store.prior(tag, version)
-            if blob is None:
-                continue
-            try:
-                self._current[tag] = prior.decode(blob)
-            except ValueError:
-                _log.exception("The prior %d of %s cannot be read; %d stays.", version, tag, current.version)
+            if newest := await self._read(tag, version):
+                self._current[tag] = newest
+        for (tag, version), held in list(self._earlier.items()):
+            if held is None:
+                self._earlier[tag, version] = await self._read(tag, version)
+
+    async def _read(self, tag: str, version: int) -> Prior | None:
+        blob = await self._store.prior(tag, version)
+        if blob is None:
+            return None
+        try:
+            return prior.decode(blob)
+        except ValueError:
+            _log.exception("The prior %d of %s cannot be read; the one before stays.", version, tag)
+            return None

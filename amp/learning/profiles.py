@@ -96,8 +96,9 @@ class Profiles:
             NotFound: nobody has reported or preferred anything for this user.
         """
         user, record, _ = await self._load(tenant, user_id)
-        prior, ruled = self._priors.of(tenant), self._policies.of(tenant)
-        history = rows.unpack(record.rows)
+        ruled = self._policies.of(tenant)
+        prior = self._priors.of(tenant, ruled.policy)
+        history = rows.deciding(rows.unpack(record.rows), ruled.policy)
         weight = posteriors([history], prior, *ruled).user_weight[0]
         beliefs = describe(history, _preferences(record, ruled.approaches), Context(), prior, *ruled)
         return PosteriorReply(
@@ -167,9 +168,10 @@ class Profiles:
 
     def _approach(self, tenant: Tenant, history: History, record: Record) -> dict[str, Any]:
         """The preferred option of each dimension, stated or else learned, and how sure that is."""
-        prior, ruled = self._priors.of(tenant), self._policies.of(tenant)
+        ruled = self._policies.of(tenant)
+        prior = self._priors.of(tenant, ruled.policy)
         preferences = _preferences(record, ruled.approaches)
-        beliefs = describe(history, preferences, Context(), prior, *ruled)
+        beliefs = describe(rows.deciding(history, ruled.policy), preferences, Context(), prior, *ruled)
         stated = preferences or (None,) * len(beliefs)
         told: dict[str, Any] = {"locked": []}
         for dimension, belief, preference in zip(ruled.approaches.dimensions, beliefs, stated, strict=True):

@@ -132,6 +132,8 @@ class Refit:
         if now_s >= watch.trim_s:
             await self._facts.trim_logs(each)
             watch.trim_s = now_s + TRIM_EVERY_S
+        if self._policies.of(each).policy.mode == "frozen":
+            return False
         outcomes = await self._facts.outcomes(each)
         if not _due(watch, outcomes, now_s):
             return False

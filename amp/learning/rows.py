@@ -12,7 +12,7 @@ from hashlib import blake2b
 import msgspec
 import numpy as np
 
-from amp.learning.types import History, Signals
+from amp.learning.types import History, Policy, Signals
 
 ROW = np.dtype(
     [
@@ -188,6 +188,13 @@ def joined(histories: Sequence[History]) -> History:
         return histories[0]
     raw = np.dtype(f"V{ROW_BYTES}")
     return np.concatenate([history.view(raw) for history in histories]).view(ROW)
+
+
+def deciding(history: History, policy: Policy) -> History:
+    """The rows that decisions rest on: all, or while learning is frozen those reported until then."""
+    if policy.mode != "frozen":
+        return history
+    return history[decided_ms(history) + history["reported_after_ms"] <= policy.frozen_ms]
 
 
 def decided_ms(rows: History) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

@@ -153,12 +153,13 @@ class Learning:
             by_tenant.setdefault(question.tenant, []).append(index)
         replies: dict[int, ContextReply] = {}
         for tenant, indexes in by_tenant.items():
-            prior, ruled = self._priors.of(tenant), self._policies.of(tenant)
+            ruled = self._policies.of(tenant)
+            prior = self._priors.of(tenant, ruled.policy)
             entropy = self._random(IV_BYTES * len(indexes))
             ivs = [entropy[start : start + IV_BYTES] for start in range(0, len(entropy), IV_BYTES)]
             histories = rows.unpack_all([records[index].rows for index in indexes])
             asks = [
-                self._ask(questions[index], records[index], history, iv, ruled)
+                self._ask(questions[index], records[index], rows.deciding(history, ruled.policy), iv, ruled)
                 for index, history, iv in zip(indexes, histories, ivs, strict=True)
             ]
             choices = choose(asks, prior, *ruled)

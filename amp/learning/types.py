@@ -54,7 +54,13 @@ class Policy:
     learner: Learner = "hierarchical"
     mode: Mode = "learning"
     frozen_ms: int = 0
-    """When learning was frozen: later rows are kept and do not count, and the prior of then stands."""
+    """When learning was frozen: what was reported later is kept and does not count until it thaws.
+
+    A staged report that replaced an earlier one after that is gone with the earlier one: neither counts. Of a
+    user who goes on reporting, rows of before go as new ones come: only the newest 512 are kept.
+    """
+    frozen_prior: int | None = None
+    """The prior that stood then; None is the one that stands now."""
     baseline: tuple[int, ...] | None = None
     """The operator's own approach, one option a dimension: what control users and a shadow are served."""
     weights: Weights = Weights()

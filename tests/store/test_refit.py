@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from reports import COMPLETED, HOUR_MS, NEVER, TENANT, report
 
 from amp.errors import StoreUnavailable
+from amp.learning import prior
 from amp.learning.approaches import PUBLISHED
 from amp.learning.policies import InForce, Policies
 from amp.learning.priors import Priors
@@ -196,3 +198,36 @@ async def test_without_the_store_a_turn_is_skipped(refit, facts, monkeypatch, ca
     with pytest.raises(asyncio.CancelledError):
         await running
     assert "does not answer" in caplog.text
+
+
+# Frozen
+
+
+FROZEN = Policy(mode="frozen", frozen_prior=1)
+
+
+async def test_a_frozen_tenant_is_not_fitted_and_its_logs_are_still_trimmed(facts, refit, store, now):
+    await taught(facts, now, TENANT)
+    stream = user_keys(TENANT, "ada").events
+    await store.ask("XADD", stream, f"{now - 31 * 24 * HOUR_MS}-0", "a", b"8 bytes.")
+    refit._policies = Policies(InForce(FROZEN, PUBLISHED))
+    assert await refit.look(0.0) == 0
+    assert await store.ask("XLEN", stream) == 0
+    refit._policies = Policies(InForce(Policy(), PUBLISHED))
+    assert await refit.look(LOOK_AT_LEAST_EVERY_S) == 1
+
+
+async def test_frozen_decisions_keep_the_prior_of_then_whatever_was_published_since(facts, refit, now):
+    await taught(facts, now, TENANT)
+    await refit.look(0.0)
+    first = prior.decode(await facts.prior("acme:test", 1))
+    assert await facts.publish(TENANT, 2, prior.encode(replace(first, version=2)))
+    priors = Priors(facts, PUBLISHED)
+    await priors.refresh()
+    assert priors.of(TENANT, FROZEN).version == 2, "the newest stands in until the worker has it"
+    await priors.refresh()
+    assert priors.of(TENANT, FROZEN).version == 1
+    assert priors.of(TENANT).version == 2
+    assert priors.of(TENANT, Policy()).version == 2
+    assert priors.of(TENANT, Policy(mode="frozen")).version == 2
+    assert priors.of(TENANT, Policy(mode="frozen", frozen_prior=0)).version == 0
