@@ -20,9 +20,13 @@ from amp.http.lane import Lane
 from amp.http.limits import RateLimit
 from amp.http.reference import reference, static_files
 from amp.http.requests import ApiRequest, access_of
-from amp.learning import policies, routes
+from amp.learning import fit_store, policies, routes
 from amp.learning import store as learning_store
+from amp.learning.admin import Admin
+from amp.learning.admin_routes import AdminRoutes
 from amp.learning.approaches import PUBLISHED
+from amp.learning.attendance import Attendance
+from amp.learning.fit_store import FitStore
 from amp.learning.policies import Policies
 from amp.learning.priors import Priors
 from amp.learning.profiles import Profiles
@@ -35,6 +39,8 @@ from amp.store.connection import Store, connect
 from amp.store.functions import Functions
 from amp.store.keyring import Keyring, KeyTable
 
+_ROUTES = (routes.Contexts, routes.Outcomes, routes.ProfileRoutes, AdminRoutes)
+
 
 def application() -> Lane:
     """The service that AMP_* variables describe: uvicorn's factory."""
@@ -45,15 +51,16 @@ def application() -> Lane:
 class Room(NamedTuple):
     """The room `learning`, furnished."""
 
-    priors: Priors
+    attendance: Attendance
     learning: Learning
     profiles: Profiles
+    admin: Admin
 
 
 def create(settings: Settings, store: Store) -> Lane:
     """The whole service on this store."""
     secret = settings.secret or ""
-    functions = Functions(store, [keyring.LIBRARY, learning_store.LIBRARY])
+    functions = Functions(store, [keyring.LIBRARY, learning_store.LIBRARY, fit_store.LIBRARY])
     keys = KeyTable(Keyring(store, keyring.pepper(secret)))
     gate = Gate(keys, RateLimit(settings.redis or "", settings.rate_limit))
     room = _learning(settings, store, functions)
@@ -62,24 +69,22 @@ def create(settings: Settings, store: Store) -> Lane:
     async def running(_: Litestar) -> AsyncGenerator[None]:
         with suppress(StoreUnavailable):  # a store that is down now gets the functions when it is needed
             await functions.load()
-        followers = [asyncio.create_task(keys.poll()), asyncio.create_task(room.priors.follow())]
+        await room.attendance.once()  # nobody is answered from an older prior than the other workers'
+        followers = [asyncio.create_task(keys.poll()), asyncio.create_task(room.attendance.keep())]
         gc.collect()
         gc.freeze()  # what lives as long as the worker is never walked again,
         gc.set_threshold(20_000, 20, 20)  # and what lives as long as a request more rarely
         yield
         for follower in followers:
             follower.cancel()
+        await asyncio.gather(*followers, return_exceptions=True)
         await store.close()
 
     app = Litestar(
-        [routes.Contexts, routes.Outcomes, routes.ProfileRoutes, *operations.handlers(store), static_files()],
+        [*_ROUTES, *operations.handlers(store), static_files()],
         lifespan=[running],
         guards=[guard(gate)],
-        dependencies={
-            "access": Provide(access_of, sync_to_thread=False),
-            "learning": Provide(lambda: room.learning, sync_to_thread=False),
-            "profiles": Provide(lambda: room.profiles, sync_to_thread=False),
-        },
+        dependencies=_dependencies(room),
         exception_handlers=refusals.HANDLERS,
         request_class=ApiRequest,
         request_max_body_size=BODY_BYTES_MAX,
@@ -87,6 +92,16 @@ def create(settings: Settings, store: Store) -> Lane:
         logging_config=None,
     )
     return Lane(app, gate, routes.hot(room.learning))
+
+
+def _dependencies(room: Room) -> dict[str, Provide]:
+    """What a route may ask for, by name."""
+    return {
+        "access": Provide(access_of, sync_to_thread=False),
+        "learning": Provide(lambda: room.learning, sync_to_thread=False),
+        "profiles": Provide(lambda: room.profiles, sync_to_thread=False),
+        "admin": Provide(lambda: room.admin, sync_to_thread=False),
+    }
 
 
 def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
@@ -103,4 +118,10 @@ def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
         policies=ruling,
         group_key=hmac.digest(secret, b"amp control group", "sha256"),
     )
-    return Room(priors, learning, Profiles(facts, priors, policies=ruling))
+    fits = FitStore(store, functions, retention_ms=settings.log_retention_ms)
+    return Room(
+        Attendance(fits, priors),
+        learning,
+        Profiles(facts, priors, policies=ruling),
+        Admin(facts, fits, policies=ruling),
+    )

@@ -14,8 +14,9 @@ from random import Random
 import msgspec
 
 from amp.clock import now_ms
-from amp.learning import rows
+from amp.learning import fit_store, rows
 from amp.learning.approaches import PUBLISHED
+from amp.learning.fit_store import FitStore
 from amp.learning.policies import Policies, first
 from amp.learning.refit import Refit
 from amp.learning.rows import Decision
@@ -103,7 +104,8 @@ async def teach(settings: Settings) -> None:
     """Fits the population prior once, as the service does in the background, and publishes it."""
     async with facts(settings) as (store, learned):
         keyring = Keyring(store, pepper(settings.secret or ""))
-        refit = Refit(learned, keyring, policies=Policies(first(settings)), approaches=PUBLISHED)
+        fits = FitStore(store, Functions(store, [fit_store.LIBRARY]), retention_ms=settings.log_retention_ms)
+        refit = Refit(learned, keyring, fits=fits, policies=Policies(first(settings)), approaches=PUBLISHED)
         if not await refit.look(time.monotonic()):
             raise RuntimeError("no prior was published: the service would run on the shipped one")
 

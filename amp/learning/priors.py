@@ -1,10 +1,7 @@
 """The priors that a worker decides with: the newest published one of each tenant, read in the background."""
 
-import asyncio
 import logging
-from contextlib import suppress
 
-from amp.errors import StoreUnavailable
 from amp.learning import prior
 from amp.learning.approaches import Approaches
 from amp.learning.prior import Prior
@@ -38,12 +35,9 @@ class Priors:
             return self._shipped
         return self._earlier.setdefault((tenant.tag, frozen), None) or current
 
-    async def follow(self) -> None:
-        """Keeps up with what is published, until cancelled."""
-        while True:
-            with suppress(StoreUnavailable):
-                await self.refresh()
-            await asyncio.sleep(POLL_S)
+    def held(self) -> dict[str, int]:
+        """The newest version that this worker has of each tenant's prior, by tenant tag."""
+        return {tag: current.version for tag, current in self._current.items()}
 
     async def refresh(self) -> None:
         """Reads every prior that is newer than ours.

@@ -9,19 +9,23 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from amp import settings as configuration
+from amp.clock import iso
 from amp.errors import StoreUnavailable
-from amp.learning import policies, prior, rows
+from amp.learning import fit_store, policies, prior, rows, tasks
 from amp.learning import store as learning_store
+from amp.learning.admin_wire import FitReply
 from amp.learning.approaches import PUBLISHED, Approaches
-from amp.learning.fit import fit
+from amp.learning.fit import Fit, fit
+from amp.learning.fit_store import FitStore
 from amp.learning.policies import Policies
+from amp.learning.prior import Prior
 from amp.learning.priors import Priors
 from amp.learning.record import Record
 from amp.learning.store import LearningStore
@@ -42,6 +46,12 @@ FIRST_AT = 20
 AT_LEAST_EVERY_S = 3600.0
 USERS_MAX = 20_000
 TRIM_EVERY_S = 3600.0
+
+TOO_FEW = "Fewer than 10 users of the learned group have reported anything."
+WORSE = "It predicts users held out worse than the prior that stands."
+OVERTAKEN = "Another prior was published meanwhile."
+FROZEN = "Learning is frozen."
+FAILED = "It failed; the service's own log says why."
 
 _log = logging.getLogger(__name__)
 
@@ -64,9 +74,17 @@ class Refit:
     """Looks at every tenant and fits those that have learned enough since their last fit."""
 
     def __init__(
-        self, facts: LearningStore, keyring: Keyring, *, policies: Policies, approaches: Approaches
+        self,
+        facts: LearningStore,
+        keyring: Keyring,
+        *,
+        fits: FitStore,
+        policies: Policies,
+        approaches: Approaches,
     ) -> None:
         self._facts = facts
+        self._fits = fits
+        self._asks: dict[str, int] = {}
         self._keyring = keyring
         self._priors = Priors(facts, approaches)
         self._policies = policies
@@ -112,79 +130,115 @@ class Refit:
         tenants = {tenant(record.tenant, record.env) for record in await self._keyring.all()}
         for each in tenants - self._watched.keys():
             self._watched[each] = _Watch(now_s, now_s)
-        waiting = (each for each in tenants if now_s >= self._watched[each].next_s)
-        return sorted(waiting, key=lambda each: each.tag)
+        self._asks = await self._fits.asks()
+        waiting = (each for each in tenants if now_s >= self._watched[each].next_s or each.tag in self._asks)
+        return sorted(waiting, key=lambda each: (each.tag not in self._asks, each.tag))
 
     async def _attend(self, each: Tenant, now_s: float) -> bool:
         """Counts and perhaps fits one tenant; whether a prior was published."""
         watch = self._watched[each]
         watch.next_s = now_s + LOOK_AT_LEAST_EVERY_S
+        ask = self._asks.pop(each.tag, 0)
         try:
-            published = await self._catch_up(each, watch, now_s)
+            published = await self._catch_up(each, watch, now_s, ask)
         except Exception:  # noqa: BLE001  whatever is wrong with one tenant, the others still learn
             _log.exception("The fit of %s failed; its prior stays.", each.tag)
+            with suppress(StoreUnavailable):
+                await self._refuse(each, ask, FAILED)
             return False
         quiet_s = (now_s - watch.since_s) * QUIET_SHARE
         watch.next_s = now_s + min(max(quiet_s, LOOK_EVERY_S), LOOK_AT_LEAST_EVERY_S)
         return published
 
-    async def _catch_up(self, each: Tenant, watch: _Watch, now_s: float) -> bool:
+    async def _catch_up(self, each: Tenant, watch: _Watch, now_s: float, ask: int) -> bool:
         if now_s >= watch.trim_s:
             await self._facts.trim_logs(each)
             watch.trim_s = now_s + TRIM_EVERY_S
         if self._policies.of(each).policy.mode == "frozen":
+            if ask:
+                await self._refuse(each, ask, FROZEN)
             return False
         outcomes = await self._facts.outcomes(each)
-        if not _due(watch, outcomes, now_s):
+        if not ask and (not _due(watch, outcomes, now_s) or await self._fits.held(each)):
             return False
-        published = await self._fit(each)
+        record = await self._fit(each, ask)
+        await self._fits.remember(each, record)
         watch.outcomes, watch.since_s = outcomes, now_s
-        return published
+        return record.published
 
-    async def _fit(self, each: Tenant) -> bool:
+    async def _refuse(self, each: Tenant, ask: int, reason: str) -> None:
+        """Remembers that there was no fit, and tells those who asked for one."""
+        now, _ = await self._facts.read([])
+        standing = self._priors.of(each).version
+        await self._fits.remember(each, FitReply(iso(now), standing, published=False, reason=reason, ask=ask))
+
+    async def _fit(self, each: Tenant, ask: int) -> FitReply:
+        """Fits, publishes what is better, and tells what came of it."""
+        began_s = time.perf_counter()
+        now, _ = await self._facts.read([])
         known = await self._facts.known_users(each)
         share = min(1.0, USERS_MAX / max(sum(known), 1))
-        sampled = await self._facts.sample(each, [int(np.ceil(count * share)) for count in known])
+        sampled = sorted(await self._facts.sample(each, [int(np.ceil(count * share)) for count in known]))
         current, ruled = self._priors.of(each), self._policies.of(each)
+        users = _readable(each, sampled, ruled.approaches.count)
         fitted = fit(
-            _histories(each, [record for _, record in sorted(sampled)], ruled.approaches.count),
-            current,
-            *ruled,
-            np.random.default_rng(current.version),
+            [history for _, history in users], current, *ruled, np.random.default_rng(current.version)
         )
         published = fitted.better and await self._facts.publish(
             each, fitted.prior.version, prior.encode(fitted.prior)
         )
-        _log.info(
-            "Prior %d of %s: score %.4f against %.4f of the current one; %s.",
-            fitted.prior.version,
-            each.tag,
-            fitted.score,
-            fitted.current_score,
-            "published" if published else "not published",
-        )
-        return published
+        await self._name_tasks(each, users)
+        record = _record(fitted, current, published=published)
+        record.at, record.ask, record.seconds = iso(now), ask, round(time.perf_counter() - began_s, 3)
+        _log.info("Fit of %s: %s", each.tag, record)
+        return record
+
+    async def _name_tasks(self, each: Tenant, users: Sequence[tuple[str, History]]) -> None:
+        """Keeps the names of the commonest task types, as users told them: rows have their hash alone."""
+        asked = tasks.told_by(users)
+        known = await self._fits.task_names(each)
+        unknown = [(told, user) for told, by in asked.items() if told not in known for user in by]
+        found = await self._fits.names_by_users(each, unknown) if unknown else {}
+        names = {told: name for told in asked if (name := known.get(told) or found.get(told))}
+        if names != known:
+            await self._fits.name_tasks(each, names)
 
 
-def _histories(each: Tenant, records: Sequence[Record], combinations: int) -> list[History]:
-    """The histories that can be read; of the others it is said how many they are."""
-    readable = list(_readable(records, combinations))
-    if damaged := len(records) - len(readable):
-        _log.error(
-            "%d of %d records of %s cannot be read; no prior learns from them.",
-            damaged,
-            len(records),
-            each.tag,
-        )
-    return readable
+def _record(fitted: Fit, current: Prior, *, published: bool) -> FitReply:
+    """What came of a fit; when it was and how long it took is not known here."""
+    judged = fitted.prior is not current
+    reason = TOO_FEW if not judged else WORSE if not fitted.better else OVERTAKEN
+    return FitReply(
+        at="",
+        prior_version=(fitted.prior if published else current).version,
+        published=published,
+        reason="" if published else reason,
+        score=fitted.score if judged else None,
+        current_score=fitted.current_score if judged else None,
+        users=fitted.prior.users if judged else 0,
+        outcomes=fitted.prior.rows if judged else 0,
+        effects=judged and fitted.prior.effects is not None,
+    )
 
 
-def _readable(records: Sequence[Record], combinations: int) -> Iterator[History]:
-    for record in records:
+def _readable(
+    each: Tenant, sampled: Sequence[tuple[str, Record]], combinations: int
+) -> list[tuple[str, History]]:
+    """The users whose history can be read; of the others it is said how many they are."""
+    readable: list[tuple[str, History]] = []
+    for user, record in sampled:
         with suppress(ValueError):
             history = rows.unpack(record.rows)
             if (history["combination"] < combinations).all():
-                yield history
+                readable.append((user, history))
+    if damaged := len(sampled) - len(readable):
+        _log.error(
+            "%d of %d records of %s cannot be read; no prior learns from them.",
+            damaged,
+            len(sampled),
+            each.tag,
+        )
+    return readable
 
 
 def _due(watch: _Watch, outcomes: int, now_s: float) -> bool:
@@ -202,16 +256,18 @@ def main() -> None:
 
 
 async def _run(settings: configuration.Settings, store: Store) -> None:
+    functions = Functions(store, [learning_store.LIBRARY, fit_store.LIBRARY])
     facts = LearningStore(
-        store,
-        Functions(store, [learning_store.LIBRARY]),
-        window_ms=settings.outcome_window_ms,
-        retention_ms=settings.log_retention_ms,
+        store, functions, window_ms=settings.outcome_window_ms, retention_ms=settings.log_retention_ms
     )
-    keyring = Keyring(store, pepper(settings.secret or ""))
-    running = asyncio.ensure_future(
-        Refit(facts, keyring, policies=Policies(policies.first(settings)), approaches=PUBLISHED).run()
+    refit = Refit(
+        facts,
+        Keyring(store, pepper(settings.secret or "")),
+        fits=FitStore(store, functions, retention_ms=settings.log_retention_ms),
+        policies=Policies(policies.first(settings)),
+        approaches=PUBLISHED,
     )
+    running = asyncio.ensure_future(refit.run())
     # Ends as if cancelled, so that the lease is given up and whoever starts next need not wait for its end.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     with suppress(asyncio.CancelledError):

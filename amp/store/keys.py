@@ -12,6 +12,12 @@ KEYRING_VERSION = b"{amp}:keys:version"
 PRIOR_VERSIONS = b"{amp}:priors"
 """What workers poll: each tenant's prior version, announced after the fact; `prior_version` is the fact."""
 REFIT_LEASE = b"{amp}:refit"
+REFITS_ASKED = b"{amp}:refits:asked"
+"""The number of each tenant's newest ask for a fit."""
+REFITS_DONE = b"{amp}:refits:done"
+"""What came of each tenant's last fit that was asked for."""
+WORKERS = b"{amp}:workers"
+"""Each worker's time and the prior versions that it holds."""
 
 
 class UserKeys(NamedTuple):
@@ -58,3 +64,18 @@ def prior_version(tag: str) -> bytes:
 
 def prior_blob(tag: str, version: int) -> bytes:
     return b"{%s}:prior:%d" % (tag.encode(), version)
+
+
+def prior_hold(tag: str) -> bytes:
+    """There while only an asked-for fit may replace the tenant's prior."""
+    return b"{%s}:prior:held" % tag.encode()
+
+
+def fit_records(tag: str) -> bytes:
+    """What came of the tenant's last fits."""
+    return b"{%s}:fits" % tag.encode()
+
+
+def task_names(tag: str) -> bytes:
+    """The names of the tenant's task types, by hash."""
+    return b"{%s}:tasks" % tag.encode()

@@ -7,6 +7,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from amp.http.protocol import HotProtocol
+from amp.learning import admin
 
 
 @pytest.fixture
@@ -25,3 +26,9 @@ async def wire(app):
         connection.shutdown()
     await asyncio.gather(*state.tasks)
     await server.wait_closed()
+
+
+@pytest.fixture(autouse=True)
+def _no_background_fit_to_wait_for(monkeypatch):
+    """It runs in a process of its own; a test that has one waits as long as it likes."""
+    monkeypatch.setattr(admin, "REFIT_WITHIN_S", 0.0)

@@ -111,6 +111,8 @@ async def test_openapi_names_every_call_of_the_contract(client):
         ("delete", "/v1/profile/{user_id}"),
         ("get", "/v1/profile/{user_id}/export"),
         ("get", "/v1/profile/{user_id}/posterior"),
+        ("post", "/v1/admin/refit"),
+        ("post", "/v1/admin/rollback"),
     }
 
 

@@ -16,6 +16,8 @@ ROUTES = {
     ("DELETE", "/v1/profile/ada"): {"profile"},
     ("GET", "/v1/profile/ada/export"): {"profile", "read"},
     ("GET", "/v1/profile/ada/posterior"): {"profile", "read"},
+    ("POST", "/v1/admin/refit"): {"admin"},
+    ("POST", "/v1/admin/rollback"): {"admin"},
 }
 OPEN = ["/livez", "/readyz", "/metrics", "/schema", "/schema/openapi.json"]
 

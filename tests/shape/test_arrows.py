@@ -31,6 +31,10 @@ NOT_PURE = {
     "policies.py",
     "priors.py",
     "profiles.py",
+    "admin.py",
+    "admin_routes.py",
+    "attendance.py",
+    "fit_store.py",
     "agent.py",
     "grader.py",
 }
@@ -84,7 +88,7 @@ def knows_redis(module: Module, imported: str) -> bool:
 
 
 def knows_litestar(module: Module, imported: str) -> bool:
-    at_home = module.part in {"http", "dashboard", "app"} or module.name == "routes.py"
+    at_home = module.part in {"http", "dashboard", "app"} or module.name.endswith("routes.py")
     return under(imported, "litestar") and not at_home
 
 

@@ -3,7 +3,9 @@
 import pytest
 from reports import DAY_MS
 
+from amp.learning import fit_store
 from amp.learning import store as learning_store
+from amp.learning.fit_store import FitStore
 from amp.learning.store import LearningStore
 from amp.store import keyring
 from amp.store.functions import Functions
@@ -11,8 +13,8 @@ from amp.store.functions import Functions
 
 @pytest.fixture
 async def functions(store):
-    """Both libraries, loaded."""
-    loaded = Functions(store, [keyring.LIBRARY, learning_store.LIBRARY])
+    """Every library, loaded."""
+    loaded = Functions(store, [keyring.LIBRARY, learning_store.LIBRARY, fit_store.LIBRARY])
     await loaded.load()
     return loaded
 
@@ -31,6 +33,12 @@ def facts_with(store, functions):
 def facts(facts_with):
     """Facts with the default window of a day."""
     return facts_with()
+
+
+@pytest.fixture
+def fits(store, functions):
+    """What the store knows of fits, with the default retention."""
+    return FitStore(store, functions, retention_ms=30 * DAY_MS)
 
 
 @pytest.fixture

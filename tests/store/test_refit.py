@@ -23,12 +23,13 @@ OTHER = Tenant("zoo", "test")
 
 
 @pytest.fixture
-async def refit(facts, store):
+async def refit(facts, fits, store):
     """One that looks after "acme" and "zoo"."""
     keyring = Keyring(store, pepper("a secret of thirty-two characters or more"))
     for owner in (TENANT, OTHER):
         await keyring.create(tenant=owner.name, env=owner.env, scopes=("context",), expires_ms=None)
-    return Refit(facts, keyring, policies=Policies(InForce(Policy(), PUBLISHED)), approaches=PUBLISHED)
+    ruling = Policies(InForce(Policy(), PUBLISHED))
+    return Refit(facts, keyring, fits=fits, policies=ruling, approaches=PUBLISHED)
 
 
 async def taught(facts, now, tenant, users=20):
