@@ -27,6 +27,8 @@ from amp.learning.admin_routes import AdminRoutes
 from amp.learning.approaches import PUBLISHED
 from amp.learning.attendance import Attendance
 from amp.learning.fit_store import FitStore
+from amp.learning.insight_routes import InsightRoutes
+from amp.learning.insights import Insights
 from amp.learning.policies import Policies
 from amp.learning.priors import Priors
 from amp.learning.profiles import Profiles
@@ -39,7 +41,7 @@ from amp.store.connection import Store, connect
 from amp.store.functions import Functions
 from amp.store.keyring import Keyring, KeyTable
 
-_ROUTES = (routes.Contexts, routes.Outcomes, routes.ProfileRoutes, AdminRoutes)
+_ROUTES = (routes.Contexts, routes.Outcomes, routes.ProfileRoutes, AdminRoutes, InsightRoutes)
 
 
 def application() -> Lane:
@@ -55,6 +57,7 @@ class Room(NamedTuple):
     learning: Learning
     profiles: Profiles
     admin: Admin
+    insights: Insights
 
 
 def create(settings: Settings, store: Store) -> Lane:
@@ -101,6 +104,7 @@ def _dependencies(room: Room) -> dict[str, Provide]:
         "learning": Provide(lambda: room.learning, sync_to_thread=False),
         "profiles": Provide(lambda: room.profiles, sync_to_thread=False),
         "admin": Provide(lambda: room.admin, sync_to_thread=False),
+        "insights": Provide(lambda: room.insights, sync_to_thread=False),
     }
 
 
@@ -124,4 +128,5 @@ def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
         learning,
         Profiles(facts, priors, policies=ruling),
         Admin(facts, fits, policies=ruling),
+        Insights(fits, priors, policies=ruling),
     )

@@ -82,6 +82,7 @@ class PopulationReply(Struct, rename="camel", omit_defaults=True):
 
     prior_version: int
     policy_version: int
+    learner: str
     mode: str
     users: int
     outcomes: int

@@ -113,6 +113,7 @@ async def test_openapi_names_every_call_of_the_contract(client):
         ("get", "/v1/profile/{user_id}/posterior"),
         ("post", "/v1/admin/refit"),
         ("post", "/v1/admin/rollback"),
+        ("get", "/v1/insights/population"),
     }
 
 

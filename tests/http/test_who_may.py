@@ -18,6 +18,7 @@ ROUTES = {
     ("GET", "/v1/profile/ada/posterior"): {"profile", "read"},
     ("POST", "/v1/admin/refit"): {"admin"},
     ("POST", "/v1/admin/rollback"): {"admin"},
+    ("GET", "/v1/insights/population"): {"read", "admin"},
 }
 OPEN = ["/livez", "/readyz", "/metrics", "/schema", "/schema/openapi.json"]
 

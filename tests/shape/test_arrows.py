@@ -35,6 +35,8 @@ NOT_PURE = {
     "admin_routes.py",
     "attendance.py",
     "fit_store.py",
+    "insights.py",
+    "insight_routes.py",
     "agent.py",
     "grader.py",
 }
