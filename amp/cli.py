@@ -12,7 +12,7 @@ from amp.errors import AmpError, StoreUnavailable
 from amp.exits import EXIT_CODES, CommandFailed, StoreMissing
 from amp.terminal import talk
 from amp.terminal.keys import keys
-from amp.terminal.options import Data, Json, RedisUrl, settings_of
+from amp.terminal.options import Data, Env, Json, RedisUrl, Whose, settings_of
 
 _EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
@@ -107,8 +107,8 @@ def demo(
 def profile(
     user: Annotated[str, typer.Argument(metavar="USER", help="The user's id.")],
     *,
-    tenant: Annotated[str, typer.Option(help="Whose user it is.")] = "default",
-    env: Annotated[str, typer.Option(metavar="live|test", help="Live data or test data.")] = "test",
+    tenant: Whose = "default",
+    env: Env = "test",
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,
@@ -118,3 +118,53 @@ def profile(
 
     seen = terminal.read(settings_of(data=data, redis=redis), tenant, env, user)
     (terminal.as_json if as_json else terminal.as_drawing)(seen)
+
+
+@cli.command()
+def population(
+    *,
+    tenant: Whose = "default",
+    env: Env = "test",
+    data: Data = None,
+    redis: RedisUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Show what is believed of everybody, and how each fit of it did."""
+    from amp.terminal import operating
+    from amp.terminal import population as terminal
+
+    seen = operating.population(settings_of(data=data, redis=redis), tenant, env)
+    (operating.as_json if as_json else terminal.draw)(seen)
+
+
+@cli.command()
+def refit(
+    *,
+    tenant: Whose = "default",
+    env: Env = "test",
+    data: Data = None,
+    redis: RedisUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Have the running service fit the population's prior now."""
+    from amp.terminal import operating
+
+    reply = operating.refit(settings_of(data=data, redis=redis), tenant, env)
+    (operating.as_json if as_json else operating.refitted)(reply)
+
+
+@cli.command()
+def rollback(
+    version: Annotated[int, typer.Argument(metavar="VERSION", help="The prior; 0 is the shipped one.")],
+    *,
+    tenant: Whose = "default",
+    env: Env = "test",
+    data: Data = None,
+    redis: RedisUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Go back to an earlier prior, and stay there until `amp refit`."""
+    from amp.terminal import operating
+
+    reply = operating.rollback(settings_of(data=data, redis=redis), tenant, env, version)
+    (operating.as_json if as_json else operating.rolled_back)(reply)

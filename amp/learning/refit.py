@@ -47,11 +47,11 @@ AT_LEAST_EVERY_S = 3600.0
 USERS_MAX = 20_000
 TRIM_EVERY_S = 3600.0
 
-TOO_FEW = "Fewer than 10 users of the learned group have reported anything."
-WORSE = "It predicts users held out worse than the prior that stands."
-OVERTAKEN = "Another prior was published meanwhile."
+TOO_FEW = "Too few users: it takes 10 who reported."
+WORSE = "Worse on users held out."
+OVERTAKEN = "Another prior came first."
 FROZEN = "Learning is frozen."
-FAILED = "It failed; the service's own log says why."
+FAILED = "It failed: see the service's log."
 
 _log = logging.getLogger(__name__)
 

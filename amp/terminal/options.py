@@ -14,6 +14,8 @@ RedisUrl = Annotated[
     str | None,
     typer.Option("--redis", metavar="URL", help="Redis or Valkey to use instead of the embedded one."),
 ]
+Whose = Annotated[str, typer.Option("--tenant", help="Whose data it is.")]
+Env = Annotated[str, typer.Option(metavar="live|test", help="Live data or test data.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
 
 

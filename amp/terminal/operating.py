@@ -1,0 +1,159 @@
+"""`amp refit`, `amp rollback` and `amp population`: the learner operated, or looked at, through its store."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import NamedTuple, TypeVar
+
+import msgspec
+from rich.console import Console
+
+from amp.exits import CommandFailed
+from amp.learning import fit_store
+from amp.learning import store as learning_store
+from amp.learning.admin import REFIT_WITHIN_S, Admin
+from amp.learning.admin_wire import FitReply, PopulationReply, RefitReply, RollbackReply
+from amp.learning.approaches import PUBLISHED
+from amp.learning.fit_store import FitStore
+from amp.learning.insights import Insights
+from amp.learning.policies import Policies, first
+from amp.learning.priors import Priors
+from amp.learning.store import LearningStore
+from amp.settings import Settings
+from amp.store.connection import connect
+from amp.store.functions import Functions
+from amp.store.keeper import opened
+from amp.store.keyring import Keyring, pepper
+from amp.store.keys import REFIT_LEASE
+from amp.tenancy import Tenant, tenant
+from amp.terminal import talk
+
+Answer = TypeVar("Answer")
+
+
+class Place(NamedTuple):
+    """A tenant's learner in a store."""
+
+    tenant: Tenant
+    admin: Admin
+    insights: Insights
+    served: bool
+    """Somebody fits priors in the background: a service runs on this store."""
+
+
+def refit(settings: Settings, tenant_name: str, env: str) -> RefitReply:
+    """What came of a fit that is made now.
+
+    Raises:
+        CommandFailed: no such tenant, nobody fits, or it is not done in time.
+    """
+
+    async def ask(place: Place) -> RefitReply:
+        if not place.served:
+            raise CommandFailed("No service runs on this store, and its background fits. Start: amp serve")
+        return await place.admin.refit(place.tenant)
+
+    with _spinner("Fitting the population's prior"):
+        reply = _at(settings, tenant_name, env, ask)
+    if reply.fit is None:
+        raise CommandFailed(f"Not done within {REFIT_WITHIN_S:.0f} s; it is still asked for. Ask again.")
+    return reply
+
+
+def rollback(settings: Settings, tenant_name: str, env: str, version: int) -> RollbackReply:
+    """The earlier prior, which stands again.
+
+    Raises:
+        CommandFailed: no such tenant.
+        AmpError: no such prior.
+    """
+    return _at(settings, tenant_name, env, lambda place: place.admin.rollback(place.tenant, version))
+
+
+def population(settings: Settings, tenant_name: str, env: str) -> PopulationReply:
+    """What is believed of everybody.
+
+    Raises:
+        CommandFailed: no such tenant.
+    """
+    return _at(settings, tenant_name, env, lambda place: place.insights.population(place.tenant))
+
+
+def as_json(reply: RefitReply | RollbackReply | PopulationReply) -> None:
+    """As the API gives it."""
+    talk.write_json(msgspec.to_builtins(reply))
+
+
+def refitted(reply: RefitReply) -> None:
+    """What came of a fit, in words."""
+    fit = reply.fit
+    assert fit, "refit raises where there is none"
+    if fit.published:
+        talk.write(f"Prior {fit.prior_version} is published: {_learned_from(fit)}.")
+    else:
+        talk.write(f"Prior {fit.prior_version} stays. {fit.reason}")
+    if fit.score is not None and fit.current_score is not None:
+        talk.write(
+            f"On users held out it scores {fit.score:+.4f}, the one before {fit.current_score:+.4f} "
+            "(log predictive density of a reward, in nats: higher is better)."
+        )
+    talk.say(_workers(reply.workers, done=reply.done))
+    talk.say("Next: amp population")
+
+
+def rolled_back(reply: RollbackReply) -> None:
+    """Which prior stands now, in words."""
+    talk.write(f"Prior {reply.restored} stands again, as version {reply.prior_version}.")
+    talk.say(_workers(reply.workers, done=reply.done))
+    talk.say("No fit of its own accord replaces it until you ask for one: amp refit")
+
+
+def _learned_from(fit: FitReply) -> str:
+    more = ", contexts and pairs of options included" if fit.effects else ""
+    return f"{fit.outcomes:,} outcomes of {fit.users:,} users in {fit.seconds:.1f} s{more}"
+
+
+def _workers(count: int, *, done: bool) -> str:
+    if not done:
+        return "Not every worker decides with it yet."
+    return f"Workers that decide with it: {count}" if count else "No worker runs now; the next one reads it."
+
+
+@contextmanager
+def _spinner(words: str) -> Generator[None]:
+    """Turns on stderr while a person waits; a pipe sees nothing of it."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(words):
+        yield
+
+
+def _at(settings: Settings, tenant_name: str, env: str, work: Callable[[Place], Awaitable[Answer]]) -> Answer:
+    owner = tenant(tenant_name, env)
+    with opened(settings) as complete:
+        return asyncio.run(_work(complete, owner, work))
+
+
+async def _work(settings: Settings, owner: Tenant, work: Callable[[Place], Awaitable[Answer]]) -> Answer:
+    store = connect(settings.redis or "")
+    try:
+        ring = await Keyring(store, pepper(settings.secret or "")).all()
+        if not any((record.tenant, record.env) == (owner.name, owner.env) for record in ring):
+            raise CommandFailed(
+                f"No key was ever made for the {owner.env} data of {owner.name}, so there is nothing to see. "
+                "Another tenant or environment: --tenant, --env."
+            )
+        functions = Functions(store, [learning_store.LIBRARY, fit_store.LIBRARY])
+        facts = LearningStore(
+            store, functions, window_ms=settings.outcome_window_ms, retention_ms=settings.log_retention_ms
+        )
+        fits = FitStore(store, functions, retention_ms=settings.log_retention_ms)
+        ruling, priors = Policies(first(settings)), Priors(facts, PUBLISHED)
+        await priors.refresh()
+        served = bool(await store.ask("EXISTS", REFIT_LEASE))
+        admin, insights = Admin(facts, fits, policies=ruling), Insights(fits, priors, policies=ruling)
+        return await work(Place(owner, admin, insights, served))
+    finally:
+        await store.close()
