@@ -70,11 +70,20 @@ def serve(
         str | None,
         typer.Option(metavar="always|everysec", help="When the embedded store writes to disk (always)."),
     ] = None,
+    policy: Annotated[
+        str | None, typer.Option(metavar="hierarchical|beta", help="What decides (hierarchical).")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run the service until Ctrl-C."""
     settings = settings_of(
-        host=host, port=port, data=data, redis=redis, workers=workers, durability=durability
+        host=host,
+        port=port,
+        data=data,
+        redis=redis,
+        workers=workers,
+        durability=durability,
+        policy=policy,
     )
     from amp import serve as service
     from amp.terminal import welcome

@@ -65,6 +65,11 @@ class Settings:
     rate_limit: int = _setting(
         "0", parse.whole(0, 1_000_000_000), "Requests a key may make in a minute; 0 is no limit."
     )
+    policy: str = _setting(
+        "hierarchical",
+        parse.one_of("hierarchical", "beta"),
+        "What decides: the model, or `beta`, counts of each user alone; a tenant's own policy goes first.",
+    )
     control_share: float = _setting(
         "0.05",
         parse.share,

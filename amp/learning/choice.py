@@ -34,9 +34,9 @@ def choose(asks: Sequence[Ask], prior: Prior, policy: Policy, approaches: Approa
     wanted = drawn.copy()
     for index, ask in enumerate(asks):
         if ask.control:
-            wanted[index] = _controls(ask, tilts.get(index), policy, crowd)
+            wanted[index] = controls(ask, tilts.get(index), policy, crowd)
         elif floors[index]:
-            wanted[index] = _anything(uniform[index, _FLOOR_PICK], tilts.get(index), crowd)
+            wanted[index] = anything(uniform[index, _FLOOR_PICK], tilts.get(index), crowd)
     shadowing, picked = policy.mode == "shadow", wanted
     if shadowing:
         picked = [baseline(ask, tilts.get(index), policy, crowd) for index, ask in enumerate(asks)]
@@ -57,7 +57,7 @@ def choose(asks: Sequence[Ask], prior: Prior, policy: Policy, approaches: Approa
     ]
 
 
-def _controls(ask: Ask, added: Floats | None, policy: Policy, crowd: Population) -> int:
+def controls(ask: Ask, added: Floats | None, policy: Policy, crowd: Population) -> int:
     """What a control is served: the operator's own approach, or else the population's default."""
     return baseline(ask, added, policy, crowd) if policy.baseline else _default(added, crowd)
 
@@ -125,7 +125,7 @@ def _default(added: Floats | None, crowd: Population) -> int:
     return int((crowd.approaches.design @ crowd.prior.mean + _over_combinations(added, crowd)).argmax())
 
 
-def _anything(uniform: float, added: Floats | None, crowd: Population) -> int:
+def anything(uniform: float, added: Floats | None, crowd: Population) -> int:
     """One combination of those that no lock and no exclusion forbids, all alike likely."""
     if added is None:
         return int(uniform * crowd.approaches.count)

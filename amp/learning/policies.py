@@ -1,9 +1,9 @@
 """Which policy is in force for a tenant. So far one for all, from the settings."""
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from amp.learning.approaches import PUBLISHED, Approaches
-from amp.learning.types import Policy
+from amp.learning.types import Learner, Policy
 from amp.settings import Settings
 from amp.tenancy import Tenant
 
@@ -27,5 +27,9 @@ class Policies:
 
 def first(settings: Settings) -> InForce:
     """What the operator's settings describe, with the dimensions of the contract."""
-    policy = Policy(explore_floor=settings.explore_floor, control_share=settings.control_share)
+    policy = Policy(
+        learner=cast("Learner", settings.policy),
+        explore_floor=settings.explore_floor,
+        control_share=settings.control_share,
+    )
     return InForce(policy, PUBLISHED)

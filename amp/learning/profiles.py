@@ -13,8 +13,8 @@ from amp.clock import iso
 from amp.errors import InvalidParameter, InvalidPreference, NotFound
 from amp.learning import rows, validation
 from amp.learning.approaches import Approaches
+from amp.learning.learners import describe, user_weight
 from amp.learning.policies import Policies
-from amp.learning.posterior import describe, posteriors
 from amp.learning.priors import Priors
 from amp.learning.profile import Summary, summarise
 from amp.learning.record import Details, Record
@@ -99,12 +99,12 @@ class Profiles:
         ruled = self._policies.of(tenant)
         prior = self._priors.of(tenant, ruled.policy)
         history = rows.deciding(rows.unpack(record.rows), ruled.policy)
-        weight = posteriors([history], prior, *ruled).user_weight[0]
+        weight = user_weight(history, prior, *ruled)
         beliefs = describe(history, _preferences(record, ruled.approaches), Context(), prior, *ruled)
         return PosteriorReply(
             user_id=user,
             total_interactions=record.interactions,
-            user_weight=float(weight),
+            user_weight=weight,
             prior_version=prior.version,
             policy_version=ruled.policy.version,
             dimensions=[

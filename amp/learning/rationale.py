@@ -53,6 +53,8 @@ def _one(
     if ask.control:
         fixed = _of_operator(shown, crowd) if policy.baseline else _of_population(shown, crowd)
         return f"Control group, not personalized: {wished or fixed}."
+    if policy.learner == "beta" and not own:
+        return f"{wished or _of_nobody(shown, crowd)}; of this user, {len(ask.history):,} outcomes are known."
     return f"{own or _of_others(ask, shown, crowd)}."
 
 
@@ -111,6 +113,10 @@ def _wished(ask: Ask, shown: list[int], crowd: Population) -> str | None:
 
 def _of_operator(shown: list[int], crowd: Population) -> str:
     return f"The operator's own approach is {', '.join(crowd.labels[option] for option in shown)}"
+
+
+def _of_nobody(shown: list[int], crowd: Population) -> str:
+    return f"Nobody else's outcomes count here, so {crowd.labels[shown[0]]} is a try"
 
 
 def _of_population(shown: list[int], crowd: Population) -> str:

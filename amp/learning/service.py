@@ -12,7 +12,7 @@ from amp import observe
 from amp.clock import Clock, now_ms
 from amp.errors import OutcomeAlreadyReported, RequestExpired, StoreUnavailable
 from amp.learning import rows, validation
-from amp.learning.choice import choose
+from amp.learning.learners import choose
 from amp.learning.policies import InForce, Policies
 from amp.learning.priors import Priors
 from amp.learning.rationale import rationales
