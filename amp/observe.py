@@ -24,7 +24,7 @@ _OUTCOMES = Counter(
 )
 _CONTEXTS = Counter(
     "amp_contexts",
-    "Decisions by group, learned or control, and how they came about: mean, explored or degraded.",
+    "Decisions by group, learned or control, and how they came about: mean, explored, shadow or degraded.",
     ["group", "how"],
 )
 STORE_ERRORS = Counter("amp_store_errors", "Calls that the store did not answer or refused.")

@@ -88,7 +88,10 @@ class Admin:
                 f"Prior {version} is no longer kept: one that was replaced stays as long as the event log "
                 "(AMP_LOG_RETENTION)."
             )
-        earlier = prior.decode(blob)
+        try:
+            earlier = prior.decode(blob)
+        except ValueError as error:
+            raise NotFound(f"Prior {version} cannot be read.") from error
         if earlier.mean.size != approaches.design.shape[1]:
             raise InvalidParameter("version", "is a prior of other dimensions or options than today's")
         return earlier

@@ -154,7 +154,9 @@ class ProfileRoutes(Controller):
 def _counter(reply: ContextReply) -> Counter:
     """Counts answers of this kind: a decision that nobody is given (too late, over the limit) is none."""
     told = reply.metadata
-    how = "degraded" if told.degraded else "explored" if told.exploration_mode else "mean"
+    if told.degraded:
+        return contexts(told.group, "degraded")
+    how = "shadow" if told.shadow else "explored" if told.exploration_mode else "mean"
     return contexts(told.group, how)
 
 

@@ -52,6 +52,15 @@ async def test_the_baseline_is_served_and_both_choices_are_logged(ruled, store):
     assert {each[b"x"] for each in logged} == {b"8"}
 
 
+async def test_shadows_are_counted_apart(ruled):
+    client = await ruled(mode="shadow", baseline=OWN)
+    line = 'amp_contexts_total{group="learned",how="shadow"} '
+    before = (await client.get("/metrics")).text.partition(line)[2].split("\n")[0] or 0
+    await client.context()
+    after = (await client.get("/metrics")).text.partition(line)[2].split("\n")[0]
+    assert float(after) == float(before) + 1
+
+
 async def test_a_shadow_teaches(ruled):
     """The likelihood does not care who chose."""
     client = await ruled(mode="shadow", baseline=OWN)

@@ -11,7 +11,7 @@ from amp.learning import admin as verbs
 from amp.learning import refit as background
 from amp.learning.admin import Admin
 from amp.learning.admin_wire import FitReply
-from amp.learning.approaches import PUBLISHED
+from amp.learning.approaches import PUBLISHED, Approaches, Dimension
 from amp.learning.attendance import HEARTBEAT_S, Attendance
 from amp.learning.fit_store import RECORDS_KEPT, SILENT_MS
 from amp.learning.policies import InForce, Policies
@@ -241,6 +241,19 @@ async def test_a_prior_that_is_gone_or_none_yet_is_refused_and_nothing_changes(
         await operator.rollback(OTHER, 1)
     assert await facts.prior_versions() == {TAG: 2}
     assert not await fits.held(TENANT)
+
+
+async def test_a_prior_that_cannot_be_read_or_is_of_other_options_is_refused(facts, refit, operator, store):
+    await published(facts, refit, 2)
+    await store.ask("SET", prior_blob(TAG, 1), b"damaged")
+    with pytest.raises(NotFound, match="Prior 1 cannot be read"):
+        await operator.rollback(TENANT, 1)
+    paper = Approaches((Dimension("tone", "preferredTone", "toneConfidence", ("warm", "cold")),))
+    other = background.prior.encode(background.prior.shipped(paper))
+    await store.ask("SET", prior_blob(TAG, 1), other)
+    with pytest.raises(InvalidParameter, match="a prior of other dimensions or options"):
+        await operator.rollback(TENANT, 1)
+    assert await facts.prior_versions() == {TAG: 2}
 
 
 async def test_a_fit_that_is_under_way_during_a_rollback_does_not_undo_it(

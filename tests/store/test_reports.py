@@ -145,3 +145,13 @@ async def test_tenants_environments_and_users_never_share_a_row(facts, now):
     assert await facts.report(batch) == ["new"] * 8
     _, records = await facts.read(everyone)
     assert [record.interactions for record in records] == [1] * 8
+
+
+async def test_what_a_decision_left_out_and_hid_lies_in_the_log_beside_the_row(facts, now):
+    plain = report(1, now)
+    marked = report(2, now)._replace(excluded=1 << 70, shadow=0)
+    assert await sent(facts, plain, marked, marked) == ["new", "new", "replay"]
+    _, (record,) = await facts.read([(TENANT, "ada")])
+    events = [event async for event in facts.events(TENANT, "ada", record.alias)]
+    assert [(event.excluded, event.shadow) for event in events] == [(0, None), (1 << 70, 0)]
+    assert [event.metadata for event in events] == [b"", b""]
