@@ -28,7 +28,7 @@ from amp.learning.approaches import PUBLISHED
 from amp.learning.attendance import Attendance
 from amp.learning.fit_store import FitStore
 from amp.learning.insight_routes import InsightRoutes
-from amp.learning.insights import Insights
+from amp.learning.overview import Overview
 from amp.learning.policies import Policies
 from amp.learning.priors import Priors
 from amp.learning.profiles import Profiles
@@ -57,7 +57,7 @@ class Room(NamedTuple):
     learning: Learning
     profiles: Profiles
     admin: Admin
-    insights: Insights
+    overview: Overview
 
 
 def create(settings: Settings, store: Store) -> Lane:
@@ -104,7 +104,7 @@ def _dependencies(room: Room) -> dict[str, Provide]:
         "learning": Provide(lambda: room.learning, sync_to_thread=False),
         "profiles": Provide(lambda: room.profiles, sync_to_thread=False),
         "admin": Provide(lambda: room.admin, sync_to_thread=False),
-        "insights": Provide(lambda: room.insights, sync_to_thread=False),
+        "overview": Provide(lambda: room.overview, sync_to_thread=False),
     }
 
 
@@ -128,5 +128,5 @@ def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
         learning,
         Profiles(facts, priors, policies=ruling),
         Admin(facts, fits, policies=ruling),
-        Insights(fits, priors, policies=ruling),
+        Overview(fits, priors, policies=ruling),
     )

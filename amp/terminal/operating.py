@@ -15,7 +15,7 @@ from amp.learning.admin import REFIT_WITHIN_S, Admin
 from amp.learning.admin_wire import FitReply, PopulationReply, RefitReply, RollbackReply
 from amp.learning.approaches import PUBLISHED
 from amp.learning.fit_store import FitStore
-from amp.learning.insights import Insights
+from amp.learning.overview import Overview
 from amp.learning.policies import Policies, first
 from amp.learning.priors import Priors
 from amp.learning.store import LearningStore
@@ -36,7 +36,7 @@ class Place(NamedTuple):
 
     tenant: Tenant
     admin: Admin
-    insights: Insights
+    overview: Overview
     served: bool
     """Somebody fits priors in the background: a service runs on this store."""
 
@@ -76,7 +76,7 @@ def population(settings: Settings, tenant_name: str, env: str) -> PopulationRepl
     Raises:
         CommandFailed: no such tenant.
     """
-    return _at(settings, tenant_name, env, lambda place: place.insights.population(place.tenant))
+    return _at(settings, tenant_name, env, lambda place: place.overview.population(place.tenant))
 
 
 def as_json(reply: RefitReply | RollbackReply | PopulationReply) -> None:
@@ -153,7 +153,7 @@ async def _work(settings: Settings, owner: Tenant, work: Callable[[Place], Await
         ruling, priors = Policies(first(settings)), Priors(facts, PUBLISHED)
         await priors.refresh()
         served = bool(await store.ask("EXISTS", REFIT_LEASE))
-        admin, insights = Admin(facts, fits, policies=ruling), Insights(fits, priors, policies=ruling)
-        return await work(Place(owner, admin, insights, served))
+        admin, overview = Admin(facts, fits, policies=ruling), Overview(fits, priors, policies=ruling)
+        return await work(Place(owner, admin, overview, served))
     finally:
         await store.close()

@@ -35,7 +35,7 @@ NOT_PURE = {
     "admin_routes.py",
     "attendance.py",
     "fit_store.py",
-    "insights.py",
+    "overview.py",
     "insight_routes.py",
     "agent.py",
     "grader.py",

@@ -1,5 +1,6 @@
 """What is believed of everybody, for who operates the learner."""
 
+import asyncio
 from collections.abc import Mapping
 
 from amp.learning.admin_wire import ContextDefaults, DefaultReply, FitReply, PopulationReply
@@ -17,7 +18,7 @@ OTHER_TASK = "other"
 """A task type whose name nobody told, or too few."""
 
 
-class Insights:
+class Overview:
     """Looks at a tenant's population."""
 
     def __init__(self, fits: FitStore, priors: Priors, *, policies: Policies) -> None:
@@ -36,6 +37,7 @@ class Insights:
         names = await self._fits.task_names(tenant)
         fits = await self._fits.records(tenant)
         held = await self._fits.held(tenant)
+        contexts = await asyncio.to_thread(_contexts, prior, names, ruled.approaches)
         return PopulationReply(
             prior_version=prior.version,
             policy_version=ruled.policy.version,
@@ -44,7 +46,7 @@ class Insights:
             users=prior.users,
             outcomes=prior.rows,
             default=_default(prior, ruled),
-            contexts=[_context(prior, context, names, ruled.approaches) for context in known_contexts(prior)],
+            contexts=contexts,
             fits=fits,
             fitted_at=_published_at(fits, prior.version),
             held_until="POST /v1/admin/refit" if held else None,
@@ -57,6 +59,11 @@ def _default(prior: Prior, ruled: InForce) -> dict[str, str]:
     combination = approaches.combination(own) if own else population(prior, approaches).default
     names = approaches.names(combination)
     return {each.name: option for each, option in zip(approaches.dimensions, names, strict=True)}
+
+
+def _contexts(prior: Prior, names: Mapping[int, str], approaches: Approaches) -> list[ContextDefaults]:
+    """Up to 132 contexts, each of milliseconds when it is first looked at: too long for the event loop."""
+    return [_context(prior, context, names, approaches) for context in known_contexts(prior)]
 
 
 def _context(
