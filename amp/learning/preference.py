@@ -34,14 +34,16 @@ def tilt(
     A locked dimension's other options get -inf, and so do those that are `excluded` (a bit each), which no
     preference and no lock brings back.
     """
-    added = np.zeros(means.size)
+    added, out = np.zeros(means.size), _places(excluded)
     rewarded = reward.rewards(history, policy.weights)
     weight = policy.decay ** np.arange(len(history) - 1, -1, -1)
     for dimension, preference in enumerate(preferences):
-        start, size = crowd.starts[dimension], crowd.approaches.sizes[dimension]
-        if preference is None or excluded >> (start + preference.option) & 1:
+        if preference is None:
             continue
+        start, size = crowd.starts[dimension], crowd.approaches.sizes[dimension]
         preferred = start + preference.option
+        if preferred in out:
+            continue
         if preference.locked:
             added[start : start + size] = -np.inf
             added[preferred] = 0.0
@@ -50,9 +52,13 @@ def tilt(
         shown = crowd.options_of[history["combination"], dimension] == preferred
         counted = shown & (rows.decided_ms(history) >= preference.since_ms)
         added[preferred] = _strength(weight * counted, rewarded, crowd) * (PREFERENCE_LEAD + behind)
-    if excluded:
-        added[[option for option in range(added.size) if excluded >> option & 1]] = -np.inf
+    added[out] = -np.inf
     return added
+
+
+def _places(excluded: int) -> list[int]:
+    """Where the options of this mask stand among the options of all dimensions."""
+    return [option for option in range(excluded.bit_length()) if excluded >> option & 1]
 
 
 def _strength(weight: Floats, rewarded: Floats, crowd: Population) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from reports import COMPLETED, HOUR_MS, NEVER, TENANT, report
 
-from amp.errors import InvalidParameter, NotFound
+from amp.errors import InvalidParameter, NotFound, StoreUnavailable
 from amp.learning import admin as verbs
 from amp.learning import refit as background
 from amp.learning.admin import Admin
@@ -141,6 +141,20 @@ async def test_a_fit_that_fails_answers_too(facts, fits, refit, monkeypatch):
     assert (await fits.served(TENANT)).ask == ask
     assert (await record(fits)).reason == background.FAILED
     assert await fits.asks() == {}
+
+
+async def test_an_ask_outlives_the_leader_that_was_about_to_answer_it(facts, fits, refit, monkeypatch):
+    async def ends(*_):
+        raise StoreUnavailable
+
+    await taught(facts)
+    ask = await fits.ask(TENANT)
+    with monkeypatch.context() as patched:
+        patched.setattr(fits, "remember", ends)
+        await refit.look(0.0)
+    assert await fits.asks() == {TAG: ask}
+    await refit.look(1.0)
+    assert (await fits.served(TENANT)).ask == ask
 
 
 async def test_a_frozen_tenant_is_not_fitted_for_those_who_ask_either(facts, fits, refit):
