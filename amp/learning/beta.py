@@ -8,9 +8,10 @@ be made again. What it is worth beside the model: learning.md section 2, "per-us
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from scipy.special import betaincinv, digamma, expit, zeta
+from scipy import special
 
 from amp.learning import draws, reward
 from amp.learning.approaches import Approaches
@@ -21,6 +22,8 @@ from amp.learning.posterior import DimensionBelief, OptionBelief
 from amp.learning.preference import tilt
 from amp.learning.prior import POPULATION_DRAWS, Prior
 from amp.learning.types import Ask, Choice, Floats, History, Policy, Preference
+
+_SPECIAL: Any = special  # without types
 
 FLAT_MEAN, FLAT_VARIANCE = 0.5, 1.0 / 12.0
 """Of Beta(1, 1)."""
@@ -44,7 +47,7 @@ def _choice(ask: Ask, uniform: Floats, crowd: Population, policy: Policy) -> Cho
     if any(ask.preferences) or ask.excluded:
         known, history = (crowd.option_means, ask.history[:0]) if ask.control else (means, ask.history)
         added = tilt(ask.preferences, history, known, crowd, policy, excluded=ask.excluded)
-    drawn = _best(betaincinv(good, bad, uniform[_OPTIONS:]), added, crowd)
+    drawn = _best(_SPECIAL.betaincinv(good, bad, uniform[_OPTIONS:]), added, crowd)
     floored = bool(uniform[_FLOOR] < policy.explore_floor)
     wanted = drawn
     if ask.control:
@@ -74,7 +77,8 @@ def counts(history: History, crowd: Population, policy: Policy) -> tuple[Floats,
 
     def summed(amounts: Floats) -> Floats:
         each = np.repeat(amounts, shown.shape[1])
-        return 1.0 + np.bincount(shown.ravel(), each, minlength=len(crowd.option_means))
+        counted = np.bincount(shown.ravel(), each, minlength=len(crowd.option_means))
+        return 1.0 + counted.astype(np.float64, copy=False)
 
     return summed(weight * told), summed(weight * (1.0 - told))
 
@@ -106,9 +110,9 @@ def _share_best(good: Floats, bad: Floats, added: Floats | None, crowd: Populati
     They are drawn from the normal distribution with the mean and variance of the log odds: in the limit of
     many draws within 2 points of the Beta distributions' own shares, whose exact draws take 15 times as long.
     """
-    mean = digamma(good) - digamma(bad)
-    sd = np.sqrt(zeta(2.0, good) + zeta(2.0, bad))
-    worth = expit(mean[:, None] + sd[:, None] * _bank(len(good)))
+    mean: Floats = _SPECIAL.digamma(good) - _SPECIAL.digamma(bad)
+    sd: Floats = np.sqrt(_SPECIAL.zeta(2.0, good) + _SPECIAL.zeta(2.0, bad))
+    worth: Floats = _SPECIAL.expit(mean[:, None] + sd[:, None] * _bank(len(good)))
     if added is not None:
         worth = worth + added[:, None]
     best = np.maximum.reduceat(worth, crowd.starts).repeat(crowd.approaches.sizes, axis=0)
