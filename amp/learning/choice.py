@@ -14,7 +14,7 @@ from amp.learning.population import Population, population
 from amp.learning.posterior import Posteriors, option_draws, posteriors
 from amp.learning.preference import tilt
 from amp.learning.prior import POPULATION_DRAWS, Prior
-from amp.learning.types import Ask, Choice, Floats, Policy
+from amp.learning.types import Ask, Choice, Context, Floats, Policy
 
 _FLOOR, _FLOOR_PICK, _POPULATION_DRAW, _NORMALS = range(4)  # what each uniform of a nonce decides
 
@@ -28,12 +28,12 @@ def choose(asks: Sequence[Ask], prior: Prior, policy: Policy, approaches: Approa
     uniform = draws.uniforms([ask.nonce for ask in asks], _NORMALS + prior.mean.size)
     coefficients, population_draws = _coefficients(beliefs, uniform, crowd, policy)
     tilts = _tilts(asks, coefficients, crowd, policy)
-    expected, drawn = _best_two(asks, coefficients, population_draws, tilts, crowd)
+    expected, drawn = _best_two(asks, coefficients, population_draws, tilts, (crowd, policy))
     floors: list[bool] = (uniform[:, _FLOOR] < policy.explore_floor).tolist()
     picked = drawn.copy()
     for index, ask in enumerate(asks):
         if ask.control:
-            picked[index] = _default(tilts.get(index), crowd)
+            picked[index] = _default(ask.context, tilts.get(index), crowd)
         elif floors[index]:
             picked[index] = _anything(uniform[index, _FLOOR_PICK], tilts.get(index), crowd)
     confidences = _confidences(asks, picked, beliefs, tilts, crowd)
@@ -57,8 +57,10 @@ def _coefficients(
     """Posterior mean and draw of each user's coefficients, shape (users, 2, p), and which mu was drawn."""
     drawn = (uniform[:, _POPULATION_DRAW] * POPULATION_DRAWS).astype(np.int64)
     pair = np.empty((len(uniform), 2, crowd.prior.mean.size))
-    pair[:, 0] = beliefs.whitened[:, :, 0]
-    pair[:, 1] = beliefs.whitened[np.arange(len(uniform)), :, 1 + drawn]
+    mean = beliefs.whitened[:, :, 0]
+    pair[:, 0] = mean
+    apart = beliefs.whitened[np.arange(len(uniform)), :, 1 + drawn] - mean
+    pair[:, 1] = mean + policy.population_temperature * apart
     pair[:, 1] += policy.temperature * draws.normals(uniform[:, _NORMALS:])
     return pair @ beliefs.root, drawn.tolist()
 
@@ -73,9 +75,7 @@ def _tilts(asks: Sequence[Ask], coefficients: Floats, crowd: Population, policy:
         if ask.control:
             tilts[index] = tilt(ask.preferences, ask.history[:0], crowd.option_means, crowd, policy)
             continue
-        means = crowd.option_design @ coefficients[index, 0]
-        if effects is not None:
-            means += effects.options(ask.context)[0]
+        means = crowd.option_design @ coefficients[index, 0] + effects.options(ask.context)[0]
         tilts[index] = tilt(ask.preferences, ask.history, means, crowd, policy)
     return tilts
 
@@ -85,15 +85,15 @@ def _best_two(
     coefficients: Floats,
     population_draws: Sequence[int],
     tilts: dict[int, Floats],
-    crowd: Population,
+    given: tuple[Population, Policy],
 ) -> tuple[list[int], list[int]]:
     """The best combination of each ask under the posterior mean, and under its draw."""
+    crowd, policy = given
     values = coefficients @ crowd.combinations
-    if crowd.prior.effects is not None:
-        for ask, own, drawn in zip(asks, values, population_draws, strict=True):
-            table = crowd.prior.effects.table(ask.context)
-            own[0] += table[0]
-            own[1] += table[1 + drawn]
+    for index, (ask, drawn) in enumerate(zip(asks, population_draws, strict=True)):
+        table = crowd.prior.effects.table(ask.context)
+        values[index] += table[0]
+        values[index, 1] += policy.population_temperature * (table[1 + drawn] - table[0])
     for index, added in tilts.items():
         values[index] += _over_combinations(added, crowd)
     expected, best_drawn = values.argmax(axis=2).T.tolist()
@@ -105,11 +105,10 @@ def _over_combinations(added: Floats, crowd: Population) -> Floats:
     return added[crowd.options_of].sum(axis=1)
 
 
-def _default(added: Floats | None, crowd: Population) -> int:
-    """The population's best combination, preferences and locks honoured."""
-    if added is None:
-        return crowd.default
-    return int((crowd.approaches.design @ crowd.prior.mean + _over_combinations(added, crowd)).argmax())
+def _default(context: Context, added: Floats | None, crowd: Population) -> int:
+    """The population's best combination in this context, preferences and locks honoured."""
+    worth = crowd.combination_means + crowd.prior.effects.table(context)[0]
+    return int((worth if added is None else worth + _over_combinations(added, crowd)).argmax())
 
 
 def _anything(uniform: float, added: Floats | None, crowd: Population) -> int:

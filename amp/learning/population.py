@@ -32,8 +32,8 @@ class Population:
     """Where each dimension begins among the options."""
     options_of: Ints
     """Each combination's options, numbered over all dimensions; shape (count, dimensions)."""
-    default: int
-    """The combination of the highest expected reward."""
+    combination_means: Floats
+    """Expected reward of each combination, but for what contexts and pairs add; shape (count,)."""
     leads: tuple[float, ...]
     """Expected reward of each option above the best other of its dimension (below, when negative)."""
     labels: tuple[str, ...]
@@ -77,7 +77,7 @@ def _population(key: _Same) -> Population:
         option_means=option_means,
         starts=starts,
         options_of=approaches.options_of + np.array(starts),
-        default=int((approaches.design @ prior.mean).argmax()),
+        combination_means=approaches.design @ prior.mean,
         leads=_leads(option_means, starts, approaches),
         labels=tuple(f'{each.name} "{option}"' for each in approaches.dimensions for option in each.options),
     )

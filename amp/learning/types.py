@@ -60,8 +60,10 @@ class Policy:
     weights: Weights = Weights()
     decay: float = 0.98
     """Weight of a row per later interaction of the same user."""
-    temperature: float = 0.3
+    temperature: float = 0.2
     """v: the share of a user's posterior spread that a decision's draw uses."""
+    population_temperature: float = 0.3
+    """The share of the population posterior's spread that a decision's draw uses."""
     explore_floor: float = 0.01
     """Share of decisions drawn uniformly over the allowed combinations."""
     control_share: float = 0.05

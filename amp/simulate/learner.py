@@ -108,7 +108,7 @@ def known_prior(world: World, noise: float = 0.15) -> Prior:
         precision=np.linalg.inv(spread).astype(np.float64),
         noise=noise,
         mean_draws=np.tile(mean, (POPULATION_DRAWS, 1)),
-        effects=KnownEffects(world.approaches, offsets),  # pyright: ignore[reportArgumentType]
+        effects=KnownEffects(world.approaches, offsets),
     )
 
 

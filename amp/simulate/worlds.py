@@ -81,7 +81,7 @@ def _pairs(rng: np.random.Generator, users: int, approaches: Approaches) -> Worl
     """Options work in pairs: for the population, and in part for each user."""
     mean = _mean(rng, approaches, POPULATION_SD)
     contrasts = approaches.pair_contrasts
-    pairs = contrasts @ rng.normal(0.0, POPULATION_SD, contrasts.shape[1])
+    pairs = contrasts @ rng.normal(0.0, POPULATION_SD, int(contrasts.shape[1]))
     p = approaches.design.shape[1] - 1
     tastes = rng.normal(0.0, 0.25, (users, p)) @ approaches.design[:, 1:].T
     tastes += rng.normal(0.0, 0.12, (users, contrasts.shape[1])) @ contrasts.T
@@ -130,7 +130,8 @@ def _personal(rng: np.random.Generator, users: int, approaches: Approaches) -> F
         for index, size in enumerate(approaches.sizes)
         for _ in range(size - 1)
     ]
-    return (rng.standard_normal((users, len(sds))) * np.array(sds)) @ approaches.design[:, 1:].T
+    tastes = rng.normal(0.0, np.array(sds), (users, len(sds)))
+    return tastes @ approaches.design[:, 1:].T
 
 
 def _of(
