@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amp.demo.people import STAYS, People, expected_reward
+from amp.demo.people import STAYS, People
 from amp.demo.play import Interaction
 from amp.learning import reward
 from amp.learning.lift import Lift, UserSum, lift
 from amp.learning.types import Floats, Weights
+from amp.simulate.worlds import expected_reward
 
 SPANS = ((1, 5), (6, 20), (21, 50), (51, max(STAYS)))
 

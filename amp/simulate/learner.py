@@ -36,7 +36,7 @@ class Learner:
 
     def decide(self, turn: Turn) -> Ints:
         asks = [
-            Ask(self._histories.of(user), CONTEXTS[context], nonce) for user, context, nonce in turn.each()
+            Ask(self._histories.of(user), turn.among[context], nonce) for user, context, nonce in turn.each()
         ]
         choices = choose(asks, self.prior, self._policy, self._approaches)
         return np.array([each.combination for each in choices])
