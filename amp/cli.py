@@ -13,6 +13,7 @@ from amp.exits import EXIT_CODES, CommandFailed, StoreMissing
 from amp.terminal import talk
 from amp.terminal.keys import keys
 from amp.terminal.options import Data, Json, RedisUrl, settings_of
+from amp.terminal.simulate import SimulateCommand, simulate
 
 _EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
@@ -24,6 +25,7 @@ cli = typer.Typer(
     epilog=_EPILOG,
 )
 cli.add_typer(keys, name="keys")
+cli.command(cls=SimulateCommand)(simulate)
 
 
 def main() -> None:
