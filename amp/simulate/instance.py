@@ -1,8 +1,8 @@
-"""A client of a served instance: one that runs already, or one of our own that is thrown away."""
+"""Clients of a served instance: one that runs already, or one of our own that is thrown away."""
 
 import asyncio
 import secrets
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
@@ -14,16 +14,22 @@ from amp.store.keeper import Say, opened
 _PATIENCE_S = 20.0
 
 
-@contextmanager
-def running(url: str, key: str) -> Generator[AMP]:
-    """A client of the instance at this address."""
-    with AMP(key, url, timeout_s=_PATIENCE_S, context_deadline_s=_PATIENCE_S) as amp:
-        yield amp
+Connect = Callable[[], AMP]
+"""A client for one run."""
 
 
 @contextmanager
-def own(settings: Settings, say: Say) -> Generator[AMP]:
-    """A client of an instance with its own embedded store, where everybody is learned from.
+def running(url: str, key: str) -> Generator[Connect]:
+    """Clients of the instance at this address, all of one tenant."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(_client(url, key))
+
+
+@contextmanager
+def own(settings: Settings, say: Say) -> Generator[Connect]:
+    """Clients of an instance with its own embedded store, where everybody is learned from.
+
+    Each is of a tenant of its own: what a crowd has taught must not be in the way of the next.
 
     Raises:
         CommandFailed: the service did not start.
@@ -35,7 +41,15 @@ def own(settings: Settings, say: Say) -> Generator[AMP]:
         complete = stack.enter_context(opened(place, lasting=True, say=say))
         url = stack.enter_context(served(complete, say))
         loop = stack.enter_context(asyncio.Runner())
-        keys = passing_key(complete, f"sim-{secrets.token_hex(4)}")
-        key = loop.run(keys.__aenter__())
-        stack.callback(lambda: loop.run(keys.__aexit__(None, None, None)))
-        yield stack.enter_context(running(url, key))
+
+        def connect() -> AMP:
+            keys = passing_key(complete, f"sim-{secrets.token_hex(4)}")
+            key = loop.run(keys.__aenter__())
+            stack.callback(lambda: loop.run(keys.__aexit__(None, None, None)))
+            return stack.enter_context(_client(url, key))
+
+        yield connect
+
+
+def _client(url: str, key: str) -> AMP:
+    return AMP(key, url, timeout_s=_PATIENCE_S, context_deadline_s=_PATIENCE_S)

@@ -82,10 +82,10 @@ def players(
         return
     if url and not key:
         raise CommandFailed("--url needs a --key, or AMP_API_KEY.")
-    with running(url, key or "") if url else own(settings, talk.say) as amp:
+    with running(url, key or "") if url else own(settings, talk.say) as connect:
 
         def over_http(stream: Stream, _: np.random.Generator) -> Served:
-            return Served(amp, f"sim-{secrets.token_hex(6)}", stream.world.approaches)
+            return Served(connect(), f"sim-{secrets.token_hex(6)}", stream.world.approaches)
 
         yield chosen | {OVER_HTTP: over_http}
 

@@ -116,9 +116,7 @@ def simulate(
 
     It ranks designs; it does not predict what your users gain. --from-log guesses that, from your log.
     """
-    # one thread: small algebra on many is several times slower
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
+    _one_thread()
     settings = settings_of(data=data, redis=redis)
     if from_log:
         if http or out or policies:
@@ -128,8 +126,18 @@ def simulate(
         spans = range(seed, seed + (seeds or 5))
         whatif.run(settings, whatif.Asked(tenant, env, users, spans, weights or ()), as_json=as_json)
         return
+    if url and (world == "all" or (seeds or 1) > 1):
+        raise CommandFailed(
+            "--url plays one world and one seed: what one crowd taught would mislead the next."
+        )
     from amp.terminal import scores
 
     asked = scores.Asked(world, users or 1000, range(seed, seed + (seeds or 1)), out)
     with scores.players(policies, settings, http=http, url=url, key=key) as playing:
         scores.run(asked, playing, as_json=as_json)
+
+
+def _one_thread() -> None:
+    """Small algebra on many threads is several times slower; to be set before numpy is loaded."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")

@@ -125,11 +125,11 @@ def _as_page(
         console.print(f"Beware: {warning}", style="yellow")
     console.print()
     console.print(_table(found))
-    console.print(f"\nBest fixed: {_fixed(population)}", style="dim")
+    console.print(f"\nBest fixed, in hindsight: {_fixed(population)}", style="dim")
     console.print(
         f"Reward an interaction, under the weights in force, for {users:,} new users from the shipped prior "
-        f"on; ± standard error over {len(asked.seeds)} fitted worlds. A model's guess, not a measurement: "
-        "amp lift measures.",
+        f"on; ± standard error over {len(asked.seeds)} fitted worlds. A model's guess: what is so only a "
+        "control group tells.",
         style="dim",
     )
 

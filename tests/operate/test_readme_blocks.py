@@ -28,6 +28,7 @@ SECOND_TERMINAL = block("bash", "activate")
 LOOP = block("python", "get_context")
 CURL = block("bash", "curl -s $AMP_BASE_URL")
 SHOW = block("bash", "amp demo")
+SIMULATE = block("bash", "amp simulate")
 AGAIN = block("bash", "python -m benchmarks")
 
 
@@ -71,7 +72,7 @@ def test_the_install_commands_are_run_by_ci_as_they_stand():
 
 def test_every_block_is_run_by_a_test():
     """A block that is added to README needs a test here."""
-    run = [SECOND_TERMINAL, LOOP, CURL, SHOW, AGAIN]
+    run = [SECOND_TERMINAL, LOOP, CURL, SHOW, SIMULATE, AGAIN]
     assert sorted(code for mark, language, code in BLOCKS if not mark and language != "text") == sorted(run)
 
 
@@ -96,6 +97,15 @@ def test_the_commands_show_what_was_learned(terminal):
     told = terminal(SHOW)
     assert "control" in told
     assert "suggestedFraming" in told
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_the_command_compares_policies(terminal):
+    """The table, and a plot beside it."""
+    told = terminal(SIMULATE + "head -c 4 captured.svg")
+    assert "factored-beta" in told
+    assert told.endswith("<svg")
 
 
 def test_the_figures_in_readme_are_those_of_the_last_full_run():

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from amp.client import AMP, Context, ContextMetadata, OutcomeReceipt
-from amp.errors import StoreUnavailable
+from amp.errors import Forbidden, StoreUnavailable
 from amp.exits import CommandFailed
 from amp.learning.approaches import PUBLISHED
 from amp.simulate import drawing, worlds
@@ -66,6 +66,7 @@ def test_help_says_what_each_world_and_policy_is(run):
         (("--out", "nowhere/plot.svg"), "no folder 'nowhere'"),
         (("--url", "http://127.0.0.1:1"), "--url is for --http"),
         (("--http", "--url", "http://127.0.0.1:1"), "needs a --key"),
+        (("--http", "--url", "http://127.0.0.1:1", "--key", "k", "--seeds", 2), "one world and one seed"),
         (("--from-log", "--http"), "goes with none of"),
     ],
 )
@@ -129,14 +130,14 @@ def test_the_plot_in_the_terminal_fits_and_names_every_curve(colours):
 
 @pytest.mark.slow
 def test_a_served_instance_plays_the_same_stream_and_learns_as_it_does_in_process(run):
-    """Mean of two seeds of 30 users; one seed's share in a bin has an sd of some 0.10 in either."""
-    shown = run("simulate", "--http", "--users", 30, "--seeds", 2, "--policies", "ours,uniform", "--json")
+    """30 users; where the service's own chance is all that differs, a bin's share has an sd of some 0.09."""
+    shown = run("simulate", "--http", "--users", 30, "--policies", "ours,uniform", "--json")
     assert shown.exit_code == 0, shown.stderr
     (world,) = json.loads(shown.stdout)["worlds"]
     share = {each["policy"]: np.array(each["everybody"]["share"]) for each in world["policies"]}
     assert list(share) == ["ours", "uniform", "ours-http"]
-    assert share["ours-http"] == pytest.approx(share["ours"], abs=0.25)
-    assert share["ours-http"][2] > share["uniform"][2] + 0.25
+    assert share["ours-http"] == pytest.approx(share["ours"], abs=0.3)
+    assert share["ours-http"][2:].mean() > share["uniform"][2:].mean() + 0.3
 
 
 def test_nothing_is_scored_that_the_service_did_not_decide():
@@ -179,12 +180,35 @@ def test_an_outcome_that_is_not_acknowledged_ends_the_run():
     assert [each["started"] for each in client.reports] == told.started.tolist()
 
 
+class Closed:
+    """A client whose key may not read; everything is acknowledged."""
+
+    asked = 0
+
+    def report_outcomes(self, reports):
+        return [OutcomeReceipt(success=True)] * len(reports)
+
+    def get_posterior(self, _):
+        self.asked += 1
+        raise Forbidden("This key may not read.")
+
+
+def test_a_key_that_may_not_read_does_not_wait_for_the_fit():
+    client = Closed()
+    player = Served(client, "sim", PUBLISHED)
+    player._outcomes = 20
+    player.rest()
+    player._outcomes = 200
+    player.rest()
+    assert client.asked == 1
+
+
 # From a log
 
 
 @pytest.mark.slow
 def test_a_log_tells_what_other_policies_would_have_earned(data, run):
-    played = json.loads(run("demo", "--users", 20, "--json", "--data", data).stdout)
+    played = json.loads(run("demo", "--users", 40, "--json", "--data", data).stdout)
     place = ("--from-log", "--tenant", played["tenant"], "--data", data)
     shown = run("simulate", *place, "--users", 5, "--seeds", 2, "--weights", "completed=1,flow=0", "--json")
     assert shown.exit_code == 0, shown.stderr
