@@ -112,29 +112,29 @@ def simulate(
     redis: RedisUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Play policies in worlds whose truth is known, all on the same users and luck.
-
-    It ranks designs; it does not predict what your users gain. --from-log guesses that, from your log.
-    """
+    """Play policies in worlds whose truth is known; it ranks designs, and does not predict users' gains."""
     _one_thread()
-    settings = settings_of(data=data, redis=redis)
-    if from_log:
-        if http or out or policies:
-            raise CommandFailed("--from-log goes with none of --http, --out and --policies.")
-        from amp.terminal import whatif
+    settings, several = settings_of(data=data, redis=redis), world == "all" or (seeds or 1) > 1
+    _check(from_log=from_log, other=bool(http or out or policies), misleading=bool(url and several))
+    from amp.terminal import scores, whatif
 
+    if from_log:
         spans = range(seed, seed + (seeds or 5))
         whatif.run(settings, whatif.Asked(tenant, env, users, spans, weights or ()), as_json=as_json)
         return
-    if url and (world == "all" or (seeds or 1) > 1):
-        raise CommandFailed(
-            "--url plays one world and one seed: what one crowd taught would mislead the next."
-        )
-    from amp.terminal import scores
-
     asked = scores.Asked(world, users or 1000, range(seed, seed + (seeds or 1)), out)
     with scores.players(policies, settings, http=http, url=url, key=key) as playing:
         scores.run(asked, playing, as_json=as_json)
+
+
+def _check(*, from_log: bool, other: bool, misleading: bool) -> None:
+    """Raises `CommandFailed` for options that do not go together."""
+    if from_log and other:
+        raise CommandFailed("--from-log goes with none of --http, --out and --policies.")
+    if misleading:
+        raise CommandFailed(
+            "--url plays one world and one seed: what one crowd taught would mislead the next."
+        )
 
 
 def _one_thread() -> None:
