@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import hmac
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -20,9 +19,12 @@ from amp.http.lane import Lane
 from amp.http.limits import RateLimit
 from amp.http.reference import reference, static_files
 from amp.http.requests import ApiRequest, access_of
-from amp.learning import policies, routes
+from amp.learning import insight_routes, insight_store, policies, routes
 from amp.learning import store as learning_store
 from amp.learning.approaches import PUBLISHED
+from amp.learning.counting import Counting
+from amp.learning.insight_store import InsightStore
+from amp.learning.measure import Insights, group_key
 from amp.learning.policies import Policies
 from amp.learning.priors import Priors
 from amp.learning.profiles import Profiles
@@ -48,12 +50,14 @@ class Room(NamedTuple):
     priors: Priors
     learning: Learning
     profiles: Profiles
+    counting: Counting
+    insights: Insights
 
 
 def create(settings: Settings, store: Store) -> Lane:
     """The whole service on this store."""
     secret = settings.secret or ""
-    functions = Functions(store, [keyring.LIBRARY, learning_store.LIBRARY])
+    functions = Functions(store, [keyring.LIBRARY, learning_store.LIBRARY, insight_store.LIBRARY])
     keys = KeyTable(Keyring(store, keyring.pepper(secret)))
     gate = Gate(keys, RateLimit(settings.redis or "", settings.rate_limit))
     room = _learning(settings, store, functions)
@@ -62,24 +66,23 @@ def create(settings: Settings, store: Store) -> Lane:
     async def running(_: Litestar) -> AsyncGenerator[None]:
         with suppress(StoreUnavailable):  # a store that is down now gets the functions when it is needed
             await functions.load()
-        followers = [asyncio.create_task(keys.poll()), asyncio.create_task(room.priors.follow())]
+        background = (keys.poll(), room.priors.follow(), room.counting.follow())
+        followers = [asyncio.create_task(each) for each in background]
         gc.collect()
         gc.freeze()  # what lives as long as the worker is never walked again,
         gc.set_threshold(20_000, 20, 20)  # and what lives as long as a request more rarely
         yield
         for follower in followers:
             follower.cancel()
+        with suppress(StoreUnavailable):
+            await room.counting.flush()
         await store.close()
 
     app = Litestar(
-        [routes.Contexts, routes.Outcomes, routes.ProfileRoutes, *operations.handlers(store), static_files()],
+        [*_CONTROLLERS, *operations.handlers(store), static_files()],
         lifespan=[running],
         guards=[guard(gate)],
-        dependencies={
-            "access": Provide(access_of, sync_to_thread=False),
-            "learning": Provide(lambda: room.learning, sync_to_thread=False),
-            "profiles": Provide(lambda: room.profiles, sync_to_thread=False),
-        },
+        dependencies=_provided(room),
         exception_handlers=refusals.HANDLERS,
         request_class=ApiRequest,
         request_max_body_size=BODY_BYTES_MAX,
@@ -89,18 +92,32 @@ def create(settings: Settings, store: Store) -> Lane:
     return Lane(app, gate, routes.hot(room.learning))
 
 
+_CONTROLLERS = (routes.Contexts, routes.Outcomes, routes.ProfileRoutes, insight_routes.InsightRoutes)
+
+
+def _provided(room: Room) -> dict[str, Provide]:
+    """What handlers may ask for by name."""
+    return {
+        "access": Provide(access_of, sync_to_thread=False),
+        "learning": Provide(lambda: room.learning, sync_to_thread=False),
+        "profiles": Provide(lambda: room.profiles, sync_to_thread=False),
+        "insights": Provide(lambda: room.insights, sync_to_thread=False),
+    }
+
+
 def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
-    secret = (settings.secret or "").encode()
-    facts = LearningStore(
-        store, functions, window_ms=settings.outcome_window_ms, retention_ms=settings.log_retention_ms
-    )
+    secret = settings.secret or ""
+    kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
+    facts, measured = LearningStore(store, functions, **kept), InsightStore(store, functions, **kept)
     priors = Priors(facts, PUBLISHED)
     ruling = Policies(policies.first(settings))
+    counting = Counting(measured, ruling)
     learning = Learning(
         facts,
         priors,
-        Sealer(secret),
+        Sealer(secret.encode()),
         policies=ruling,
-        group_key=hmac.digest(secret, b"amp control group", "sha256"),
+        counting=counting,
+        group_key=group_key(secret),
     )
-    return Room(priors, learning, Profiles(facts, priors, policies=ruling))
+    return Room(priors, learning, Profiles(facts, priors, policies=ruling), counting, Insights(measured))

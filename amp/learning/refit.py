@@ -17,10 +17,12 @@ import numpy as np
 
 from amp import settings as configuration
 from amp.errors import StoreUnavailable
-from amp.learning import policies, prior, rows
+from amp.learning import insight_store, policies, prior, rows
 from amp.learning import store as learning_store
 from amp.learning.approaches import PUBLISHED, Approaches
 from amp.learning.fit import fit
+from amp.learning.insight_store import InsightStore
+from amp.learning.measure import Measure, group_key
 from amp.learning.policies import Policies
 from amp.learning.priors import Priors
 from amp.learning.record import Record
@@ -64,12 +66,19 @@ class Refit:
     """Looks at every tenant and fits those that have learned enough since their last fit."""
 
     def __init__(
-        self, facts: LearningStore, keyring: Keyring, *, policies: Policies, approaches: Approaches
+        self,
+        facts: LearningStore,
+        keyring: Keyring,
+        *,
+        policies: Policies,
+        approaches: Approaches,
+        measure: Measure | None = None,
     ) -> None:
         self._facts = facts
         self._keyring = keyring
         self._priors = Priors(facts, approaches)
         self._policies = policies
+        self._measure = measure
         self._watched: dict[Tenant, _Watch] = {}
         self._owner = secrets.token_hex(8)
 
@@ -125,6 +134,8 @@ class Refit:
             _log.exception("The fit of %s failed; its prior stays.", each.tag)
             return False
         quiet_s = (now_s - watch.since_s) * QUIET_SHARE
+        if self._measure:
+            await self._measure.attend(each, now_s)
         watch.next_s = now_s + min(max(quiet_s, LOOK_EVERY_S), LOOK_AT_LEAST_EVERY_S)
         return published
 
@@ -200,15 +211,14 @@ def main() -> None:
 
 
 async def _run(settings: configuration.Settings, store: Store) -> None:
-    facts = LearningStore(
-        store,
-        Functions(store, [learning_store.LIBRARY]),
-        window_ms=settings.outcome_window_ms,
-        retention_ms=settings.log_retention_ms,
-    )
-    keyring = Keyring(store, pepper(settings.secret or ""))
+    functions = Functions(store, [learning_store.LIBRARY, insight_store.LIBRARY])
+    kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
+    facts, secret = LearningStore(store, functions, **kept), settings.secret or ""
+    ruling = Policies(policies.first(settings))
+    measure = Measure(facts, InsightStore(store, functions, **kept), policies=ruling, key=group_key(secret))
+    keyring = Keyring(store, pepper(secret))
     running = asyncio.ensure_future(
-        Refit(facts, keyring, policies=Policies(policies.first(settings)), approaches=PUBLISHED).run()
+        Refit(facts, keyring, policies=ruling, approaches=PUBLISHED, measure=measure).run()
     )
     # Ends as if cancelled, so that the lease is given up and whoever starts next need not wait for its end.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)

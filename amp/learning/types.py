@@ -9,11 +9,15 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 History = npt.NDArray[np.void]
 """A user's rows, `rows.ROW` records in decided order (oldest first), at most the newest 512."""
 
 LEVELS = ("", "low", "medium", "high")
 """The request's `complexity`, by the number that a row keeps; 0 is "not said"."""
+LEARNING_FROM, OPTIMISED_FROM = 5, 20
+"""Interactions at which a profile's phase changes. Contract: amp.md, Phases."""
+PHASES = ("cold_start", "learning", "optimised")
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,3 +58,13 @@ def prior_version(tag: str) -> bytes:
 
 def prior_blob(tag: str, version: int) -> bytes:
     return b"{%s}:prior:%d" % (tag.encode(), version)
+
+
+def counts(tenant: Tenant, day: int) -> bytes:
+    """What the workers counted of one UTC day's decisions, a field a worker."""
+    return b"{%s}:counts:%d" % (tenant.tag.encode(), day)
+
+
+def snapshot(tenant: Tenant) -> bytes:
+    """The newest measurement of what learning is worth."""
+    return b"{%s}:insights" % tenant.tag.encode()

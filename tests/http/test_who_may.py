@@ -16,6 +16,8 @@ ROUTES = {
     ("DELETE", "/v1/profile/ada"): {"profile"},
     ("GET", "/v1/profile/ada/export"): {"profile", "read"},
     ("GET", "/v1/profile/ada/posterior"): {"profile", "read"},
+    ("GET", "/v1/insights/lift"): {"read", "admin"},
+    ("GET", "/v1/insights/reporting"): {"read", "admin"},
 }
 OPEN = ["/livez", "/readyz", "/metrics", "/schema", "/schema/openapi.json"]
 
