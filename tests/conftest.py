@@ -192,6 +192,12 @@ def key(keyring):
 
 
 @pytest.fixture
+def running():
+    """`async with running(app):` the app between startup and shutdown."""
+    return _running
+
+
+@pytest.fixture
 async def serve(store):
     """Starts services with settings of the test's own: `app = await serve(control_share=1.0)`."""
     async with AsyncExitStack() as services:

@@ -1,23 +1,13 @@
 """What learning is worth and who reports, from contexts and outcomes over HTTP to the answer."""
 
 import pytest
+from measuring import LIVE, SCOPES, SECRET, SHARE, flushed, kept_on, lived, measured, measuring
 
 from amp.app import create
-from amp.learning.approaches import PUBLISHED
-from amp.learning.insight_store import DAY_MS, LIBRARY, InsightStore
-from amp.learning.measure import Measure, group_key
-from amp.learning.policies import InForce, Policies
-from amp.learning.store import LIBRARY as FACTS
-from amp.learning.store import LearningStore
-from amp.learning.types import Policy
+from amp.learning.insight_store import DAY_MS
 from amp.settings import Settings
-from amp.store.functions import Functions
+from amp.store.keys import counts
 from amp.tenancy import Tenant
-
-SECRET = "a secret of the tests, long enough for keys"
-SHARE = 0.4
-LIVE = Tenant("acme", "live")
-SCOPES = ("context", "outcome", "profile", "read")
 
 
 @pytest.fixture
@@ -32,39 +22,8 @@ async def live(caller, service):
 
 
 @pytest.fixture
-def insights(store):
-    return InsightStore(
-        store, Functions(store, [FACTS, LIBRARY]), window_ms=DAY_MS, retention_ms=30 * DAY_MS
-    )
-
-
-@pytest.fixture
-def measure(store, insights):
-    """As the background process has it."""
-    facts = LearningStore(
-        store, Functions(store, [FACTS, LIBRARY]), window_ms=DAY_MS, retention_ms=30 * DAY_MS
-    )
-    ruling = Policies(InForce(Policy(control_share=SHARE), PUBLISHED))
-    return Measure(facts, insights, policies=ruling, key=group_key(SECRET))
-
-
-async def lived(client, *, users=140, times=2, learned=True, control=False, **fields):
-    """Everybody asks and reports; the learned group completes if `learned`, control if `control`."""
-    groups = {}
-    for user in range(users):
-        for _ in range(times):
-            told = (await client.context(f"user {user}", **fields)).json()
-            group = groups[user] = told["metadata"]["group"]
-            done = learned if group == "learned" else control
-            answer = await client.outcome(told["requestId"], completed=done, timeToStart=60 if done else 240)
-            assert answer.status_code == 200, answer.text
-    return list(groups.values())
-
-
-async def measured(service, measure, tenant=LIVE):
-    """As if the worker's flush and the background's look had come."""
-    await service.flush()
-    return await measure.attend(tenant, 0.0)
+def measure(store):
+    return measuring(store)
 
 
 async def test_before_the_first_measurement_it_says_so(live):
@@ -159,14 +118,15 @@ async def test_nothing_new_is_not_measured_again(live, service, measure):
     assert not await measure.attend(LIVE, 1.0)
     assert not await measure.attend(LIVE, 1000.0)
     await live.interact("ada")
-    await service.flush()
+    await flushed(service)
     assert await measure.attend(LIVE, 2000.0)
 
 
 async def test_trouble_with_a_measurement_is_logged_and_ends_nothing(live, service, measure, store, caplog):
     await lived(live, users=3)
-    await store.ask("SET", "{acme:live}:counts:" + str((await store.ask("TIME"))[0] // 86400), "not a hash")
-    assert not await measured(service, measure)
+    await flushed(service)
+    await store.ask("SET", counts(LIVE, await now_ms(store) // DAY_MS), "not a hash")
+    assert not await measure.attend(LIVE, 0.0)
     assert "What learning is worth to acme:live could not be measured" in caplog.text
 
 
@@ -218,27 +178,24 @@ async def test_two_workers_count_together_and_a_restarted_one_adds_to_what_it_ha
     other = await serve(control_share=SHARE)
     second = await caller(*SCOPES, env="live", on=other)
     request_id = await live.decided("ada")
-    await service.flush()
+    await flushed(service)
     assert (await second.outcome(request_id)).status_code == 200
     await second.decided("bob")
-    await other.flush()
+    await flushed(other)
     await live.decided("cid")
-    await service.flush()
-    await service.flush()  # nothing new: what was written stays as it is
+    await flushed(service)
+    await flushed(service)  # nothing new: what was written stays as it is
     assert await measured(service, measure)
     told = (await live.get("/v1/insights/reporting")).json()
     assert (told["all"]["decided"], told["all"]["reported"]) == (3, 1)
 
 
-async def test_what_was_counted_is_written_at_shutdown(serve, caller, insights, store):
-    from conftest import _running
-
-    app = create(Settings(secret=SECRET), store)
-    async with _running(app):
-        client = await caller(*SCOPES, on=app)
-        await client.decided("ada")
-        assert await insights.counted(Tenant("acme", "test"), await now_ms(store)) == {}
-    (day,) = (await insights.counted(Tenant("acme", "test"), await now_ms(store))).values()
+async def test_what_was_counted_is_written_at_shutdown(running, caller, store):
+    app, acme = create(Settings(secret=SECRET), store), Tenant("acme", "test")
+    async with running(app):
+        await (await caller(on=app)).decided("ada")
+        assert await kept_on(store).counted(acme, await now_ms(store)) == {}
+    (day,) = (await kept_on(store).counted(acme, await now_ms(store))).values()
     assert day.all == (1, 0)
 
 
@@ -249,22 +206,10 @@ async def now_ms(store):
 async def test_counts_wait_for_a_store_that_is_down(live, service, measure, outage):
     await live.decided("ada")
     with outage():
-        await service.flush()
-    await service.flush()
+        await flushed(service)
+    await flushed(service)
     await measure.attend(LIVE, 0.0)
     assert (await live.get("/v1/insights/reporting")).json()["all"]["decided"] == 1
-
-
-async def test_a_decision_that_is_refused_is_none(serve, caller, measure):
-    limited = await serve(control_share=SHARE, rate_limit=2)
-    client = await caller(*SCOPES, env="live", on=limited)
-    answers = [(await client.context(f"user {user}")).status_code for user in range(4)]
-    assert sorted(set(answers)) == [200, 429]
-    await limited.flush()
-    await measure.attend(LIVE, 0.0)
-    reader = await caller("read", env="live", on=await serve())
-    told = (await reader.get("/v1/insights/reporting")).json()
-    assert told["all"]["decided"] == answers.count(200)
 
 
 async def test_a_batch_counts_each_of_its_items(live, service, measure):
