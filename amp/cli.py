@@ -120,3 +120,19 @@ def profile(
 
     seen = terminal.read(settings_of(data=data, redis=redis), tenant, env, user)
     (terminal.as_json if as_json else terminal.as_drawing)(seen)
+
+
+@cli.command()
+def lift(
+    *,
+    tenant: Annotated[str, typer.Option(help="Whose users.")] = "default",
+    env: Annotated[str, typer.Option(metavar="live|test", help="Live data or test data.")] = "live",
+    data: Data = None,
+    redis: RedisUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Tell whether it works: learned users against the control group, where it pays, who reports."""
+    from amp.terminal import lift as terminal
+
+    seen = terminal.read(settings_of(data=data, redis=redis), tenant, env)
+    (terminal.as_json if as_json else terminal.as_drawing)(seen)

@@ -54,11 +54,13 @@ class Scale(NamedTuple):
     """Half its range, or for want of one its spread."""
     tightest_at: float
     """The standard error at which the interval is narrowest in units of itself."""
+    largest: float
+    """No difference is larger, whatever the interval says."""
 
 
-RATE = Scale(0.5, 0.02)
+RATE = Scale(0.5, 0.02, 1.0)
 """Values between 0 and 1."""
-LOG_TIME = Scale(1.0, 0.08)
+LOG_TIME = Scale(1.0, 0.08, math.inf)
 """Means of log seconds."""
 
 
@@ -171,8 +173,8 @@ def between(values: Values, control: Mask, alpha: float = ALPHA, scale: Scale = 
         learned,
         baseline,
         estimate,
-        estimate - margin,
-        estimate + margin,
+        max(estimate - margin, -scale.largest),
+        min(estimate + margin, scale.largest),
         *users,
         needed(users, estimate, error, alpha, scale),
     )
