@@ -44,7 +44,7 @@ class PlaceReply(Struct, rename="camel"):
 
     by: Literal["phase", "taskType"]
     name: str | None
-    """Null: users told more task types than are named, or none."""
+    """Empty: no task type was told. Null: a type whose users told more of them than are named."""
     learned_users: int
     control_users: int
     learned: float | None

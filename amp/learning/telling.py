@@ -127,7 +127,7 @@ def _time(of: Difference | None, users: tuple[int, int]) -> DifferenceReply:
 
 def _place(place: Place, task_names: Mapping[int, str]) -> PlaceReply:
     of = place.reward
-    name = PHASES[place.phase] if place.by == "phase" else task_names.get(place.task)
+    name = PHASES[place.phase] if place.by == "phase" else task_names.get(place.task) if place.task else ""
     return PlaceReply(
         place.by,
         name,

@@ -187,7 +187,7 @@ def _where(lift: LiftReply, drawn: Glyphs) -> Text | None:
         (f"{'':13}{'learned/control':>15} {_axis(half)}\n", "dim"),
     )
     for each in lift.where:
-        name = each.name or ("other task types" if each.by == "taskType" else "")
+        name = "unnamed type" if each.name is None else each.name or "no task type"
         text.append(f"{name:<14.14}{f'{each.learned_users:,}/{each.control_users:,}':>14} ")
         text.append_text(_bar(each, half, drawn))
         text.append(f"  {_figures(each) if each.difference is not None else 'too few users'}\n")

@@ -148,7 +148,7 @@ def test_places_warnings_and_rates_are_told():
         learned=RateReply(90, 36, 0.4),
         control=RateReply(10, 4, 0.4),
     )
-    assert "other task types" in text
+    assert "unnamed type" in text
     assert "too few users" in text
     assert "Something is odd.\n  Do this." in text
     assert "learned 40% of 90 decisions, control 40% of 10 decisions" in text

@@ -29,6 +29,7 @@ LOOP = block("python", "get_context")
 CURL = block("bash", "curl -s $AMP_BASE_URL")
 SHOW = block("bash", "amp demo")
 SIMULATE = block("bash", "amp simulate")
+LIFT = block("bash", "amp lift")
 AGAIN = block("bash", "python -m benchmarks")
 
 
@@ -72,7 +73,7 @@ def test_the_install_commands_are_run_by_ci_as_they_stand():
 
 def test_every_block_is_run_by_a_test():
     """A block that is added to README needs a test here."""
-    run = [SECOND_TERMINAL, LOOP, CURL, SHOW, SIMULATE, AGAIN]
+    run = [SECOND_TERMINAL, LOOP, CURL, SHOW, SIMULATE, LIFT, AGAIN]
     assert sorted(code for mark, language, code in BLOCKS if not mark and language != "text") == sorted(run)
 
 
@@ -106,6 +107,10 @@ def test_the_command_compares_policies(terminal):
     told = terminal(SIMULATE + "head -c 4 captured.svg")
     assert "factored-beta" in told
     assert told.endswith("<svg")
+
+
+def test_asking_whether_it_works_is_answered(terminal):
+    assert "What learning is worth  live data of default" in terminal(LIFT)
 
 
 def test_the_figures_in_readme_are_those_of_the_last_full_run():
