@@ -104,7 +104,7 @@ def shown(metric, share, users, years, *, effect=0.0, between=0.2, seed=11):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("share", "users", "years"), [(0.05, 1_500, 400), (0.33, 600, 1_000)])
+@pytest.mark.parametrize(("share", "users", "years"), [(0.05, 1_500, 200), (0.33, 600, 480)])
 @pytest.mark.parametrize(
     ("metric", "between"),
     [("reward", 0.2), ("start", 0.2), ("completion", 0.2), ("completion", 0.0), ("time", 0.3)],
@@ -122,9 +122,9 @@ def test_without_an_effect_a_year_of_looking_shows_one_in_under_five_of_a_hundre
 def test_without_the_weights_of_newcomers_the_same_years_show_one_too_often(monkeypatch):
     """Means of users who go on reporting revert: their steps are not what the interval needs."""
     monkeypatch.setitem(globals(), "STAYS", (EACH_MAX,))
-    assert shown("completion", 0.33, 600, 1_000, between=0.0)[0] < 0.05
+    assert shown("completion", 0.33, 600, 480, between=0.0)[0] < 0.05
     monkeypatch.setattr(lift, "SETTLES_AT", 0.0)
-    assert shown("completion", 0.33, 600, 1_000, between=0.0)[0] > 0.05
+    assert shown("completion", 0.33, 600, 480, between=0.0)[0] > 0.05
 
 
 @pytest.mark.slow
