@@ -11,7 +11,7 @@ confidence sequences", Proposition 5) with an estimated variance (Waudby-Smith e
 central limit theory and asymptotic confidence sequences"), run in information time 1 / standard error^2, in
 which efficient estimates, made as users come and report, have independent increments (Scharfstein, Tsiatis
 and Robins 1997). That is what the weights are for: with equal ones, means of users who go on reporting
-revert, and 5 to 8 % of simulated years without an effect showed one instead of 1 to 3 %. It is valid when
+revert, and up to 8 % of simulated years without an effect showed one instead of at most 3 %. It is valid when
 users are independent, their group is drawn and not chosen, both groups are large enough for their means to be
 near normal (`USERS_MIN`), and a user who comes late is like one who came early.
 Each of the four differences keeps alpha for itself.
