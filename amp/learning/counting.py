@@ -9,6 +9,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from amp.errors import StoreUnavailable
 from amp.learning.approaches import Approaches
@@ -20,8 +21,15 @@ from amp.tenancy import Tenant
 
 FLUSH_EVERY_S = 2.0
 
-_Cells = dict[tuple[bool, int], list[int]]
-"""Decided and reported, by group (control or not) and combination."""
+
+@dataclass(slots=True)
+class _Day:
+    """What was counted of one tenant's decisions of one UTC day."""
+
+    cells: dict[tuple[bool, int], list[int]] = field(default_factory=dict[tuple[bool, int], list[int]])
+    """Decided and reported, by group (control or not) and combination."""
+    changed: bool = True
+    """Since it was last written."""
 
 
 class Counting:
@@ -31,8 +39,7 @@ class Counting:
         self._store = store
         self._policies = policies
         self._worker = secrets.token_hex(8)
-        self._days: dict[tuple[Tenant, int], _Cells] = {}
-        self._changed: set[tuple[Tenant, int]] = set()
+        self._days: dict[tuple[Tenant, int], _Day] = {}
 
     def decided(self, tenant: Tenant, decision: Decision) -> None:
         """Somebody was given this decision."""
@@ -43,12 +50,12 @@ class Counting:
         self._cell(tenant, decision)[1] += 1
 
     def _cell(self, tenant: Tenant, decision: Decision) -> list[int]:
-        day = tenant, decision.decided_ms // DAY_MS
-        self._changed.add(day)
-        cells = self._days.get(day)
-        if cells is None:
-            cells = self._days[day] = {}
-        return cells.setdefault((decision.control, decision.combination), [0, 0])
+        key = tenant, decision.decided_ms // DAY_MS
+        day = self._days.get(key)
+        if day is None:
+            day = self._days[key] = _Day()
+        day.changed = True
+        return day.cells.setdefault((decision.control, decision.combination), [0, 0])
 
     async def follow(self) -> None:
         """Writes what has changed every `FLUSH_EVERY_S`, until cancelled."""
@@ -63,19 +70,20 @@ class Counting:
         Raises:
             StoreUnavailable: it will be written the next time.
         """
-        changed, self._changed = self._changed, set()
+        changed = {key: day for key, day in self._days.items() if day.changed}
         if not changed:
             return
+        counted = [
+            (tenant, number, _folded(day.cells, self._policies.of(tenant).approaches))
+            for (tenant, number), day in changed.items()
+        ]
+        for day in changed.values():
+            day.changed = False
         try:
-            await self._store.count(
-                self._worker,
-                [
-                    (tenant, day, _folded(self._days[tenant, day], self._policies.of(tenant).approaches))
-                    for tenant, day in changed
-                ],
-            )
+            await self._store.count(self._worker, counted)
         except StoreUnavailable:
-            self._changed |= changed
+            for day in changed.values():
+                day.changed = True
             raise
         self._forget()
 
@@ -83,7 +91,7 @@ class Counting:
         """Days that take no more reports: they are written, and counts would start anew."""
         newest = max(day for _, day in self._days)
         oldest = newest - self._store.window_ms // DAY_MS - 2
-        for key in [key for key in self._days if key[1] < oldest and key not in self._changed]:
+        for key in [key for key in self._days if key[1] < oldest and not self._days[key].changed]:
             del self._days[key]
 
 
