@@ -35,6 +35,7 @@ NOT_PURE = {
     "policies.py",
     "priors.py",
     "profiles.py",
+    "journal.py",
     "agent.py",
     "grader.py",
 }
