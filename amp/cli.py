@@ -12,6 +12,7 @@ from amp.errors import AmpError, StoreUnavailable
 from amp.exits import EXIT_CODES, CommandFailed, StoreMissing
 from amp.terminal import talk
 from amp.terminal.keys import keys
+from amp.terminal.log import log
 from amp.terminal.options import Data, Json, RedisUrl, settings_of
 from amp.terminal.simulate import SimulateCommand, simulate
 
@@ -26,6 +27,7 @@ cli = typer.Typer(
 )
 cli.add_typer(keys, name="keys")
 cli.command(cls=SimulateCommand)(simulate)
+cli.add_typer(log, name="log")
 
 
 def main() -> None:
