@@ -129,6 +129,24 @@ def lift(
     *,
     tenant: Annotated[str, typer.Option(help="Whose users.")] = "default",
     env: Annotated[str, typer.Option(metavar="live|test", help="Live data or test data.")] = "live",
+
+
+def evaluate(
+    *,
+    policy: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE", help="The policy, described in JSON or TOML; what may be in it: README."
+        ),
+    ],
+    log: Annotated[
+        str | None, typer.Option(metavar="FILE", help="JSONL of `amp log export`; without it, the store.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="7d|DATE", help="Decisions since then; not with --log.")
+    ] = None,
+    tenant: Annotated[str, typer.Option(help="Whose log it is.")] = "default",
+    env: Annotated[str, typer.Option(metavar="live|test", help="Live data or test data.")] = "test",
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,
@@ -138,3 +156,10 @@ def lift(
 
     seen = terminal.read(settings_of(data=data, redis=redis), tenant, env)
     (terminal.as_json if as_json else terminal.as_drawing)(seen)
+    """Estimate what another policy would have earned, from what was logged.
+    Inverse propensity (IPS), self-normalised (SNIPS) and doubly robust estimates of its mean reward in the
+    same contexts after the same histories, beside what was earned.
+    """
+    from amp.terminal import evaluate as terminal
+    settings = settings_of(data=data, redis=redis)
+    terminal.run(settings, policy, log, tenant, env, since, as_json=as_json)
