@@ -167,8 +167,9 @@ def predicted(sample: Sample) -> tuple[Floats, Floats]:
             pulls[fold] += own.T @ sample.rewards[rows][folds[rows] == fold]
     others, told = grams.sum(axis=0) - grams, pulls.sum(axis=0) - pulls
     ridge = np.diag(_penalties(sample.shown.shape[1], sample.contexts.shape[1]))
-    inverse = np.linalg.inv(others + ridge).astype(np.float64, copy=False)
-    models = np.einsum("fqr,fr->fq", inverse, told)
+    models = np.empty((FOLDS, size))
+    for fold in range(FOLDS):
+        models[fold] = np.linalg.solve(others[fold] + ridge, told[fold])
     shown, wanted = np.empty(folds.size), np.empty(folds.size)
     for rows in _chunks(folds.size):
         own = models[folds[rows]]
