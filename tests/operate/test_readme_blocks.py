@@ -30,6 +30,7 @@ CURL = block("bash", "curl -s $AMP_BASE_URL")
 SHOW = block("bash", "amp demo")
 SIMULATE = block("bash", "amp simulate")
 LIFT = block("bash", "amp lift")
+JUDGE = block("bash", "amp evaluate")
 AGAIN = block("bash", "python -m benchmarks")
 
 
@@ -73,7 +74,7 @@ def test_the_install_commands_are_run_by_ci_as_they_stand():
 
 def test_every_block_is_run_by_a_test():
     """A block that is added to README needs a test here."""
-    run = [SECOND_TERMINAL, LOOP, CURL, SHOW, SIMULATE, LIFT, AGAIN]
+    run = [SECOND_TERMINAL, LOOP, CURL, SHOW, SIMULATE, LIFT, JUDGE, AGAIN]
     assert sorted(code for mark, language, code in BLOCKS if not mark and language != "text") == sorted(run)
 
 
@@ -111,6 +112,15 @@ def test_the_command_compares_policies(terminal):
 
 def test_asking_whether_it_works_is_answered(terminal):
     assert "What learning is worth  live data of default" in terminal(LIFT)
+
+
+def test_another_policy_is_judged_on_the_log(terminal):
+    """The log of the loop, exported, and what uniform choice would have earned on it."""
+    terminal(f"python - <<'LOOP'\n{LOOP}LOOP\n")
+    told = terminal(JUDGE + "wc -l < log.jsonl\n")
+    assert "doubly robust" in told
+    assert "effective sample size" in told
+    assert int(told.split()[-1]) >= 1
 
 
 def test_the_figures_in_readme_are_those_of_the_last_full_run():
