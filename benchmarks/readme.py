@@ -1,10 +1,11 @@
-"""README's section "Measured", out of results.json: `python -m benchmarks.readme` prints it."""
+"""README's measured tables, out of results.json and learning.json: `python -m benchmarks.readme`."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).with_name("results.json")
+LEARNING = Path(__file__).with_name("learning.json")
 
 
 def measured(results: dict[str, Any]) -> str:
@@ -47,5 +48,60 @@ def _target(title: str, target: dict[str, Any]) -> str:
     return f"| {title}: {target['what']} | {value} {target['unit']} | {side} {target['limit']:,.4g} | {met} |"
 
 
+def standing(found: dict[str, Any]) -> str:
+    """Ours beside its peers as Markdown tables, the largest population first, then the checks."""
+    machine = found["machine"]
+    libraries = ", ".join(f"{name} {version}" for name, version in found["libraries"].items())
+    lines = [
+        (
+            f"Worlds {', '.join(found['worlds'])} of `amp/simulate`; interactions of a user in bins; "
+            "% captured of what there is to gain over a random approach, mean over worlds and seeds. Every "
+            f"library in the best of its settings tried. {libraries}; {machine['cores']} cores "
+            f"({machine['processor']}), Python {machine['python']}, {machine['date'][:10]}."
+        ),
+    ]
+    for size in sorted(found["sizes"], key=lambda size: -size["users"]):
+        lines += ["", *_standing_at(found, size)]
+    if found["checks"]:
+        lines += [
+            "",
+            "| check | measured | |",
+            "| --- | --- | --- |",
+            *(
+                f"| {check['what']} | {check['figures']} | {'met' if check['met'] else '**missed**'} |"
+                for check in found["checks"]
+            ),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _standing_at(found: dict[str, Any], size: dict[str, Any]) -> list[str]:
+    bins = " | ".join(f"{first} to {last}" for first, last in found["bins"])
+    regret = " / ".join(found["worlds"])
+    who = f"{size['users']:,} users, seeds {size['seeds'][0]} to {size['seeds'][-1]}"
+    return [
+        (
+            f"| {who} | {bins} | late users | regret at 6 to 20: {regret} "
+            "| µs a decision (batch) | µs an outcome | bytes a user |"
+        ),
+        "| --- |" + " --- |" * (len(found["bins"]) + 5),
+        *(_standing_row(row, len(size["seeds"])) for row in found["rows"] if row["users"] == size["users"]),
+    ]
+
+
+def _standing_row(row: dict[str, Any], seeds: int) -> str:
+    few = "" if row["seeds"] == seeds else f"; {row['seeds']} of {seeds} seeds"
+    bins = " | ".join(f"{100 * share:.1f}" for share in row["everybody"])
+    late = " / ".join(f"{100 * share:.1f}" for share in row["late"])
+    regret = " / ".join(f"{share:.3f}" for share in row["regret"].values())
+    background = f" + {row['background_us']:,.0f} in the background" if row["background_us"] >= 1 else ""
+    shared = f" + {row['shared_bytes']:,} for all" if row["shared_bytes"] else ""
+    return (
+        f"| {row['title']} ({row['setting']}{few}) | {bins} | {late} | {regret} | {row['decide_us']:,.0f} "
+        f"({row['batch']:,.0f}) | {row['learn_us']:,.0f}{background} | {row['user_bytes']:,.0f}{shared} |"
+    )
+
+
 if __name__ == "__main__":
-    print(measured(json.loads(RESULTS.read_text(encoding="utf-8"))), end="")
+    print(measured(json.loads(RESULTS.read_text(encoding="utf-8"))))
+    print(standing(json.loads(LEARNING.read_text(encoding="utf-8"))), end="")

@@ -98,11 +98,18 @@ class FactoredBeta:
 class PooledLinear:
     """Linear Thompson sampling over all users together, on options, their pairs and the context."""
 
-    def __init__(self, approaches: Approaches, rng: np.random.Generator, *, temperature: float = 0.3) -> None:
+    def __init__(
+        self,
+        approaches: Approaches,
+        rng: np.random.Generator,
+        *,
+        temperature: float = 0.3,
+        prior_sd: float = 0.1,
+    ) -> None:
         self._rng, self._temperature = rng, temperature
         self._features = features(approaches)
         p = self._features.shape[2]
-        self._precision = np.eye(p) / 0.1**2
+        self._precision = np.eye(p) / prior_sd**2
         self._precision[0, 0] = 1.0 / 0.2**2
         self._pull = np.zeros(p)
 
