@@ -57,17 +57,19 @@ def _known(stream: Stream, rng: np.random.Generator) -> Player:
     return learner.known(stream, replace(Policy(), explore_floor=0.0), rng)
 
 
-def _linear(temperature: float, prior_sd: float) -> Setting:
+def _linear(temperature: float, prior_sd: float, seeds_max: int | None = None) -> Setting:
     return Setting(
         f"v {temperature}, prior sd {prior_sd}",
         lambda _, rng: rivals.PooledLinear(PUBLISHED, rng, temperature=temperature, prior_sd=prior_sd),
+        seeds_max,
     )
 
 
-def _vowpal(gamma_scale: int, sees: vowpal.Sees) -> Setting:
+def _vowpal(gamma_scale: int, sees: vowpal.Sees, seeds_max: int | None = None) -> Setting:
     return Setting(
         f"gamma_scale {gamma_scale:,}",
         lambda _, rng: vowpal.VowpalWabbit(PUBLISHED, rng, gamma_scale=gamma_scale, sees=sees),
+        seeds_max,
     )
 
 
@@ -97,7 +99,7 @@ def _bayesian_own(temperature: float, worth: float | None = None) -> Setting:
     return Setting(
         f"v {temperature}" + (f", crowd worth {worth:,.0f} outcomes" if worth else ""),
         lambda _, rng: bayesian.PerUser(PUBLISHED, rng, temperature=temperature, worth=worth),
-        1 if worth else None,
+        1,
     )
 
 
@@ -107,7 +109,7 @@ FAMILIES = (
     Family(
         "vw",
         "Vowpal Wabbit squarecb, pooled",
-        tuple(_vowpal(gamma_scale, "context") for gamma_scale in (100, 1_000, 10_000)),
+        (_vowpal(100, "context", 1), _vowpal(1_000, "context"), _vowpal(10_000, "context")),
         VOWPAL_WABBIT,
         alone=True,
         state="shared",
@@ -123,7 +125,7 @@ FAMILIES = (
     Family(
         "vw-user",
         "Vowpal Wabbit squarecb, per user",
-        (_vowpal(1_000, "user"),),
+        (_vowpal(1_000, "user", 1),),
         VOWPAL_WABBIT,
         alone=True,
         users_max=300,
@@ -147,7 +149,7 @@ FAMILIES = (
         "mabwiser-user",
         "MABWiser, per user, one bandit a dimension",
         (
-            _mabwiser_own("Thompson", mabwiser.thompson),
+            _mabwiser_own("Thompson", mabwiser.thompson, 1),
             _mabwiser_own("UCB1 alpha 0.3", lambda: mabwiser.ucb1(0.3), 1),
             _mabwiser_own("LinTS alpha 0.3", lambda: mabwiser.linear("LinTS", 0.3), 1),
         ),
@@ -182,7 +184,7 @@ FAMILIES = (
     Family(
         LINEAR,
         "pooled linear Thompson",
-        (_linear(0.1, 0.1), _linear(0.3, 0.1), _linear(1.0, 0.1), _linear(0.3, 0.05), _linear(0.3, 0.2)),
+        (_linear(0.1, 0.1), _linear(0.3, 0.1), _linear(1.0, 0.1, 1), _linear(0.3, 0.05), _linear(0.3, 0.2)),
         state="shared",
     ),
     Family("textbook", "textbook hierarchical Thompson", (Setting("v 1", _textbook),), state="rows"),

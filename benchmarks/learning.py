@@ -71,6 +71,7 @@ def main(
     only: Annotated[
         list[str] | None, typer.Option(help="Measure this policy anew, and take the rest from the cache.")
     ] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Leave this policy out.")] = None,
     cache: Annotated[
         Path | None, typer.Option(help="File of finished trials; by default in the user's cache folder.")
     ] = None,
@@ -82,18 +83,19 @@ def main(
     if not console.is_terminal:
         console.width = WIDTH
     sizes = [_size(each) for each in size] if size else list(SIZES)
-    for name in only or []:
+    for name in [*(only or []), *(without or [])]:
         if name not in BY_NAME:
-            raise typer.BadParameter(f"--only {name}: there are {', '.join(BY_NAME)}")
-    there = [family for family in FAMILIES if family.library is None or family.library in installed()]
+            raise typer.BadParameter(f"{name}: there are {', '.join(BY_NAME)}")
+    there = [each for each in FAMILIES if each.library is None or each.library in installed()]
+    asked = [each for each in there if each.name not in (without or [])]
     kept = Cache(cache or user_cache_path("amp") / "learning-trials.jsonl")
-    found = _measure(sizes, worlds, there, only=only or [], kept=kept, jobs=jobs)
+    found = _measure(sizes, worlds, asked, only=only or [], kept=kept, jobs=jobs)
     trials = Trials(found)
     done = _document(sizes, worlds, there, found, trials)
     _show(console, done)
     if as_json:
         sys.stdout.write(_encoded(done))
-    if not size and worlds == WORLDS:
+    if not (size or without) and worlds == WORLDS:
         LEARNING.write_text(_encoded(done), encoding="utf-8")
         console.print(f"Written to {LEARNING}; python -m benchmarks.readme prints README's part of it.")
 
