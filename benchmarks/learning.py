@@ -24,11 +24,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks import machine, report
 from benchmarks.entrants import BY_NAME, FAMILIES, Family
 from benchmarks.libraries import installed
-from benchmarks.readme import LEARNING
+from benchmarks.readme import LEARNING, renewed
 from benchmarks.report import Section
 from benchmarks.standings import BINS, Check, Row, Size, Trials, checks, rows
 from benchmarks.trial import Task, Trial, digest, measure
 
+README = Path(__file__).parents[1] / "README.md"
 WORLDS = "cdef"
 SIZES = (Size(300, 5), Size(1000, 3))
 """All settings in the first; only a family's best of them in the others."""
@@ -97,7 +98,8 @@ def main(
         sys.stdout.write(_encoded(done))
     if not (size or without) and worlds == WORLDS:
         LEARNING.write_text(_encoded(done), encoding="utf-8")
-        console.print(f"Written to {LEARNING}; python -m benchmarks.readme prints README's part of it.")
+        README.write_text(renewed(README.read_text(encoding="utf-8"), done), encoding="utf-8")
+        console.print(f"Written to {LEARNING} and to {README}")
 
 
 def _size(text: str) -> Size:

@@ -1,4 +1,4 @@
-"""README's measured tables, out of results.json and learning.json: `python -m benchmarks.readme`."""
+"""README's measured tables: of results.json (`python -m benchmarks.readme` prints it) and of learning.json."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import Any
 
 RESULTS = Path(__file__).with_name("results.json")
 LEARNING = Path(__file__).with_name("learning.json")
+BEGIN, END = "<!-- learning: begin -->", "<!-- learning: end -->"
+"""Between them README has `standing`; `python -m benchmarks.learning` renews it."""
 
 
 def measured(results: dict[str, Any]) -> str:
@@ -75,6 +77,15 @@ def standing(found: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def renewed(text: str, found: dict[str, Any]) -> str:
+    """README with what stands between its marks made new."""
+    before, _, rest = text.partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise ValueError(f"README has no {BEGIN} ... {END}")
+    return f"{before}{BEGIN}\n{standing(found)}{END}{after}"
+
+
 def _standing_at(found: dict[str, Any], size: dict[str, Any]) -> list[str]:
     bins = " | ".join(f"{first} to {last}" for first, last in found["bins"])
     regret = " / ".join(found["worlds"])
@@ -103,5 +114,4 @@ def _standing_row(row: dict[str, Any], seeds: int) -> str:
 
 
 if __name__ == "__main__":
-    print(measured(json.loads(RESULTS.read_text(encoding="utf-8"))))
-    print(standing(json.loads(LEARNING.read_text(encoding="utf-8"))), end="")
+    print(measured(json.loads(RESULTS.read_text(encoding="utf-8"))), end="")
