@@ -1,6 +1,6 @@
 """`python -m benchmarks.learning`: ours, the policies everybody knows and the peers on the same streams.
 
-About 25 minutes on two idle cores; finished trials are kept, so that a second run only measures what is new.
+Finished trials are kept, so that a run that was ended goes on and a second one only measures what is new.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""README's measured tables: of results.json (`python -m benchmarks.readme` prints it) and of learning.json."""
+"""README's measured tables: of results.json (`python -m benchmarks.readme` prints it), of learning.json."""
 
 import json
 from pathlib import Path
@@ -93,7 +93,7 @@ def _standing_at(found: dict[str, Any], size: dict[str, Any]) -> list[str]:
     return [
         (
             f"| {who} | {bins} | late users | regret at 6 to 20: {regret} "
-            "| µs a decision (batch) | µs an outcome | bytes a user |"
+            "| CPU µs a decision (batch) | CPU µs an outcome | bytes a user |"
         ),
         "| --- |" + " --- |" * (len(found["bins"]) + 5),
         *(_standing_row(row, len(size["seeds"])) for row in found["rows"] if row["users"] == size["users"]),
