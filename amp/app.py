@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import hmac
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -20,14 +19,17 @@ from amp.http.lane import Lane
 from amp.http.limits import RateLimit
 from amp.http.reference import reference, static_files
 from amp.http.requests import ApiRequest, access_of
-from amp.learning import fit_store, policies, routes
+from amp.learning import fit_store, insight_store, policies, routes
 from amp.learning import store as learning_store
 from amp.learning.admin import Admin
 from amp.learning.admin_routes import AdminRoutes
 from amp.learning.approaches import PUBLISHED
 from amp.learning.attendance import Attendance
+from amp.learning.counting import Counting
 from amp.learning.fit_store import FitStore
 from amp.learning.insight_routes import InsightRoutes
+from amp.learning.insight_store import InsightStore
+from amp.learning.measure import Insights, group_key
 from amp.learning.overview import Overview
 from amp.learning.policies import Policies
 from amp.learning.priors import Priors
@@ -58,12 +60,15 @@ class Room(NamedTuple):
     profiles: Profiles
     admin: Admin
     overview: Overview
+    counting: Counting
+    insights: Insights
 
 
 def create(settings: Settings, store: Store) -> Lane:
     """The whole service on this store."""
     secret = settings.secret or ""
-    functions = Functions(store, [keyring.LIBRARY, learning_store.LIBRARY, fit_store.LIBRARY])
+    libraries = (keyring.LIBRARY, learning_store.LIBRARY, fit_store.LIBRARY, insight_store.LIBRARY)
+    functions = Functions(store, list(libraries))
     keys = KeyTable(Keyring(store, keyring.pepper(secret)))
     gate = Gate(keys, RateLimit(settings.redis or "", settings.rate_limit))
     room = _learning(settings, store, functions)
@@ -73,7 +78,8 @@ def create(settings: Settings, store: Store) -> Lane:
         with suppress(StoreUnavailable):  # a store that is down now gets the functions when it is needed
             await functions.load()
         await room.attendance.once()  # nobody is answered from an older prior than the other workers'
-        followers = [asyncio.create_task(keys.poll()), asyncio.create_task(room.attendance.keep())]
+        background = (keys.poll(), room.attendance.keep(), room.counting.follow())
+        followers = [asyncio.create_task(each) for each in background]
         gc.collect()
         gc.freeze()  # what lives as long as the worker is never walked again,
         gc.set_threshold(20_000, 20, 20)  # and what lives as long as a request more rarely
@@ -81,6 +87,8 @@ def create(settings: Settings, store: Store) -> Lane:
         for follower in followers:
             follower.cancel()
         await asyncio.gather(*followers, return_exceptions=True)
+        with suppress(StoreUnavailable):
+            await room.counting.flush()
         await store.close()
 
     app = Litestar(
@@ -105,22 +113,24 @@ def _dependencies(room: Room) -> dict[str, Provide]:
         "profiles": Provide(lambda: room.profiles, sync_to_thread=False),
         "admin": Provide(lambda: room.admin, sync_to_thread=False),
         "overview": Provide(lambda: room.overview, sync_to_thread=False),
+        "insights": Provide(lambda: room.insights, sync_to_thread=False),
     }
 
 
 def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
-    secret = (settings.secret or "").encode()
-    facts = LearningStore(
-        store, functions, window_ms=settings.outcome_window_ms, retention_ms=settings.log_retention_ms
-    )
+    secret = settings.secret or ""
+    kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
+    facts, measured = LearningStore(store, functions, **kept), InsightStore(store, functions, **kept)
     priors = Priors(facts, PUBLISHED)
     ruling = Policies(policies.first(settings))
+    counting = Counting(measured, ruling)
     learning = Learning(
         facts,
         priors,
-        Sealer(secret),
+        Sealer(secret.encode()),
         policies=ruling,
-        group_key=hmac.digest(secret, b"amp control group", "sha256"),
+        counting=counting,
+        group_key=group_key(secret),
     )
     fits = FitStore(store, functions, retention_ms=settings.log_retention_ms)
     return Room(
@@ -129,4 +139,6 @@ def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
         Profiles(facts, priors, policies=ruling),
         Admin(facts, fits, policies=ruling),
         Overview(fits, priors, policies=ruling),
+        counting,
+        Insights(measured),
     )

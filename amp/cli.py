@@ -12,7 +12,9 @@ from amp.errors import AmpError, StoreUnavailable
 from amp.exits import EXIT_CODES, CommandFailed, StoreMissing
 from amp.terminal import talk
 from amp.terminal.keys import keys
+from amp.terminal.log import log
 from amp.terminal.options import Data, Env, Json, RedisUrl, Whose, settings_of
+from amp.terminal.simulate import SimulateCommand, simulate
 
 _EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
@@ -24,6 +26,8 @@ cli = typer.Typer(
     epilog=_EPILOG,
 )
 cli.add_typer(keys, name="keys")
+cli.add_typer(log, name="log")
+cli.command(cls=SimulateCommand)(simulate)
 
 
 def main() -> None:
@@ -177,3 +181,51 @@ def rollback(
 
     reply = operating.rollback(settings_of(data=data, redis=redis), tenant, env, version)
     (operating.as_json if as_json else operating.rolled_back)(reply)
+
+
+@cli.command()
+def lift(
+    *,
+    tenant: Annotated[str, typer.Option(help="Whose users.")] = "default",
+    env: Annotated[str, typer.Option(metavar="live|test", help="Live data or test data.")] = "live",
+    data: Data = None,
+    redis: RedisUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Tell whether it works: learned users against the control group, where it pays, who reports."""
+    from amp.terminal import lift as terminal
+
+    seen = terminal.read(settings_of(data=data, redis=redis), tenant, env)
+    (terminal.as_json if as_json else terminal.as_drawing)(seen)
+
+
+@cli.command()
+def evaluate(
+    *,
+    policy: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE", help="The policy, described in JSON or TOML; what may be in it: README."
+        ),
+    ],
+    log: Annotated[
+        str | None, typer.Option(metavar="FILE", help="JSONL of `amp log export`; without it, the store.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="7d|DATE", help="Decisions since then; not with --log.")
+    ] = None,
+    tenant: Annotated[str, typer.Option(help="Whose log it is.")] = "default",
+    env: Annotated[str, typer.Option(metavar="live|test", help="Live data or test data.")] = "test",
+    data: Data = None,
+    redis: RedisUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Estimate what another policy would have earned, from what was logged.
+
+    Inverse propensity (IPS), self-normalised (SNIPS) and doubly robust estimates of its mean reward in the
+    same contexts after the same histories, beside what was earned.
+    """
+    from amp.terminal import evaluate as terminal
+
+    settings = settings_of(data=data, redis=redis)
+    terminal.run(settings, policy, log, tenant, env, since, as_json=as_json)

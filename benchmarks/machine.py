@@ -49,14 +49,21 @@ def cpu_s(pid: int) -> float:
 def describe() -> dict[str, str]:
     """What somebody else needs to know to compare figures."""
     return {
+        **hardware(),
+        "store": find_server().label,
+        "packages": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
+        "load at start": f"{os.getloadavg()[0]:.2f}",
+    }
+
+
+def hardware() -> dict[str, str]:
+    """When and on what a run was made, for those that need no store."""
+    return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": _processor(),
         "cores": str(os.cpu_count()),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "store": find_server().label,
-        "packages": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
-        "load at start": f"{os.getloadavg()[0]:.2f}",
     }
 
 

@@ -1,10 +1,13 @@
-"""README's section "Measured", out of results.json: `python -m benchmarks.readme` prints it."""
+"""README's measured tables: of results.json (`python -m benchmarks.readme` prints it), of learning.json."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).with_name("results.json")
+LEARNING = Path(__file__).with_name("learning.json")
+BEGIN, END = "<!-- learning: begin -->", "<!-- learning: end -->"
+"""Between them README has `standing`; `python -m benchmarks.learning` renews it."""
 
 
 def measured(results: dict[str, Any]) -> str:
@@ -45,6 +48,69 @@ def _target(title: str, target: dict[str, Any]) -> str:
     met = "met" if target["met"] else "**missed**"
     value = f"{target['value']:,.0f}" if target["value"] >= 100 else f"{target['value']:.3g}"
     return f"| {title}: {target['what']} | {value} {target['unit']} | {side} {target['limit']:,.4g} | {met} |"
+
+
+def standing(found: dict[str, Any]) -> str:
+    """Ours beside its peers as Markdown tables, the largest population first, then the checks."""
+    machine = found["machine"]
+    libraries = ", ".join(f"{name} {version}" for name, version in found["libraries"].items())
+    lines = [
+        (
+            f"Worlds {', '.join(found['worlds'])} of `amp/simulate`; interactions of a user in bins; "
+            "% captured of what there is to gain over a random approach, mean over worlds and seeds. Every "
+            f"library in the best of its settings tried. {libraries}; {machine['cores']} cores "
+            f"({machine['processor']}), Python {machine['python']}, {machine['date'][:10]}."
+        ),
+    ]
+    for size in sorted(found["sizes"], key=lambda size: -size["users"]):
+        lines += ["", *_standing_at(found, size)]
+    if found["checks"]:
+        lines += [
+            "",
+            "| check | measured | |",
+            "| --- | --- | --- |",
+            *(
+                f"| {check['what']} | {check['figures']} | {'met' if check['met'] else '**missed**'} |"
+                for check in found["checks"]
+            ),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def renewed(text: str, found: dict[str, Any]) -> str:
+    """README with what stands between its marks made new."""
+    before, _, rest = text.partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise ValueError(f"README has no {BEGIN} ... {END}")
+    return f"{before}{BEGIN}\n{standing(found)}{END}{after}"
+
+
+def _standing_at(found: dict[str, Any], size: dict[str, Any]) -> list[str]:
+    bins = " | ".join(f"{first} to {last}" for first, last in found["bins"])
+    regret = " / ".join(found["worlds"])
+    who = f"{size['users']:,} users, seeds {size['seeds'][0]} to {size['seeds'][-1]}"
+    return [
+        (
+            f"| {who} | {bins} | late users | regret at 6 to 20: {regret} "
+            "| CPU µs a decision (batch) | CPU µs an outcome | bytes a user |"
+        ),
+        "| --- |" + " --- |" * (len(found["bins"]) + 5),
+        *(_standing_row(row, len(size["seeds"])) for row in found["rows"] if row["users"] == size["users"]),
+    ]
+
+
+def _standing_row(row: dict[str, Any], seeds: int) -> str:
+    few = "" if row["seeds"] == seeds else f"; {row['seeds']} of {seeds} seeds"
+    bins = " | ".join(f"{100 * share:.1f}" for share in row["everybody"])
+    late = " / ".join(f"{100 * share:.1f}" for share in row["late"])
+    regret = " / ".join(f"{share:.3f}" for share in row["regret"].values())
+    background = f" + {row['background_us']:,.0f} in the background" if row["background_us"] >= 1 else ""
+    shared = f" + {row['shared_bytes']:,} for all" if row["shared_bytes"] else ""
+    return (
+        f"| {row['title']} ({row['setting']}{few}) | {bins} | {late} | {regret} | {row['decide_us']:,.0f} "
+        f"({row['batch']:,.0f}) | {row['learn_us']:,.0f}{background} | {row['user_bytes']:,.0f}{shared} |"
+    )
 
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 `store` is fakeredis; a folder whose tests must also hold on real servers overrides it with `any_store`.
 """
 
-import asyncio
 import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as served: two workers must not fight for the cores
+
+import asyncio
 import shutil
 import subprocess
 import tempfile
@@ -186,6 +189,12 @@ def key(keyring):
         return made
 
     return make
+
+
+@pytest.fixture
+def running():
+    """`async with running(app):` the app between startup and shutdown."""
+    return _running
 
 
 @pytest.fixture

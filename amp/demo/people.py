@@ -5,22 +5,19 @@ tastes + the ease of the task. A taste is the crowd's (sd 0.2), plus that of the
 0.7), plus their own (sd 0.4): people differ more than they agree, for where all like the same, one default
 serves everybody and there is nothing to learn of a person.
 
-All that amp hears of it is five noisy signals: started ~ Bern(s(0.2 + eta)); log seconds to start
-~ N(log 900 - 0.5 eta, 1); completed, if started, ~ Bern(s(0.4 + 0.7 eta)); flow, if completed,
-~ Bern(s(-0.8 + 0.7 eta)); satisfaction, if started, = s(0.3 + 0.6 eta + 0.8 z).
+All that amp hears of it is five noisy signals, as in the simulated worlds (`amp.simulate.worlds`).
 It shows how learning works; it does not predict what real users gain.
 """
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.polynomial.hermite_e import hermegauss
-from scipy.special import expit
 
 from amp.learning.approaches import Approaches
-from amp.learning.types import Floats, Ints, Signals, Weights
+from amp.learning.types import Floats, Ints, Signals
+from amp.simulate.worlds import LUCK, emit, expected_reward, luck
 
 CROWD_SD, KIND_SD, OWN_SD, DRIVE_SD = 0.2, 0.7, 0.4, 0.5
 KINDS = (0.4, 0.3, 0.2, 0.1)
@@ -63,7 +60,7 @@ class People:
     stays: Ints
     """Interactions; shape (people,)."""
     luck: Floats
-    """What chance holds ready for each interaction, person after person; shape (sum of stays, 6)."""
+    """What chance holds ready for each interaction, person after person; shape (sum of stays, LUCK + 1)."""
 
     @property
     def rounds(self) -> int:
@@ -75,7 +72,7 @@ class People:
 
     def task(self, person: int, nth: int) -> int:
         """The number of the task that somebody's nth interaction (from 0) is about."""
-        return int(self._luck(person, nth)[5] * len(TASKS))
+        return int(self._luck(person, nth)[LUCK] * len(TASKS))
 
     def eta(self, person: int, task: int) -> Floats:
         """What every combination does for somebody, in log odds; shape (combinations,)."""
@@ -88,19 +85,9 @@ class People:
 
     def signals(self, person: int, nth: int, combination: int) -> Signals:
         """What comes of an interaction."""
-        luck = self._luck(person, nth)
-        taste = float(self.approaches.design[combination] @ self.tastes[person])
-        eta = taste + TASKS[self.task(person, nth)].ease
-        if luck[0] >= expit(0.2 + eta):
-            return Signals(started=False)
-        completed = bool(luck[1] < expit(0.4 + 0.7 * eta))
-        return Signals(
-            started=True,
-            completed=completed,
-            time_to_start_ms=int(1e3 * np.exp(np.log(900.0) - 0.5 * eta + luck[3])),
-            flow_state=bool(luck[2] < expit(-0.8 + 0.7 * eta)) if completed else None,
-            satisfaction=float(expit(0.3 + 0.6 * eta + 0.8 * luck[4])),
-        )
+        taste = self.approaches.design[combination] @ self.tastes[person]
+        eta = np.array([taste + TASKS[self.task(person, nth)].ease])
+        return emit(eta, self._luck(person, nth)[None, :LUCK]).signals(0)
 
     def _luck(self, person: int, nth: int) -> Floats:
         return self.luck[self._starts[person] + nth]
@@ -119,29 +106,5 @@ def people(count: int, seed: int, approaches: Approaches) -> People:
     tastes[:, 0] = DRIVE_SD * rng.standard_normal(count)
     stays = rng.choice(list(STAYS), count, p=list(STAYS.values()))
     turns = int(stays.sum())
-    luck = np.column_stack([rng.random((turns, 3)), rng.standard_normal((turns, 2)), rng.random(turns)])
-    return People(approaches, tastes, rng.integers(ARRIVALS, size=count), stays, luck)
-
-
-def expected_reward(eta: Floats) -> Floats:
-    """E[reward | eta] under the default weights, to within 0.0001; any shape."""
-    return np.interp(eta, *_curve())
-
-
-@lru_cache(maxsize=1)
-def _curve() -> tuple[Floats, Floats]:
-    """Eta and its expected reward; normals are integrated out by Gauss-Hermite."""
-    weights, eta = Weights(), np.linspace(-9.0, 9.0, 1801)
-    nodes, shares = hermegauss(30)
-    shares /= shares.sum()
-    started, completed, flow = expit(0.2 + eta), expit(0.4 + 0.7 * eta), expit(-0.8 + 0.7 * eta)
-    seconds = np.exp(np.log(900.0) - 0.5 * eta[:, None] + nodes)
-    speed = np.exp2(-seconds / weights.speed_half_life_s) @ shares
-    satisfaction = expit(0.3 + 0.6 * eta[:, None] + 0.8 * nodes) @ shares
-    once_started = (
-        weights.started * (1.0 - completed)
-        + (weights.completed + weights.flow * flow) * completed
-        + weights.speed * speed
-        + weights.satisfaction * (2.0 * satisfaction - 1.0)
-    )
-    return eta, (weights.never_started * (1.0 - started) + started * once_started + 1.0) / 2.0
+    chance = np.column_stack([luck(rng, turns), rng.random(turns)])
+    return People(approaches, tastes, rng.integers(ARRIVALS, size=count), stays, chance)

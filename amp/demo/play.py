@@ -4,12 +4,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from amp.client import AmpError, Ask, AsyncAMP, Context, Outcome
+from amp.client import AmpError, Ask, AsyncAMP, Outcome
 from amp.demo.people import TASKS, People
 from amp.exits import CommandFailed
 from amp.learning.types import Signals
+from amp.simulate.served import combination_of, report
 
 PAGE = 50
 """People in one batch call; several are under way at once."""
@@ -71,10 +72,10 @@ async def _page(amp: AsyncAMP, people: People, page: Sequence[int], now: int, pl
             played.troubles[trouble] += 1
         if context.metadata.fallback:
             continue
-        combination = _combination(people, context)
+        combination = combination_of(context, people.approaches)
         signals = people.signals(person, nth, combination)
         tried.append(Interaction(person, nth, combination, context.metadata.group == "control", signals))
-        reports.append(_report(context.request_id, signals))
+        reports.append(report(context.request_id, signals))
     receipts = await amp.report_outcomes(reports)
     played.troubles.update(receipt.code for receipt in receipts if isinstance(receipt, AmpError))
     played.interactions.extend(tried)
@@ -83,27 +84,3 @@ async def _page(amp: AsyncAMP, people: People, page: Sequence[int], now: int, pl
 def _ask(people: People, person: int, nth: int) -> Ask:
     task = TASKS[people.task(person, nth)]
     return Ask(user_id=name(person), task=task.text, task_type=task.task_type, complexity=task.complexity)
-
-
-def _combination(people: People, context: Context[Any]) -> int:
-    shown = (
-        context.suggested_framing,
-        context.communication_style,
-        context.complexity,
-        context.encouragement,
-    )
-    dimensions = people.approaches.dimensions
-    options = (each.options.index(option) for each, option in zip(dimensions, shown, strict=True))
-    return people.approaches.combination(tuple(options))
-
-
-def _report(request_id: str, signals: Signals) -> Outcome:
-    start_ms = signals.time_to_start_ms
-    return Outcome(
-        request_id=request_id,
-        started=signals.started,
-        completed=signals.completed,
-        time_to_start=None if start_ms is None else start_ms / 1000,
-        flow_state=signals.flow_state,
-        satisfaction=signals.satisfaction,
-    )

@@ -2,24 +2,18 @@
 
 import asyncio
 import secrets
-import tempfile
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from amp.client import AsyncAMP, Posterior
 from amp.demo import score
 from amp.demo.people import People
 from amp.demo.play import PATIENCE_S, Played, Told, name, play
-from amp.demo.serving import served
 from amp.learning.lift import Lift
 from amp.learning.types import Floats
 from amp.settings import Settings
-from amp.store.connection import connect
+from amp.simulate.serving import passing_key, served
 from amp.store.keeper import Say, opened
-from amp.store.keyring import Keyring, pepper
 
 CONTROL_SHARE = 1 / 3
 """Larger than a service's own default: a few hundred people must leave a group to compare with."""
@@ -79,28 +73,11 @@ def demonstrate(settings: Settings, crowd: People, *, told: Told, say: Say) -> D
     )
 
 
-@contextmanager
-def throw_away(settings: Settings) -> Generator[Settings]:
-    """The settings with an embedded store in a temporary folder, of which nothing remains."""
-    with tempfile.TemporaryDirectory(prefix="amp-demo-") as folder:
-        yield replace(settings, data=Path(folder), redis=None, secret=None)
-
-
 async def _visit(
     settings: Settings, url: str, tenant: str, crowd: People, told: Told
 ) -> tuple[Played, list[Portrait], int]:
-    store = connect(settings.redis or "")
-    keyring = Keyring(store, pepper(settings.secret or ""))
-    try:
-        key, record = await keyring.create(
-            tenant=tenant, env="live", scopes=("context", "outcome", "read"), expires_ms=None
-        )
-        try:
-            return await _watch(key, url, crowd, told)
-        finally:
-            await keyring.revoke(record.id)
-    finally:
-        await store.close()
+    async with passing_key(settings, tenant) as key:
+        return await _watch(key, url, crowd, told)
 
 
 async def _watch(key: str, url: str, crowd: People, told: Told) -> tuple[Played, list[Portrait], int]:

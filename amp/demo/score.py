@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amp.demo.people import STAYS, People, expected_reward
+from amp.demo.people import STAYS, People
 from amp.demo.play import Interaction
 from amp.learning import reward
-from amp.learning.lift import Lift, UserSum, lift
+from amp.learning.lift import Lift, UserSum, lift, log_time
 from amp.learning.types import Floats, Weights
+from amp.simulate.worlds import expected_reward
 
 SPANS = ((1, 5), (6, 20), (21, 50), (51, max(STAYS)))
 
@@ -37,6 +38,8 @@ def gain(interactions: Iterable[Interaction]) -> Lift:
             before.reward + reward.reward(each.signals, weights),
             before.started + each.signals.started,
             before.completed + bool(each.signals.completed),
+            before.times + (each.signals.time_to_start_ms is not None),
+            before.log_time + log_time(each.signals.time_to_start_ms),
         )
     return lift(sums.values())
 

@@ -68,7 +68,7 @@ class Admin:
                 reason=f"Rolled back to prior {version}.",
                 users=fresh.users,
                 outcomes=fresh.rows,
-                effects=fresh.effects is not None,
+                index=fresh.index is not None,
             )
             if await self._fits.rollback(tenant, fresh.version, prior.encode(fresh), record):
                 workers = await self._with(tenant, fresh.version, time.monotonic() + ROLLBACK_WITHIN_S)

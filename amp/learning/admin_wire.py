@@ -19,7 +19,7 @@ class FitReply(Struct, rename="camel"):
     users: int = 0
     outcomes: int = 0
     """Those that it learned from."""
-    effects: bool = False
+    index: bool = False
     """Whether contexts and pairs of options add anything in it."""
     seconds: float = 0.0
     ask: int = 0

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
 from amp.learning import draws, reward
@@ -21,7 +22,7 @@ from amp.learning.population import Population, population
 from amp.learning.posterior import DimensionBelief, OptionBelief
 from amp.learning.preference import tilt
 from amp.learning.prior import POPULATION_DRAWS, Prior
-from amp.learning.types import Ask, Choice, Floats, History, Policy, Preference
+from amp.learning.types import Ask, Choice, Floats, History, Ints, Policy, Preference
 
 _SPECIAL: Any = special  # without types
 
@@ -43,10 +44,7 @@ def choose(asks: Sequence[Ask], prior: Prior, policy: Policy, approaches: Approa
 def _choice(ask: Ask, uniform: Floats, crowd: Population, policy: Policy) -> Choice:
     good, bad = counts(ask.history, crowd, policy)
     means = good / (good + bad)
-    added = None
-    if any(ask.preferences) or ask.excluded:
-        known, history = (crowd.option_means, ask.history[:0]) if ask.control else (means, ask.history)
-        added = tilt(ask.preferences, history, known, crowd, policy, excluded=ask.excluded)
+    added = _added(ask, means, crowd, policy)
     drawn = _best(_SPECIAL.betaincinv(good, bad, uniform[_OPTIONS:]), added, crowd)
     floored = bool(uniform[_FLOOR] < policy.explore_floor)
     wanted = drawn
@@ -67,6 +65,25 @@ def _choice(ask: Ask, uniform: Floats, crowd: Population, policy: Policy) -> Cho
         user_weight=0.0 if fixed else _weight(good, bad),
         shadow=wanted if shadowing else None,
     )
+
+
+def best_of_draws(
+    ask: Ask, nonces: npt.NDArray[np.uint64], crowd: Population, policy: Policy
+) -> tuple[Ints, Floats | None]:
+    """The combination that each of these nonces would draw, and what preferences add to each option."""
+    good, bad = counts(ask.history, crowd, policy)
+    added = _added(ask, good / (good + bad), crowd, policy)
+    uniform = draws.uniforms(nonces, _OPTIONS + len(crowd.option_means))[:, _OPTIONS:]
+    worth: Floats = _SPECIAL.betaincinv(good, bad, uniform)
+    return np.array([_best(each, added, crowd) for each in worth]), added
+
+
+def _added(ask: Ask, means: Floats, crowd: Population, policy: Policy) -> Floats | None:
+    """What preferences and exclusions add to each option; None where there are none."""
+    if not any(ask.preferences) and not ask.excluded:
+        return None
+    known, history = (crowd.option_means, ask.history[:0]) if ask.control else (means, ask.history)
+    return tilt(ask.preferences, history, known, crowd, policy, excluded=ask.excluded)
 
 
 def counts(history: History, crowd: Population, policy: Policy) -> tuple[Floats, Floats]:

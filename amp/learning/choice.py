@@ -15,7 +15,7 @@ from amp.learning.population import Population, population
 from amp.learning.posterior import Posteriors, option_draws, posteriors
 from amp.learning.preference import tilt
 from amp.learning.prior import POPULATION_DRAWS, Prior
-from amp.learning.types import Ask, Choice, Floats, Policy
+from amp.learning.types import Ask, Choice, Context, Floats, Ints, Policy
 
 _FLOOR, _FLOOR_PICK, _POPULATION_DRAW, _NORMALS = range(4)  # what each uniform of a nonce decides
 
@@ -26,10 +26,9 @@ def choose(asks: Sequence[Ask], prior: Prior, policy: Policy, approaches: Approa
         return []
     crowd = population(prior, approaches)
     beliefs = posteriors([ask.history for ask in asks], prior, policy, approaches)
-    uniform = draws.uniforms([ask.nonce for ask in asks], _NORMALS + prior.mean.size)
-    coefficients, population_draws = _coefficients(beliefs, uniform, crowd, policy)
-    tilts = _tilts(asks, coefficients, crowd, policy)
-    expected, drawn = _best_two(asks, coefficients, population_draws, tilts, crowd)
+    uniform = draws.uniforms([ask.nonce for ask in asks], uniforms_each(prior))
+    best, tilts = best_of_draws(asks, uniform[:, None], beliefs, crowd, policy)
+    expected, drawn = best.T.tolist()
     floors: list[bool] = (uniform[:, _FLOOR] < policy.explore_floor).tolist()
     wanted = drawn.copy()
     for index, ask in enumerate(asks):
@@ -59,19 +58,46 @@ def choose(asks: Sequence[Ask], prior: Prior, policy: Policy, approaches: Approa
 
 def controls(ask: Ask, added: Floats | None, policy: Policy, crowd: Population) -> int:
     """What a control is served: the operator's own approach, or else the population's default."""
-    return baseline(ask, added, policy, crowd) if policy.baseline else _default(added, crowd)
+    return baseline(ask, added, policy, crowd) if policy.baseline else _default(ask.context, added, crowd)
 
 
-def _coefficients(
-    beliefs: Posteriors, uniform: Floats, crowd: Population, policy: Policy
-) -> tuple[Floats, list[int]]:
-    """Posterior mean and draw of each user's coefficients, shape (users, 2, p), and which mu was drawn."""
-    drawn = (uniform[:, _POPULATION_DRAW] * POPULATION_DRAWS).astype(np.int64)
-    pair = np.empty((len(uniform), 2, crowd.prior.mean.size))
-    pair[:, 0] = beliefs.whitened[:, :, 0]
-    pair[:, 1] = beliefs.whitened[np.arange(len(uniform)), :, 1 + drawn]
-    pair[:, 1] += policy.temperature * draws.normals(uniform[:, _NORMALS:])
-    return pair @ beliefs.root, drawn.tolist()
+def uniforms_each(prior: Prior) -> int:
+    """How many uniforms a decision takes from its nonce."""
+    return _NORMALS + prior.mean.size
+
+
+def best_of_draws(
+    asks: Sequence[Ask], uniform: Floats, beliefs: Posteriors, crowd: Population, policy: Policy
+) -> tuple[Ints, dict[int, Floats]]:
+    """The best combination of each ask under the posterior mean, then under each of its draws.
+
+    Uniforms of shape (asks, draws, `uniforms_each`) give shape (asks, 1 + draws); what preferences add to
+    each option comes with it, for the asks that have any.
+    """
+    coefficients, population_draws = _coefficients(beliefs, uniform, policy)
+    tilts = _tilts(asks, coefficients, crowd, policy)
+    values = coefficients @ crowd.combinations
+    for index, ask in enumerate(asks):
+        table = crowd.prior.effects.table(ask.context)
+        apart = table[population_draws[index]] - table[0]
+        values[index] += table[0] + policy.population_temperature * apart
+    for index, added in tilts.items():
+        values[index] += _over_combinations(added, crowd)
+    return values.argmax(axis=2), tilts
+
+
+def _coefficients(beliefs: Posteriors, uniform: Floats, policy: Policy) -> tuple[Floats, Ints]:
+    """Posterior mean and draws of each user's coefficients, shape (users, 1 + draws, p), and whose mu's.
+
+    The mu of each is a number of `Posteriors.whitened`: 0 is the mean mu.
+    """
+    users, count, _ = uniform.shape
+    drawn = np.zeros((users, 1 + count), np.int64)
+    drawn[:, 1:] = uniform[:, :, _POPULATION_DRAW] * POPULATION_DRAWS + 1
+    each = beliefs.whitened.transpose(0, 2, 1)[np.arange(users)[:, None], drawn]
+    each[:, 1:] = each[:, :1] + policy.population_temperature * (each[:, 1:] - each[:, :1])
+    each[:, 1:] += policy.temperature * draws.normals(uniform[:, :, _NORMALS:])
+    return each @ beliefs.root, drawn
 
 
 def _tilts(asks: Sequence[Ask], coefficients: Floats, crowd: Population, policy: Policy) -> dict[int, Floats]:
@@ -86,31 +112,10 @@ def _tilts(asks: Sequence[Ask], coefficients: Floats, crowd: Population, policy:
             continue
         history, means = ask.history[:0], crowd.option_means
         if not ask.control:
-            history, means = ask.history, crowd.option_design @ coefficients[index, 0]
-            if effects is not None:
-                means += effects.options(ask.context)[0]
+            history = ask.history
+            means = crowd.option_design @ coefficients[index, 0] + effects.options(ask.context)[0]
         tilts[index] = tilt(ask.preferences, history, means, crowd, policy, excluded=ask.excluded)
     return tilts
-
-
-def _best_two(
-    asks: Sequence[Ask],
-    coefficients: Floats,
-    population_draws: Sequence[int],
-    tilts: dict[int, Floats],
-    crowd: Population,
-) -> tuple[list[int], list[int]]:
-    """The best combination of each ask under the posterior mean, and under its draw."""
-    values = coefficients @ crowd.combinations
-    if crowd.prior.effects is not None:
-        for ask, own, drawn in zip(asks, values, population_draws, strict=True):
-            table = crowd.prior.effects.table(ask.context)
-            own[0] += table[0]
-            own[1] += table[1 + drawn]
-    for index, added in tilts.items():
-        values[index] += _over_combinations(added, crowd)
-    expected, best_drawn = values.argmax(axis=2).T.tolist()
-    return expected, best_drawn
 
 
 def _over_combinations(added: Floats, crowd: Population) -> Floats:
@@ -118,19 +123,23 @@ def _over_combinations(added: Floats, crowd: Population) -> Floats:
     return added[crowd.options_of].sum(axis=1)
 
 
-def _default(added: Floats | None, crowd: Population) -> int:
-    """The population's best combination, preferences, locks and exclusions honoured."""
-    if added is None:
-        return crowd.default
-    return int((crowd.approaches.design @ crowd.prior.mean + _over_combinations(added, crowd)).argmax())
+def _default(context: Context, added: Floats | None, crowd: Population) -> int:
+    """The population's best combination in this context, preferences, locks and exclusions honoured."""
+    worth = crowd.combination_means + crowd.prior.effects.table(context)[0]
+    return int((worth if added is None else worth + _over_combinations(added, crowd)).argmax())
 
 
 def anything(uniform: float, added: Floats | None, crowd: Population) -> int:
     """One combination of those that no lock and no exclusion forbids, all alike likely."""
+    among = allowed(added, crowd)
+    return int(among[int(uniform * among.size)])
+
+
+def allowed(added: Floats | None, crowd: Population) -> Ints:
+    """The combinations that no lock and no exclusion forbids, which the floor draws from."""
     if added is None:
-        return int(uniform * crowd.approaches.count)
-    allowed = np.flatnonzero(np.isfinite(_over_combinations(added, crowd)))
-    return int(allowed[int(uniform * allowed.size)])
+        return np.arange(crowd.approaches.count)
+    return np.flatnonzero(np.isfinite(_over_combinations(added, crowd)))
 
 
 def _confidences(

@@ -1,14 +1,14 @@
 """The rows that teach a prior, and what the model needs of them: sums for each user."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from amp.learning import reward, rows
 from amp.learning.approaches import Approaches
-from amp.learning.types import Effects, Floats, History, Ints, Policy
+from amp.learning.types import Floats, History, Ints, Policy, Weights
 
 Mask = npt.NDArray[np.bool_]
 CHUNK_USERS = 512
@@ -31,21 +31,19 @@ class Crowd:
     def users(self) -> int:
         return len(self.bounds) - 1
 
+    def judged_by(self, weights: Weights) -> "Crowd":
+        """The same rows, rewarded by these weights."""
+        return replace(self, rewards=reward.rewards(self.history, weights))
+
 
 @dataclass(frozen=True)
 class Sums:
-    """All that the model needs of each user's rows."""
+    """All that a posterior needs of each user's rows."""
 
     gram: Floats
     """A = X'WX; shape (users, p, p)."""
     pull: Floats
     """b = X'Wy; shape (users, p)."""
-    square: Floats
-    """y'Wy; shape (users,)."""
-    weight: Floats
-    """tr(W); shape (users,)."""
-    count: Floats
-    """Rows; shape (users,)."""
 
 
 def learned(history: History) -> History:
@@ -66,17 +64,12 @@ def gather(histories: Sequence[History], policy: Policy) -> Crowd:
     return Crowd(history, bounds, weights, reward.rewards(history, policy.weights))
 
 
-def summed(
-    crowd: Crowd,
-    approaches: Approaches,
-    effects: Effects | None,
-    only: Mask | None = None,
-) -> Sums:
-    """Each user's sums over their rows, or over some of them, with y = reward - offset."""
+def summed(crowd: Crowd, y: Floats, approaches: Approaches, only: Mask) -> Sums:
+    """Each user's sums over some of their rows, the newest of which has the weight 1; `y` of shape (n,)."""
     starts = crowd.bounds[:-1]
-    taken = np.ones(len(crowd.history)) if only is None else only.astype(np.float64)
-    weights = crowd.weights * taken
-    y = crowd.rewards - (effects.at(crowd.history) if effects else 0.0)
+    weights = crowd.weights * only
+    newest = np.repeat(np.maximum.reduceat(weights, starts), np.diff(crowd.bounds))
+    weights = np.divide(weights, newest, out=np.zeros_like(weights), where=newest > 0.0)
     p = approaches.design.shape[1]
     gram, pull = np.empty((crowd.users, p, p)), np.empty((crowd.users, p))
     for first in range(0, crowd.users, CHUNK_USERS):
@@ -87,10 +80,4 @@ def summed(
         local = starts[users] - starts[first]
         gram[users] = np.add.reduceat(weighted[:, :, None] * x[:, None, :], local)
         pull[users] = np.add.reduceat(weighted * y[own, None], local)
-    return Sums(
-        gram=gram,
-        pull=pull,
-        square=np.add.reduceat(weights * y**2, starts),
-        weight=np.add.reduceat(weights, starts),
-        count=np.add.reduceat(taken, starts),
-    )
+    return Sums(gram, pull)

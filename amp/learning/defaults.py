@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from amp.learning.approaches import Approaches
+from amp.learning.effects import PopulationEffects
 from amp.learning.population import population
 from amp.learning.prior import Prior
 from amp.learning.types import LEVELS, Context, Floats
@@ -29,16 +30,17 @@ class Default(NamedTuple):
 
 def known_contexts(prior: Prior) -> list[Context]:
     """Every context that the prior tells from others; the first is the one of which nothing is said."""
-    if prior.effects is None:
+    effects = prior.effects
+    if not isinstance(effects, PopulationEffects):
         return [Context()]
-    tasks: list[int] = [0, *prior.effects.hashes[:-1].tolist()]  # the last stands for all others, as 0 does
+    tasks: list[int] = [0, *effects.hashes[:-1].tolist()]  # the last stands for all others, as 0 does
     return [Context(task, level) for task in tasks for level in range(len(LEVELS))]
 
 
 def defaults(prior: Prior, context: Context, approaches: Approaches) -> list[Default]:
     """The default of each dimension in this context."""
     crowd = population(prior, approaches)
-    offsets = 0.0 if prior.effects is None else prior.effects.options(context).T
+    offsets = prior.effects.options(context).T
     shared = crowd.option_design @ np.column_stack([prior.mean, prior.mean_draws.T]) + offsets
     among_users = crowd.option_design @ np.linalg.inv(prior.precision) @ crowd.option_design.T
     variances = np.diagonal(among_users) + shared[:, 1:].var(axis=1)

@@ -15,6 +15,21 @@ from amp.learning.types import LEVELS, Context, Floats, History, Ints
 _Cache = dict[tuple[int, int], Floats]  # by (place of the task type, level)
 ANY_OTHER_TASK = 1 << 32
 """Stands after every task hash in `PopulationEffects.hashes`."""
+POPULATION_DRAWS = 64
+_NOTHING = np.zeros((1 + POPULATION_DRAWS, 1))
+
+
+class NoEffects:
+    """Contexts and pairs add nothing; `types.Effects` with one column for all combinations or options."""
+
+    def table(self, context: Context) -> Floats:  # noqa: ARG002  as the protocol names it
+        return _NOTHING
+
+    def options(self, context: Context) -> Floats:  # noqa: ARG002  as above
+        return _NOTHING
+
+    def at(self, history: History) -> Floats:
+        return np.zeros(len(history))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from amp.learning.approaches import Approaches
 from amp.learning.prior import Prior
-from amp.learning.types import Floats, Ints
+from amp.learning.types import Context, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,9 @@ class Population:
     options_of: Ints
     """Each combination's options, numbered over all dimensions; shape (count, dimensions)."""
     default: int
-    """The combination of the highest expected reward."""
+    """The combination of the highest expected reward where nothing is said of the context."""
+    combination_means: Floats
+    """Expected reward of each combination, but for what contexts and pairs add; shape (count,)."""
     leads: tuple[float, ...]
     """Expected reward of each option above the best other of its dimension (below, when negative)."""
     labels: tuple[str, ...]
@@ -64,7 +66,7 @@ def population(prior: Prior, approaches: Approaches) -> Population:
 def _population(key: _Same) -> Population:
     prior, approaches = key.prior, key.approaches
     option_design = _option_design(approaches)
-    option_means = option_design @ prior.mean
+    option_means, combination_means = option_design @ prior.mean, approaches.design @ prior.mean
     starts = tuple(np.cumsum((0, *approaches.sizes[:-1])).tolist())
     return Population(
         prior=prior,
@@ -77,7 +79,8 @@ def _population(key: _Same) -> Population:
         option_means=option_means,
         starts=starts,
         options_of=approaches.options_of + np.array(starts),
-        default=int((approaches.design @ prior.mean).argmax()),
+        default=int((combination_means + prior.effects.table(Context())[0]).argmax()),
+        combination_means=combination_means,
         leads=_leads(option_means, starts, approaches),
         labels=tuple(f'{each.name} "{option}"' for each in approaches.dimensions for option in each.options),
     )

@@ -1,6 +1,7 @@
 """What is believed of a user: the population prior, moved by the user's rows, for a whole batch at once.
 
-P = X'WX/s2 + S^-1, m = P^-1 (X'Wy/s2 + S^-1 mu), W = decay^(later rows), y = reward - population offset.
+P = X'WX/s2 + S^-1, m = P^-1 (X'Wy/s2 + S^-1 mu), W = decay^(later rows), y = signal - population
+offset; the signal is the reward, or the index that the prior learns from.
 With P = L L' all of it is one triangular L^-1 a user. Source: learning.md section 1.
 """
 
@@ -63,10 +64,8 @@ def _grams(histories: Sequence[History], crowd: Population, policy: Policy) -> F
     alone = len(histories) == 1
     history = rows.joined(histories)
     data = crowd.design.take(history["combination"], axis=0)
-    told = reward.rewards(history, policy.weights)
-    if crowd.prior.effects is not None:
-        told = told - crowd.prior.effects.at(history)
-    data[:, -1] = told
+    data[:, -1] = reward.rewards(history, crowd.prior.heard(policy))
+    data[:, -1] -= crowd.prior.effects.at(history)
     scale = _root_weights(policy.decay, crowd.prior.noise)
     scales = [scale[rows.KEPT_ROWS - len(each) :] for each in histories]
     data *= scales[0] if alone else np.concatenate(scales)
@@ -103,9 +102,8 @@ def option_draws(beliefs: Posteriors, contexts: Sequence[Context], crowd: Popula
     directions = (crowd.option_design @ beliefs.root.transpose(0, 2, 1)).astype(np.float32)
     noise = (beliefs.whitened[:, :, 1:] + _bank(crowd.prior.mean.size)).astype(np.float32)
     worth = directions @ noise
-    if crowd.prior.effects is not None:
-        for index, context in enumerate(contexts):
-            worth[index] += crowd.prior.effects.options(context).T[:, 1:]
+    for index, context in enumerate(contexts):
+        worth[index] += crowd.prior.effects.options(context).T[:, 1:]
     return worth
 
 
@@ -151,7 +149,7 @@ def describe(  # noqa: PLR0917 - a belief depends on these six and no two of the
     crowd = population(prior, approaches)
     beliefs = posteriors([history], prior, policy, approaches)
     directions = crowd.option_design @ beliefs.root[0].T
-    offsets = 0.0 if prior.effects is None else prior.effects.options(context).T
+    offsets = prior.effects.options(context).T
     own = directions @ beliefs.whitened[0] + offsets
     shared = crowd.option_design @ np.column_stack([prior.mean, prior.mean_draws.T]) + offsets
     among_users = crowd.option_design @ np.linalg.inv(prior.precision) @ crowd.option_design.T

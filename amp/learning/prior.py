@@ -10,10 +10,11 @@ import msgspec
 import numpy as np
 
 from amp.learning.approaches import Approaches
-from amp.learning.effects import ANY_OTHER_TASK, PopulationEffects
-from amp.learning.types import LEVELS, Floats
+from amp.learning.effects import ANY_OTHER_TASK, POPULATION_DRAWS, NoEffects, PopulationEffects
+from amp.learning.features import GROUPS, Features
+from amp.learning.mixed import Posterior, Start, Variances
+from amp.learning.types import LEVELS, Effects, Floats, Policy, Weights
 
-POPULATION_DRAWS = 64
 COMBINATIONS_MAX = 1 << 16
 """A row keeps its combination in 16 bits."""
 
@@ -31,9 +32,24 @@ REWARD_VARIANCE = 0.15
 """Within a user: 0.61 m (1 - m) at the neutral mean. Source: learning.md section 4, K."""
 
 
+SCALES = np.array([POPULATION_SD, POPULATION_OPTION_SD, 0.05, 0.05, 0.05]) ** 2
+"""Of a coefficient of the population around its centre, by group (features.py), before any outcome."""
+START_USERS, START_ROWS = 25.0, 25.0
+"""How many users the shipped spread counts as, and how many rows the shipped noise."""
+START_COEFFICIENTS = np.array([1e9, 20.0, 8.0, 3.0, 8.0])
+"""How many coefficients the shipped scale of each group counts as; one intercept tells nothing of its own."""
+
+
+_REWARD = Weights()
+
+
 @dataclass(frozen=True)
 class Prior:
-    """beta_u ~ N(mean, precision^-1), rewards with variance `noise`. Source: learning.md section 1."""
+    """beta_u ~ N(mean, precision^-1), what is learned from with variance `noise`.
+
+    Every draw is one of the population: its `mean_draws` and the offsets of its effects belong together.
+    Source: learning.md section 1.
+    """
 
     version: int
     """0 is the shipped prior; each fit that is published adds one."""
@@ -42,13 +58,29 @@ class Prior:
     precision: Floats
     """S^-1; shape (p, p)."""
     noise: float
-    """s2, the variance of one reward around its user's expectation."""
+    """s2: the variance, around its user's expectation, of what is learned from in one row."""
     mean_draws: Floats = field(repr=False)
     """Draws of mu from its own posterior; shape (POPULATION_DRAWS, p)."""
+    effects: Effects = field(default_factory=NoEffects, repr=False)
+    """What contexts and pairs of options add."""
+    scales: Floats = field(default_factory=SCALES.copy, repr=False)
+    """The variance of the population's coefficients by group, from which the next fit starts."""
+    reward_noise: float = REWARD_VARIANCE
+    """The variance of one reward around its user's expectation; `noise` where there is no index."""
+    judged: Weights = _REWARD
+    """The reward weights that it was fitted under."""
+    index: Weights | None = None
+    """What to learn from in the place of the reward while `judged` is in force. Source: index.py."""
     users: int = 0
     rows: int = 0
-    effects: PopulationEffects | None = None
-    """What contexts and pairs of options add; None while they are not known to add anything."""
+
+    @property
+    def variances(self) -> Variances:
+        return Variances(np.linalg.inv(self.precision).astype(np.float64), self.noise, self.scales)
+
+    def heard(self, policy: Policy) -> Weights:
+        """What to learn from in each row under this policy."""
+        return self.index if self.index is not None and self.judged == policy.weights else policy.weights
 
 
 def shipped(approaches: Approaches) -> Prior:
@@ -57,23 +89,38 @@ def shipped(approaches: Approaches) -> Prior:
     Its scales are those of effects in log odds (users 0.6, their preferences 0.25 to 0.6, the population's
     0.35; learning.md section 2, Worlds) times the 0.22 that a unit of log odds moves the reward.
     """
-    p = approaches.design.shape[1]
-    mean = _scales(NEUTRAL_REWARD, 0.0, p)
-    population_sd = _scales(POPULATION_SD, POPULATION_OPTION_SD, p)
+    told = Features(approaches, np.array([ANY_OTHER_TASK]))
+    begin = start(told)
+    known = Posterior(begin.centre, np.diag(begin.variances.scales[told.groups]))
     # Seeded by a constant: every worker, and every version of amp, ships the same prior to the bit.
-    draws = mean + paired_normals(np.random.default_rng(0), p) * population_sd
-    return Prior(
-        version=0,
-        mean=mean,
-        precision=np.diag(_scales(USER_SD, USER_OPTION_SD, p) ** -2.0),
-        noise=REWARD_VARIANCE,
-        mean_draws=draws,
+    return believed(known, told, begin.variances, np.random.default_rng(0))
+
+
+def start(told: Features) -> Start:
+    """What is believed of the mixed model before any outcome."""
+    centre = np.zeros(told.size)
+    centre[0] = NEUTRAL_REWARD
+    spread = np.diag(np.concatenate([[USER_SD], np.full(told.p - 1, USER_OPTION_SD)]) ** 2)
+    return Start(
+        centre, Variances(spread, REWARD_VARIANCE, SCALES), START_USERS, START_ROWS, START_COEFFICIENTS
     )
 
 
-def population_covariance(approaches: Approaches) -> Floats:
-    """Covariance of mu before any outcome; shape (p, p)."""
-    return np.diag(_scales(POPULATION_SD, POPULATION_OPTION_SD, approaches.design.shape[1]) ** 2)
+def believed(known: Posterior, told: Features, given: Variances, rng: np.random.Generator) -> Prior:
+    """The prior that serves what is known of the population and how users spread around it."""
+    normals = paired_normals(rng, told.size)
+    draws = known.mean + normals @ np.linalg.cholesky(known.covariance).T
+    precision = np.linalg.inv(given.spread).astype(np.float64)
+    return Prior(
+        version=0,
+        mean=known.mean[: told.p],
+        precision=(precision + precision.T) / 2.0,
+        noise=given.noise,
+        mean_draws=draws[:, : told.p],
+        effects=told.effects(np.vstack([known.mean, draws])),
+        scales=given.scales,
+        reward_noise=given.noise,
+    )
 
 
 def paired_normals(rng: np.random.Generator, size: int) -> Floats:
@@ -84,10 +131,6 @@ def paired_normals(rng: np.random.Generator, size: int) -> Floats:
     half = rng.standard_normal((POPULATION_DRAWS // 2, size))
     half /= np.sqrt(np.mean(half**2, axis=0))
     return np.vstack([half, -half])
-
-
-def _scales(intercept: float, contrast: float, p: int) -> Floats:
-    return np.concatenate([[intercept], np.full(p - 1, contrast)])
 
 
 class Array(msgspec.Struct, array_like=True):
@@ -125,7 +168,7 @@ class _EffectsBlob(msgspec.Struct):
     hashes: tuple[int, ...]
 
 
-class _Blob(msgspec.Struct, tag_field="format", tag="amp-prior-1"):
+class _Blob(msgspec.Struct, tag_field="format", tag="amp-prior-2"):
     """`Prior` on the wire; a change of layout is a new tag."""
 
     version: int
@@ -133,13 +176,18 @@ class _Blob(msgspec.Struct, tag_field="format", tag="amp-prior-1"):
     precision: Array
     noise: float
     mean_draws: Array
+    effects: _EffectsBlob
+    scales: Array
+    reward_noise: float
+    judged: Weights
+    index: Weights | None
     users: int
     rows: int
-    effects: _EffectsBlob | None
 
 
 def encode(prior: Prior) -> bytes:
     """The blob that workers pick up."""
+    assert isinstance(prior.effects, PopulationEffects), "only what was fitted is published"
     return msgspec.msgpack.encode(
         _Blob(
             version=prior.version,
@@ -147,9 +195,13 @@ def encode(prior: Prior) -> bytes:
             precision=Array.of(prior.precision),
             noise=prior.noise,
             mean_draws=Array.of(prior.mean_draws),
+            effects=_effects_blob(prior.effects),
+            scales=Array.of(prior.scales),
+            reward_noise=prior.reward_noise,
+            judged=prior.judged,
+            index=prior.index,
             users=prior.users,
             rows=prior.rows,
-            effects=_effects_blob(prior.effects) if prior.effects else None,
         )
     )
 
@@ -176,7 +228,9 @@ def decode(data: bytes) -> Prior:
         raise ValueError("the mean is not a vector")
     p = blob.mean.shape[0]
     precision = blob.precision.read(p, p)
-    if min(blob.version, blob.users, blob.rows) < 0 or not 0.0 < blob.noise < np.inf:
+    scales = blob.scales.read(GROUPS)
+    variances = (blob.noise, blob.reward_noise, *scales.tolist())
+    if min(blob.version, blob.users, blob.rows) < 0 or not all(0.0 < each < np.inf for each in variances):
         raise ValueError("a count or variance of the prior is out of range")
     if p < 1 or not _is_precision(precision):
         raise ValueError("the precision is not symmetric positive definite")
@@ -186,9 +240,13 @@ def decode(data: bytes) -> Prior:
         precision=precision,
         noise=blob.noise,
         mean_draws=blob.mean_draws.read(POPULATION_DRAWS, p),
+        effects=_read_effects(blob.effects, p),
+        scales=scales,
+        reward_noise=blob.reward_noise,
+        judged=blob.judged,
+        index=blob.index,
         users=blob.users,
         rows=blob.rows,
-        effects=_read_effects(blob.effects, p) if blob.effects else None,
     )
 
 

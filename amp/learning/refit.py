@@ -18,12 +18,14 @@ import numpy as np
 from amp import settings as configuration
 from amp.clock import iso
 from amp.errors import StoreUnavailable
-from amp.learning import fit_store, policies, prior, rows, tasks
+from amp.learning import fit_store, insight_store, policies, prior, rows, tasks
 from amp.learning import store as learning_store
 from amp.learning.admin_wire import FitReply
 from amp.learning.approaches import PUBLISHED, Approaches
 from amp.learning.fit import Fit, fit
 from amp.learning.fit_store import FitStore
+from amp.learning.insight_store import InsightStore
+from amp.learning.measure import Measure, group_key
 from amp.learning.policies import Policies
 from amp.learning.prior import Prior
 from amp.learning.priors import Priors
@@ -81,6 +83,7 @@ class Refit:
         fits: FitStore,
         policies: Policies,
         approaches: Approaches,
+        measure: Measure | None = None,
     ) -> None:
         self._facts = facts
         self._fits = fits
@@ -88,6 +91,7 @@ class Refit:
         self._keyring = keyring
         self._priors = Priors(facts, approaches)
         self._policies = policies
+        self._measure = measure
         self._watched: dict[Tenant, _Watch] = {}
         self._owner = secrets.token_hex(8)
 
@@ -147,6 +151,8 @@ class Refit:
                 await self._refuse(each, ask, FAILED)
             return False
         quiet_s = (now_s - watch.since_s) * QUIET_SHARE
+        if self._measure:
+            await self._measure.attend(each, now_s)
         watch.next_s = now_s + min(max(quiet_s, LOOK_EVERY_S), LOOK_AT_LEAST_EVERY_S)
         return published
 
@@ -217,7 +223,7 @@ def _record(fitted: Fit, current: Prior, *, published: bool) -> FitReply:
         current_score=fitted.current_score if judged else None,
         users=fitted.prior.users if judged else 0,
         outcomes=fitted.prior.rows if judged else 0,
-        effects=judged and fitted.prior.effects is not None,
+        index=judged and fitted.prior.index is not None,
     )
 
 
@@ -256,16 +262,19 @@ def main() -> None:
 
 
 async def _run(settings: configuration.Settings, store: Store) -> None:
-    functions = Functions(store, [learning_store.LIBRARY, fit_store.LIBRARY])
-    facts = LearningStore(
-        store, functions, window_ms=settings.outcome_window_ms, retention_ms=settings.log_retention_ms
-    )
+    functions = Functions(store, [learning_store.LIBRARY, fit_store.LIBRARY, insight_store.LIBRARY])
+    kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
+    facts, secret = LearningStore(store, functions, **kept), settings.secret or ""
+    ruling = Policies(policies.first(settings))
     refit = Refit(
         facts,
-        Keyring(store, pepper(settings.secret or "")),
+        Keyring(store, pepper(secret)),
         fits=FitStore(store, functions, retention_ms=settings.log_retention_ms),
-        policies=Policies(policies.first(settings)),
+        policies=ruling,
         approaches=PUBLISHED,
+        measure=Measure(
+            facts, InsightStore(store, functions, **kept), policies=ruling, key=group_key(secret)
+        ),
     )
     running = asyncio.ensure_future(refit.run())
     # Ends as if cancelled, so that the lease is given up and whoever starts next need not wait for its end.

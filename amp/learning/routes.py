@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 from litestar import Controller, Response, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
-from prometheus_client import Counter
 
 from amp.clock import now_ms
 from amp.errors import AmpError, InvalidParameter
@@ -31,7 +31,6 @@ from amp.learning.wire import (
     ProfileChange,
     ProfileReply,
 )
-from amp.observe import contexts
 from amp.tenancy import Access
 
 Caller = NamedDependency[Access]
@@ -51,8 +50,8 @@ def hot(learning: Learning) -> dict[bytes, Hot]:
 
     async def context(access: Access, body: bytes) -> Answer:
         request = parse(body, _CONTEXT, REFUSALS)
-        reply = await learning.recommend(access.tenant, request)
-        return Answer(encoded(reply), answered=_counter(reply).inc)
+        answer = await learning.recommend(access.tenant, request)
+        return Answer(encoded(answer.reply), answered=partial(learning.given, access.tenant, answer))
 
     async def outcome(access: Access, body: bytes) -> Answer:
         replayed = await learning.report(access.tenant, parse(body, _OUTCOME, REFUSALS))
@@ -75,18 +74,18 @@ class Contexts(Controller):
     async def one(
         self, data: JSONBody[ContextRequest], access: Caller, learning: TheLearning
     ) -> ContextReply:
-        reply = await learning.recommend(access.tenant, data)
-        _counter(reply).inc()
-        return reply
+        answer = await learning.recommend(access.tenant, data)
+        learning.given(access.tenant, answer)
+        return answer.reply
 
     @post("/batch", status_code=200, request_max_body_size=BATCH_BYTES_MAX, summary="Up to 100 contexts")
     async def batch(
         self, request: ApiRequest, data: JSONBody[Items], access: Caller, learning: TheLearning
     ) -> dict[str, list[Any]]:
         async def answer(item: msgspec.Raw) -> ContextReply:
-            reply = await learning.recommend(access.tenant, parse(item, _CONTEXT, REFUSALS))
-            _counter(reply).inc()
-            return reply
+            recommended = await learning.recommend(access.tenant, parse(item, _CONTEXT, REFUSALS))
+            learning.given(access.tenant, recommended)
+            return recommended.reply
 
         return await _each(request, data, answer)
 
@@ -149,15 +148,6 @@ class ProfileRoutes(Controller):
         self, user_id: FromPath[str], access: Caller, profiles: TheProfiles
     ) -> PosteriorReply:
         return await profiles.posterior(access.tenant, in_path(user_id))
-
-
-def _counter(reply: ContextReply) -> Counter:
-    """Counts answers of this kind: a decision that nobody is given (too late, over the limit) is none."""
-    told = reply.metadata
-    if told.degraded:
-        return contexts(told.group, "degraded")
-    how = "shadow" if told.shadow else "explored" if told.exploration_mode else "mean"
-    return contexts(told.group, how)
 
 
 async def _each(

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
-from hashlib import blake2b
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -12,6 +11,8 @@ from amp import observe
 from amp.clock import Clock, now_ms
 from amp.errors import OutcomeAlreadyReported, RequestExpired, StoreUnavailable
 from amp.learning import rows, validation
+from amp.learning.counting import Counting
+from amp.learning.groups import is_control
 from amp.learning.learners import choose
 from amp.learning.policies import InForce, Policies
 from amp.learning.priors import Priors
@@ -20,7 +21,7 @@ from amp.learning.record import Record
 from amp.learning.rows import Decision
 from amp.learning.store import LearningStore, Report, Verdict
 from amp.learning.token import IV_BYTES, Sealer
-from amp.learning.types import Ask, Choice, Context, History
+from amp.learning.types import LEARNING_FROM, OPTIMISED_FROM, Ask, Choice, Context, History
 from amp.learning.wire import ContextMetadata, ContextReply, ContextRequest, OutcomeReport, Phase
 from amp.store.batch import Batch
 from amp.tenancy import Tenant
@@ -29,8 +30,6 @@ DECIDE_WITHIN_S = 0.08
 """Then the prior answers alone: a context never takes 100 ms."""
 STORE_WITHIN_S = 1.2
 """Then an outcome is refused for now; contract: within 1.5 s."""
-LEARNING_FROM, OPTIMISED_FROM = 5, 20
-"""Interactions at which a profile's phase changes. Contract: amp.md, Phases."""
 
 Random = Callable[[int], bytes]
 
@@ -46,6 +45,13 @@ class _Question(NamedTuple):
     exclude: Mapping[str, Sequence[str]] | None = None
 
 
+class Recommended(NamedTuple):
+    """An answer, and what it rests on."""
+
+    reply: ContextReply
+    decision: Decision
+
+
 class Learning:
     """Decides approaches and takes outcomes. Everything of one event-loop tick is decided together."""
 
@@ -56,6 +62,7 @@ class Learning:
         sealer: Sealer,
         *,
         policies: Policies,
+        counting: Counting,
         group_key: bytes,
         clock: Clock = now_ms,
         random: Random = os.urandom,
@@ -64,13 +71,14 @@ class Learning:
         self._store = store
         self._sealer = sealer
         self._policies = policies
+        self._counting = counting
         self._group_key = group_key
         self._clock = clock
         self._random = random
-        self._questions: Batch[_Question, ContextReply] = Batch(self._decide, deadline_s=DECIDE_WITHIN_S)
+        self._questions: Batch[_Question, Recommended] = Batch(self._decide, deadline_s=DECIDE_WITHIN_S)
         self._reports: Batch[Report, Verdict] = Batch(store.report, deadline_s=STORE_WITHIN_S, flights=2)
 
-    async def recommend(self, tenant: Tenant, request: ContextRequest) -> ContextReply:
+    async def recommend(self, tenant: Tenant, request: ContextRequest) -> Recommended:
         """The approach for this user and task; without the store, from the prior alone.
 
         Raises:
@@ -93,6 +101,13 @@ class Learning:
             return await self._questions.submit(question)
         except StoreUnavailable:
             return self._answer([question], [Record()], self._clock(), degraded=True)[0]
+
+    def given(self, tenant: Tenant, recommended: Recommended) -> None:
+        """Counts an answer that is certain to be given: too late, or over the limit, it is none."""
+        told = recommended.reply.metadata
+        how = "shadow" if told.shadow else "explored" if told.exploration_mode else "mean"
+        observe.contexts(told.group, "degraded" if told.degraded else how).inc()
+        self._counting.decided(tenant, recommended.decision)
 
     async def report(self, tenant: Tenant, report: OutcomeReport) -> bool:
         """Stores an outcome; whether it was only said again.
@@ -121,13 +136,15 @@ class Learning:
             )
         )
         observe.outcomes(verdict).inc()
+        if verdict == "new":
+            self._counting.reported(tenant, decision)
         if verdict == "conflict":
             raise OutcomeAlreadyReported("A different outcome was already reported for this requestId.")
         if verdict == "expired":
             raise RequestExpired("This requestId no longer takes an outcome: it is too old or was erased.")
         return verdict == "replay"
 
-    async def _decide(self, questions: Sequence[_Question]) -> Sequence[ContextReply | Exception]:
+    async def _decide(self, questions: Sequence[_Question]) -> Sequence[Recommended | Exception]:
         now, records = await self._store.read([(each.tenant, each.user) for each in questions])
         try:
             return self._answer(questions, records, now)
@@ -138,7 +155,7 @@ class Learning:
             self._alone(question, record, now) for question, record in zip(questions, records, strict=True)
         ]
 
-    def _alone(self, question: _Question, record: Record, now: int) -> ContextReply | Exception:
+    def _alone(self, question: _Question, record: Record, now: int) -> Recommended | Exception:
         try:
             return self._answer([question], [record], now)[0]
         except Exception as error:  # noqa: BLE001  one unreadable record must not fail its whole tick
@@ -146,12 +163,12 @@ class Learning:
 
     def _answer(
         self, questions: Sequence[_Question], records: Sequence[Record], now: int, *, degraded: bool = False
-    ) -> list[ContextReply]:
+    ) -> list[Recommended]:
         """One answer a question; those of one tenant are decided in one go."""
         by_tenant: dict[Tenant, list[int]] = {}
         for index, question in enumerate(questions):
             by_tenant.setdefault(question.tenant, []).append(index)
-        replies: dict[int, ContextReply] = {}
+        replies: dict[int, Recommended] = {}
         for tenant, indexes in by_tenant.items():
             ruled = self._policies.of(tenant)
             prior = self._priors.of(tenant, ruled.policy)
@@ -173,7 +190,7 @@ class Learning:
                     (ruled.policy.version, prior.version),
                     degraded=degraded,
                 )
-                replies[index] = _reply(
+                reply = _reply(
                     decision,
                     choice,
                     ruled,
@@ -183,6 +200,7 @@ class Learning:
                     interactions=records[index].interactions,
                     rationale=why,
                 )
+                replies[index] = Recommended(reply, decision)
         return [replies[index] for index in range(len(questions))]
 
     def _ask(self, question: _Question, record: Record, history: History, iv: bytes, ruled: InForce) -> Ask:
@@ -191,16 +209,9 @@ class Learning:
             context=Context(rows.task_hash(question.task_type), question.level),
             nonce=int.from_bytes(iv[:8], "little"),
             preferences=record.preferences[: len(ruled.approaches.sizes)],
-            control=self._is_control(question.tenant, question.user, ruled.policy.control_share),
+            control=is_control(question.tenant, question.user, ruled.policy.control_share, self._group_key),
             excluded=validation.excluded(question.exclude, ruled.approaches) if question.exclude else 0,
         )
-
-    def _is_control(self, tenant: Tenant, user: str, share: float) -> bool:
-        """A keyed hash of the user: the same group at every call, and nobody can aim for one."""
-        if tenant.env == "test" or not share:
-            return False
-        name = f"{tenant.tag}:{user}".encode()
-        return int.from_bytes(blake2b(name, digest_size=8, key=self._group_key).digest()) < share * 2**64
 
 
 def _decision(

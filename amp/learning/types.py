@@ -9,11 +9,15 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 History = npt.NDArray[np.void]
 """A user's rows, `rows.ROW` records in decided order (oldest first), at most the newest 512."""
 
 LEVELS = ("", "low", "medium", "high")
 """The request's `complexity`, by the number that a row keeps; 0 is "not said"."""
+LEARNING_FROM, OPTIMISED_FROM = 5, 20
+"""Interactions at which a profile's phase changes. Contract: amp.md, Phases."""
+PHASES = ("cold_start", "learning", "optimised")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,10 @@ class Policy:
     weights: Weights = Weights()
     decay: float = 0.98
     """Weight of a row per later interaction of the same user."""
-    temperature: float = 0.3
+    temperature: float = 0.2
     """v: the share of a user's posterior spread that a decision's draw uses."""
+    population_temperature: float = 0.3
+    """The share of the population posterior's spread that a decision's draw uses."""
     explore_floor: float = 0.01
     """Share of decisions drawn uniformly over the allowed combinations."""
     control_share: float = 0.05

@@ -5,10 +5,8 @@ import numpy as np
 from amp.learning import rows
 from amp.learning.types import History, Ints
 from amp.simulate.streams import Turn
-from amp.simulate.worlds import CONTEXTS, Told
+from amp.simulate.worlds import Told
 
-_TASKS = np.array([context.task_hash for context in CONTEXTS])
-_LEVELS = np.array([context.level for context in CONTEXTS])
 ROUND_MS = 60_000
 
 
@@ -47,18 +45,14 @@ class Histories:
         made["decided_low"], made["decided_high"] = decided_ms & 0xFFFFFFFF, decided_ms >> 32
         made["final"] = 1
         made["policy_version"] = 1
-        made["task_hash"] = _TASKS[turn.contexts]
-        made["circumstance"] = _LEVELS[turn.contexts]
+        made["task_hash"] = np.array([context.task_hash for context in turn.among])[turn.contexts]
+        made["circumstance"] = np.array([context.level for context in turn.among])[turn.contexts]
         made["combination"] = chosen
-        said = told.started
-        made["satisfaction"] = np.where(said, np.round(told.satisfaction * rows.SATISFACTION_SCALE), 0)
-        made["start_low"] = np.where(said, told.start_ms & 0xFFFFFFFF, 0)
-        made["start_high"] = np.where(said, told.start_ms >> 32, 0)
+        satisfaction = np.round(told.satisfaction * rows.SATISFACTION_SCALE)
+        made["satisfaction"] = np.where(told.said & rows.SATISFACTION_SAID, satisfaction, 0)
+        start_ms = np.where(told.said & rows.START_TIME_SAID, told.start_ms, 0)
+        made["start_low"], made["start_high"] = start_ms & 0xFFFFFFFF, start_ms >> 32
         made["signals"] = (
-            rows.STARTED * said
-            + said * (rows.COMPLETED_SAID | rows.START_TIME_SAID | rows.SATISFACTION_SAID)
-            + rows.COMPLETED * told.completed
-            + told.completed * rows.FLOW_SAID
-            + rows.FLOW * told.flow
+            told.said + rows.STARTED * told.started + rows.COMPLETED * told.completed + rows.FLOW * told.flow
         )
         return made

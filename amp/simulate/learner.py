@@ -36,7 +36,7 @@ class Learner:
 
     def decide(self, turn: Turn) -> Ints:
         asks = [
-            Ask(self._histories.of(user), CONTEXTS[context], nonce) for user, context, nonce in turn.each()
+            Ask(self._histories.of(user), turn.among[context], nonce) for user, context, nonce in turn.each()
         ]
         choices = choose(asks, self.prior, self._policy, self._approaches)
         return np.array([each.combination for each in choices])
@@ -108,7 +108,7 @@ def known_prior(world: World, noise: float = 0.15) -> Prior:
         precision=np.linalg.inv(spread).astype(np.float64),
         noise=noise,
         mean_draws=np.tile(mean, (POPULATION_DRAWS, 1)),
-        effects=KnownEffects(world.approaches, offsets),  # pyright: ignore[reportArgumentType]
+        effects=KnownEffects(world.approaches, offsets),
     )
 
 

@@ -30,7 +30,17 @@ class Uniform(_Deaf):
         return self._rng.integers(self._count, size=len(turn.users))
 
 
-class BestFixed(_Deaf):
+class Fixed(_Deaf):
+    """One combination for everybody, always."""
+
+    def __init__(self, combination: int) -> None:
+        self.combination = combination
+
+    def decide(self, turn: Turn) -> Ints:
+        return np.full(len(turn.users), self.combination)
+
+
+class BestFixed(Fixed):
     """The one combination that is best for all these users and contexts together; it knows the truth."""
 
     def __init__(self, stream: Stream) -> None:
@@ -41,10 +51,7 @@ class BestFixed(_Deaf):
         for first in range(0, len(users), 4096):
             part = slice(first, first + 4096)
             worth += expected_reward(world.utilities(users[part], contexts[part])).sum(axis=0)
-        self._best = int(worth.argmax())
-
-    def decide(self, turn: Turn) -> Ints:
-        return np.full(len(turn.users), self._best)
+        super().__init__(int(worth.argmax()))
 
 
 class UserBeta:
@@ -91,11 +98,18 @@ class FactoredBeta:
 class PooledLinear:
     """Linear Thompson sampling over all users together, on options, their pairs and the context."""
 
-    def __init__(self, approaches: Approaches, rng: np.random.Generator, *, temperature: float = 0.3) -> None:
+    def __init__(
+        self,
+        approaches: Approaches,
+        rng: np.random.Generator,
+        *,
+        temperature: float = 0.3,
+        prior_sd: float = 0.1,
+    ) -> None:
         self._rng, self._temperature = rng, temperature
         self._features = features(approaches)
         p = self._features.shape[2]
-        self._precision = np.eye(p) / 0.1**2
+        self._precision = np.eye(p) / prior_sd**2
         self._precision[0, 0] = 1.0 / 0.2**2
         self._pull = np.zeros(p)
 

@@ -8,7 +8,6 @@ import numpy as np
 from amp.learning.types import Floats, History, Ints
 from amp.simulate.histories import Histories
 from amp.simulate.streams import Stream, Turn
-from amp.simulate.worlds import emit, expected_reward
 
 
 class Player(Protocol):
@@ -39,11 +38,12 @@ def run(stream: Stream, player: Player, told: Callable[[int], None] = lambda _: 
         if not users.size:
             continue
         at = stream.starts[users] + now - stream.arrives[users]
-        turn = Turn(users, stream.contexts[at], at)
+        turn = Turn(users, stream.contexts[at], at, world.contexts)
         chosen = player.decide(turn)
         eta = world.utility(users, turn.contexts, chosen)
-        value[at] = expected_reward(eta)
-        player.hear(turn, Histories.rows(turn, now, chosen, emit(eta, stream.chance[at])))
+        value[at] = world.emission.expected_reward(eta)
+        told_of = world.emission.emit(eta, stream.chance[at])
+        player.hear(turn, Histories.rows(turn, now, chosen, told_of))
         player.rest()
         told(len(users))
     return value

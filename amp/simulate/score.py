@@ -16,7 +16,7 @@ class Score:
     """Captured share (value - random) / (oracle - random) of sums over interactions."""
 
     everybody: Floats
-    """By bin, over all users; shape (bins,)."""
+    """By bin, over all users; nan where nobody stayed so long; shape (bins,)."""
     late: Floats
     """By bin, over users who arrive after burn-in; shape (bins,)."""
     by_interaction: Floats
@@ -34,8 +34,11 @@ def score(stream: Stream, value: Floats) -> Score:
         return np.bincount(nth[only], values[only], longest)[:longest].astype(np.float64, copy=False)
 
     def share(only: np.ndarray, bounds: list[tuple[int, int]]) -> Floats:
-        won, gap = sums(value - random, only), sums(best - random, only)
-        return np.array([won[a - 1 : b].sum() / max(gap[a - 1 : b].sum(), 1e-12) for a, b in bounds])
+        won, gap = (
+            np.array([sums(values, only)[a - 1 : b].sum() for a, b in bounds])
+            for values in (value - random, best - random)
+        )
+        return np.divide(won, gap, out=np.full(len(bounds), np.nan), where=gap > 0.0)
 
     everybody = np.ones(stream.interactions, dtype=bool)
     each = [(number, number) for number in range(1, longest + 1)]

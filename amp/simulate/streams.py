@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amp.learning.types import Floats, Ints
-from amp.simulate.worlds import CONTEXTS, World, expected_reward, luck
+from amp.learning.types import Context, Floats, Ints
+from amp.simulate.worlds import CONTEXTS, World, luck
 
 LIFETIMES = {5: 0.4, 20: 0.3, 50: 0.2, 200: 0.1}
 """Interactions of a user, and the share of users who have so many. Source: learning.md section 2."""
@@ -23,9 +23,11 @@ class Turn(NamedTuple):
     users: Ints
     """By their place in the stream."""
     contexts: Ints
-    """Index into CONTEXTS."""
+    """Index into `among`."""
     nonces: Ints
     """Of the decisions: the interaction's place in the stream."""
+    among: tuple[Context, ...] = CONTEXTS
+    """The world's contexts."""
 
     def each(self) -> Iterator[tuple[int, int, int]]:
         """User, context and nonce of one decision after the other."""
@@ -42,9 +44,9 @@ class Stream:
     stays: Ints
     """Interactions; shape (users,)."""
     contexts: Ints
-    """Index into CONTEXTS of each interaction, user after user; shape (interactions,)."""
+    """Index into the world's contexts of each interaction, user after user; shape (interactions,)."""
     chance: Floats
-    """Shape (interactions, LUCK)."""
+    """What the world's emission wants of it; shape (interactions, LUCK)."""
 
     @property
     def rounds(self) -> int:
@@ -71,7 +73,8 @@ class Stream:
         random, best = np.empty(self.interactions), np.empty(self.interactions)
         for first in range(0, self.interactions, 4096):
             part = slice(first, first + 4096)
-            values = expected_reward(self.world.utilities(users[part], self.contexts[part]))
+            utilities = self.world.utilities(users[part], self.contexts[part])
+            values = self.world.emission.expected_reward(utilities)
             random[part], best[part] = values.mean(axis=1), values.max(axis=1)
         return random, best
 

@@ -8,25 +8,59 @@ They rank designs; they do not predict what real users gain. Source: learning.md
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.special import expit
 
+from amp.learning import rows
 from amp.learning.approaches import Approaches
-from amp.learning.rows import task_hash
-from amp.learning.types import Context, Floats, Ints, Weights
+from amp.learning.types import Context, Floats, Ints, Signals, Weights
 
 TASK_TYPES = ("coding", "debugging", "writing", "planning")
-CONTEXTS = tuple(Context(task_hash(task), level) for task in TASK_TYPES for level in (1, 2, 3))
+CONTEXTS = tuple(Context(rows.task_hash(task), level) for task in TASK_TYPES for level in (1, 2, 3))
 INTERCEPT_SD = 0.6
 POPULATION_SD = 0.35
 PERSONAL_SDS = (0.60, 0.45, 0.35, 0.25)
 """World c: of users' contrasts, by dimension; a further dimension has the last."""
 KINDS = (0.4, 0.3, 0.2, 0.1)
 """World d: the share of each latent type."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """The signals of many interactions; what was not said is False or 0. Shape (n,) each."""
+
+    started: np.ndarray
+    completed: np.ndarray
+    flow: np.ndarray
+    start_ms: Ints
+    satisfaction: Floats
+    said: Ints
+    """Which of them were said, in the bits of a row's `signals`; that it started or not always is."""
+
+    def signals(self, index: int) -> Signals:
+        """Those of one interaction, satisfaction as it was."""
+        said = int(self.said[index])
+        return Signals(
+            started=bool(self.started[index]),
+            completed=bool(self.completed[index]) if said & rows.COMPLETED_SAID else None,
+            time_to_start_ms=int(self.start_ms[index]) if said & rows.START_TIME_SAID else None,
+            flow_state=bool(self.flow[index]) if said & rows.FLOW_SAID else None,
+            satisfaction=float(self.satisfaction[index]) if said & rows.SATISFACTION_SAID else None,
+        )
+
+
+class Emission(NamedTuple):
+    """What utilities lead to."""
+
+    emit: Callable[[Floats, Floats], Told]
+    """The signals of interactions at these utilities, with this luck; shapes (n,) and (n, some)."""
+    expected_reward: Callable[[Floats], Floats]
+    """E[reward | utility]; any shape."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +73,8 @@ class World:
     """Shape (users, combinations)."""
     added: Floats
     """Shape (contexts, combinations)."""
+    contexts: tuple[Context, ...] = CONTEXTS
+    emission: Emission = field(default_factory=lambda: Emission(emit, expected_reward), repr=False)
 
     @property
     def users(self) -> int:
@@ -81,7 +117,7 @@ def _pairs(rng: np.random.Generator, users: int, approaches: Approaches) -> Worl
     """Options work in pairs: for the population, and in part for each user."""
     mean = _mean(rng, approaches, POPULATION_SD)
     contrasts = approaches.pair_contrasts
-    pairs = contrasts @ rng.normal(0.0, POPULATION_SD, contrasts.shape[1])
+    pairs = contrasts @ rng.normal(0.0, POPULATION_SD, int(contrasts.shape[1]))
     p = approaches.design.shape[1] - 1
     tastes = rng.normal(0.0, 0.25, (users, p)) @ approaches.design[:, 1:].T
     tastes += rng.normal(0.0, 0.12, (users, contrasts.shape[1])) @ contrasts.T
@@ -121,7 +157,8 @@ def make(name: str, users: int, seed: int, approaches: Approaches) -> World:
 
 
 def _mean(rng: np.random.Generator, approaches: Approaches, sd: float) -> Floats:
-    return rng.normal(0.0, sd, approaches.design.shape[1] - 1) @ approaches.design[:, 1:].T
+    contrasts = approaches.design[:, 1:]
+    return contrasts @ rng.normal(0.0, sd, int(contrasts.shape[1]))
 
 
 def _personal(rng: np.random.Generator, users: int, approaches: Approaches) -> Floats:
@@ -130,7 +167,8 @@ def _personal(rng: np.random.Generator, users: int, approaches: Approaches) -> F
         for index, size in enumerate(approaches.sizes)
         for _ in range(size - 1)
     ]
-    return (rng.standard_normal((users, len(sds))) * np.array(sds)) @ approaches.design[:, 1:].T
+    tastes = rng.normal(0.0, np.array(sds), (users, len(sds)))
+    return tastes @ approaches.design[:, 1:].T
 
 
 def _of(
@@ -139,17 +177,6 @@ def _of(
     own = tastes + rng.normal(0.0, INTERCEPT_SD, (len(tastes), 1))
     none = np.zeros((len(CONTEXTS), approaches.count))
     return World(name, approaches, own, none if added is None else added)
-
-
-@dataclass(frozen=True)
-class Told:
-    """The signals of many interactions; what was not said is False or 0. Shape (n,) each."""
-
-    started: np.ndarray
-    completed: np.ndarray
-    flow: np.ndarray
-    start_ms: Ints
-    satisfaction: Floats
 
 
 LUCK = 5
@@ -165,12 +192,14 @@ def emit(eta: Floats, chance: Floats) -> Told:
     """What comes of interactions at these utilities; the same chance and utility give the same."""
     started = chance[:, 0] < expit(0.2 + eta)
     completed = started & (chance[:, 1] < expit(0.4 + 0.7 * eta))
+    at_start = rows.COMPLETED_SAID | rows.START_TIME_SAID | rows.SATISFACTION_SAID
     return Told(
         started=started,
         completed=completed,
         flow=completed & (chance[:, 2] < expit(-0.8 + 0.7 * eta)),
         start_ms=(1e3 * np.exp(np.log(900.0) - 0.5 * eta + chance[:, 3])).astype(np.int64),
         satisfaction=expit(0.3 + 0.6 * eta + 0.8 * chance[:, 4]),
+        said=started * at_start + completed * rows.FLOW_SAID,
     )
 
 

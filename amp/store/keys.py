@@ -79,3 +79,13 @@ def fit_records(tag: str) -> bytes:
 def task_names(tag: str) -> bytes:
     """The names of the tenant's task types, by hash."""
     return b"{%s}:tasks" % tag.encode()
+
+
+def counts(tenant: Tenant, day: int) -> bytes:
+    """What the workers counted of one UTC day's decisions, a field a worker."""
+    return b"{%s}:counts:%d" % (tenant.tag.encode(), day)
+
+
+def snapshot(tenant: Tenant) -> bytes:
+    """The newest measurement of what learning is worth."""
+    return b"{%s}:insights" % tenant.tag.encode()

@@ -1,24 +1,24 @@
 """What `amp demo` shows: a progress bar while it runs, then what was learned, and what it was worth."""
 
 import shlex
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from amp.demo.people import people
 from amp.demo.play import name
-from amp.demo.run import Demonstration, Portrait, demonstrate, throw_away
+from amp.demo.run import Demonstration, Portrait, demonstrate
 from amp.learning.approaches import PUBLISHED
 from amp.learning.lift import ALPHA, USERS_MIN, Difference
 from amp.parse import without_password
 from amp.settings import Settings
+from amp.simulate.serving import throw_away
 from amp.terminal import talk
 from amp.terminal.posterior import Glyphs, drawing, glyphs, legend
+from amp.terminal.progress import progress
 
 _BAR = 28
 _KEEP = "amp serve runs your own service; amp demo --data DIR keeps a demo to see"
@@ -40,15 +40,6 @@ def run(settings: Settings, users: int, seed: int, *, kept: bool, as_json: bool)
     if as_json:
         return _as_json(shown)
     return _as_summary(shown, _follow_up(settings, shown) if kept else _KEEP)
-
-
-@contextmanager
-def progress(total: int) -> Generator[Callable[[int], None]]:
-    """A bar on stderr; call what it yields with the number of interactions just made."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("Interactions", total=total)
-        yield lambda done: bar.advance(task, done)
 
 
 def _as_json(shown: Demonstration) -> None:

@@ -109,7 +109,7 @@ def rolled_back(reply: RollbackReply) -> None:
 
 
 def _learned_from(fit: FitReply) -> str:
-    more = ", contexts and pairs of options included" if fit.effects else ""
+    more = ", from an index of signals" if fit.index else ""
     return f"{fit.outcomes:,} outcomes of {fit.users:,} users in {fit.seconds:.1f} s{more}"
 
 

@@ -19,6 +19,8 @@ ROUTES = {
     ("POST", "/v1/admin/refit"): {"admin"},
     ("POST", "/v1/admin/rollback"): {"admin"},
     ("GET", "/v1/insights/population"): {"read", "admin"},
+    ("GET", "/v1/insights/lift"): {"read", "admin"},
+    ("GET", "/v1/insights/reporting"): {"read", "admin"},
 }
 OPEN = ["/livez", "/readyz", "/metrics", "/schema", "/schema/openapi.json"]
 

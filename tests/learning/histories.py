@@ -4,6 +4,7 @@ import numpy as np
 
 from amp.learning import rows
 from amp.learning.approaches import Approaches, Dimension
+from amp.learning.effects import NoEffects
 from amp.learning.prior import POPULATION_DRAWS, Prior
 from amp.learning.types import Signals
 
@@ -56,5 +57,5 @@ def prior(approaches, *, mean=None, sd=0.2, noise=0.15, population_sd=0.0, effec
         mean_draws=centre + spread,
         users=crowd[0],
         rows=crowd[1],
-        effects=effects,
+        effects=effects or NoEffects(),
     )

@@ -156,8 +156,9 @@ def test_an_exclusion_changes_no_other_dimension_and_nobody_elses_decision():
 def test_a_fresh_preference_is_followed_and_the_other_dimensions_draw_as_before():
     asks = [ask(nonce=nonce) for nonce in range(200)]
     wishing = [structs.replace(one, preferences=FRAMING_2) for one in asks]
-    free = [options(choice) for choice in choose(asks, SHIPPED, UNFLOORED, PUBLISHED)]
-    bound = [options(choice) for choice in choose(wishing, SHIPPED, UNFLOORED, PUBLISHED)]
+    on = prior(PUBLISHED, sd=0.1, population_sd=0.1)  # without pairs, in which dimensions draw together
+    free = [options(choice) for choice in choose(asks, on, UNFLOORED, PUBLISHED)]
+    bound = [options(choice) for choice in choose(wishing, on, UNFLOORED, PUBLISHED)]
     assert Counter(each[0] for each in bound)[2] >= 190
     assert [each[1:] for each in bound] == [each[1:] for each in free]
 
@@ -251,7 +252,8 @@ def test_every_population_draw_has_its_share_of_decisions_and_of_confidence():
     """Only the last of the 64 draws favours cold, and by more than any noise of a user."""
     on = prior(PAPER, mean=[0.5, 5.0])
     on.mean_draws[-1, 1] = -5.0
-    choices = choose([ask(nonce=nonce) for nonce in range(4000)], on, UNFLOORED, PAPER)
+    policy = replace(UNFLOORED, population_temperature=1.0)
+    choices = choose([ask(nonce=nonce) for nonce in range(4000)], on, policy, PAPER)
     cold = [choice for choice in choices if choice.combination == COLD]
     assert len(cold) / 4000 == pytest.approx(1 / 64, abs=4 * (63 / 64**2 / 4000) ** 0.5)
     assert {choice.confidence for choice in cold} == {1 / 64}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from amp.learning.draws import normals, uniforms
+from amp.learning.draws import normals, others, uniforms
 
 NONCES = np.random.default_rng(11).integers(0, 2**64, 1000, dtype=np.uint64).tolist()
 
@@ -25,6 +25,14 @@ def test_the_draws_of_one_nonce_and_of_neighbouring_nonces_are_uncorrelated():
     by_nonce = np.corrcoef(normals(uniforms(range(4), 10_000)))
     for correlations in (by_counter, by_nonce):
         assert np.abs(correlations - np.eye(4)).max() < 0.04
+
+
+def test_other_nonces_of_a_nonce_are_its_own_and_their_draws_fresh():
+    made = np.concatenate([others(nonce, 1000) for nonce in (0, 1, 2**64 - 1)])
+    assert len({*made.tolist(), 0, 1, 2**64 - 1}) == 3003
+    assert stats.kstest(uniforms(made, 3).ravel(), "uniform").pvalue > 0.01
+    assert np.abs(np.corrcoef(uniforms(others(7, 10_000), 4).T) - np.eye(4)).max() < 0.04
+    assert others(7, 5).tolist() == others(7, 9).tolist()[:5]
 
 
 @pytest.mark.parametrize("bits", [0, 2**64 - 1])

@@ -46,13 +46,85 @@ def test_a_group_that_is_all_alike_is_not_certain():
     assert told.completion_rate.high - told.completion_rate.low > 0.1
 
 
-def test_a_heavy_user_counts_once():
-    """A thousand more outcomes of one user move neither the estimate nor the interval."""
+def test_a_heavy_user_counts_as_one_user():
+    """A thousand more outcomes of one user move the estimate by no more than its share of the group."""
     others = users(False, spread_around(0.6, 60)) + users(True, spread_around(0.5, 60))
     light, heavy = (
-        lift.lift([*others, *users(False, [0.9], interactions)]).reward for interactions in (1, 1_000)
+        lift.lift([*others, *users(False, [0.9], interactions)]).reward for interactions in (10, 1_000)
     )
-    assert heavy == light
+    assert heavy.estimate == pytest.approx(light.estimate, abs=(0.9 - 0.6) / 60)
+    assert heavy.high - heavy.low == pytest.approx(light.high - light.low, rel=0.05)
+
+
+def test_a_newcomer_weighs_a_sixth_and_nobody_more_than_one():
+    assert lift.weight(np.array([1.0, 5.0, 1e9])) == pytest.approx([1 / 6, 1 / 2, 1.0])
+
+
+def test_a_weighted_mean_and_its_error_on_paper():
+    """Thirty users with 5 outcomes and mean 0.4, thirty with 20 and mean 0.7: weights 1/2 and 4/5."""
+    means = np.repeat([0.4, 0.7], 30)
+    weights = np.repeat([0.5, 0.8], 30)
+    by_hand = (30 * 0.5 * 0.4 + 30 * 0.8 * 0.7) / (30 * 1.3)
+    assert by_hand == pytest.approx(0.5846, abs=1e-4)
+    values = lift.Values(np.r_[means, means], np.repeat([5.0, 20.0, 5.0, 20.0], 30))
+    told = lift.between(values, np.repeat([False, True], 60))
+    assert told.learned == pytest.approx(by_hand)
+    assert told.estimate == pytest.approx(0.0)
+    scatter = np.sum((weights * (means - by_hand)) ** 2)
+    squares = np.sum(weights**2)
+    error = (scatter + 0.5 * squares / 60) / weights.sum() ** 2 * 60 / 61
+    assert told.high == pytest.approx(float(lift.radius(2 * error, 0.05)))
+
+
+# Time to start
+
+
+def timed(control, seconds):
+    return [
+        UserSum(control, 4, 2.0, 4, 2, times=4, log_time=4 * lift.log_time(int(each * 1000)))
+        for each in seconds
+    ]
+
+
+def test_a_time_that_is_twice_as_long_is_log_two_whatever_the_tail():
+    rng = np.random.default_rng(4)
+    seconds = np.exp(rng.normal(6.0, 0.5, 400))
+    told = lift.lift(timed(False, seconds) + timed(True, 2 * seconds)).time_to_start
+    assert told.estimate == pytest.approx(-np.log(2.0), abs=1e-3)
+    assert told.shown
+    longest = np.append(seconds, 1e7)
+    tail = lift.lift(timed(False, longest) + timed(True, 2 * seconds)).time_to_start
+    assert tail.estimate == pytest.approx(told.estimate, abs=0.03)
+
+
+def test_a_start_within_a_second_is_a_second_and_who_told_no_time_is_left_out_of_the_times_alone():
+    assert lift.log_time(0) == lift.log_time(999) == 0.0
+    assert lift.log_time(None) == 0.0
+    silent = [UserSum(False, 5, 2.0, 5, 3)] * 40
+    told = lift.lift(silent + timed(False, [60.0] * 35) + timed(True, [60.0] * 35))
+    assert (told.reward.learned_users, told.time_to_start.learned_users) == (75, 35)
+    assert lift.lift(silent + timed(True, [60.0] * 35)).time_to_start is None
+
+
+# Users still needed
+
+
+def test_so_many_more_users_would_settle_it_and_one_less_would_not():
+    """The error falls with the users: at the number named, the interval just leaves out 0."""
+    users, estimate, error = (950, 50), 0.02, 0.03**2
+    more = lift.needed(users, estimate, error, 0.05)
+    for extra, settled in ((0, True), (-20, False)):
+        growth = (users[0] + more.learned + extra) / users[0]
+        assert (lift.radius(error / growth, 0.05) < estimate) is np.bool_(settled)
+    assert (50 + more.control) / 50 == pytest.approx((950 + more.learned) / 950, rel=0.01)
+
+
+def test_nothing_is_needed_of_what_is_shown_nor_asked_for_what_would_never_be():
+    assert lift.needed((100, 100), 0.5, 0.02**2, 0.05) is None
+    assert lift.needed((100, 100), -0.5, 0.02**2, 0.05) is None
+    assert lift.needed((100, 100), 1e-6, 0.05**2, 0.05) is None
+    assert lift.needed((100, 100), 0.0, 0.05**2, 0.05) is None
+    assert lift.needed((100, 100), -0.05, 0.05**2, 0.05) == lift.needed((100, 100), 0.05, 0.05**2, 0.05)
 
 
 def test_the_radius_is_the_normal_mixtures():
@@ -76,7 +148,8 @@ def looks(rng, effect):
         successes += present & (rng.random(300) < rates)
         share = np.divide(successes, trials, where=present, out=np.zeros(300))
         learned, baseline = share[present & ~control], share[present & control]
-        told = lift.difference(learned, baseline)
+        reports = lift.Values(share, trials)
+        told = lift.between(reports, control)
         if told is not None:
             usual = 1.96 * np.sqrt(learned.var() / len(learned) + baseline.var() / len(baseline))
             yield told, usual

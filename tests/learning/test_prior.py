@@ -10,13 +10,18 @@ from hypothesis import strategies as st
 
 from amp.learning import prior
 from amp.learning.approaches import PUBLISHED, Approaches
+from amp.learning.effects import PopulationEffects
 from amp.learning.prior import POPULATION_DRAWS, Prior
+from amp.learning.types import Context, Weights
 
 SHIPPED = prior.shipped(PUBLISHED)
 
 
-def same(one: Prior, other: Prior) -> bool:
-    return all(np.array_equal(getattr(one, each.name), getattr(other, each.name)) for each in fields(Prior))
+def same(one, other) -> bool:
+    """To the bit, the tables of effects included."""
+    if not isinstance(one, Prior | PopulationEffects):
+        return np.array_equal(one, other)
+    return all(same(getattr(one, each.name), getattr(other, each.name)) for each in fields(one) if each.init)
 
 
 def test_the_shipped_prior_expects_the_neutral_reward_of_every_combination():
@@ -37,9 +42,16 @@ def test_the_shipped_prior_is_the_same_each_time():
 def test_the_shipped_draws_have_its_own_mean_and_spread():
     assert SHIPPED.mean_draws.shape == (POPULATION_DRAWS, 13)
     assert np.allclose(SHIPPED.mean_draws.mean(axis=0), SHIPPED.mean, atol=1e-12)
-    assert np.allclose(
-        SHIPPED.mean_draws.std(axis=0), np.sqrt(np.diag(prior.population_covariance(PUBLISHED))), atol=1e-12
-    )
+    sds = [prior.POPULATION_SD, *[prior.POPULATION_OPTION_SD] * 12]
+    assert np.allclose(SHIPPED.mean_draws.std(axis=0), sds, atol=1e-12)
+
+
+def test_the_shipped_prior_doubts_what_pairs_and_levels_add():
+    """Nothing is expected of them, and a draw may try them from the first decision on."""
+    table = SHIPPED.effects.table(Context(level=2))
+    assert np.allclose(table[0], 0.0)
+    assert np.allclose(table[1:].mean(axis=0), 0.0, atol=1e-12)
+    assert 0.05 < table[1:].std(axis=0).mean() < 0.3
 
 
 def test_dimensions_of_other_sizes_have_a_prior_too():
@@ -56,11 +68,16 @@ def test_a_published_prior_is_read_back_to_the_bit():
         precision=root @ root.T + np.eye(13),
         noise=0.11,
         mean_draws=rng.standard_normal((POPULATION_DRAWS, 13)),
+        effects=SHIPPED.effects,
+        scales=rng.random(5),
+        reward_noise=0.14,
+        judged=Weights(flow=0.2),
+        index=Weights(satisfaction=0.4),
         users=321,
         rows=4_000,
     )
     blob = prior.encode(taught)
-    assert len(blob) < 10_000
+    assert len(blob) < 210_000
     assert same(prior.decode(blob), taught)
 
 

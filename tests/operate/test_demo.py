@@ -10,13 +10,14 @@ import pytest
 
 from amp.client import AsyncAMP, DimensionPosterior, OptionPosterior, Posterior
 from amp.demo import score
-from amp.demo.people import TASKS, expected_reward, people
+from amp.demo.people import TASKS, people
 from amp.demo.play import Interaction, Played, play
 from amp.demo.run import Demonstration, Portrait
 from amp.exits import CommandFailed
 from amp.learning.approaches import PUBLISHED
 from amp.learning.reward import reward
 from amp.learning.types import Weights
+from amp.simulate.worlds import expected_reward
 from amp.terminal import demo as terminal
 
 # The command

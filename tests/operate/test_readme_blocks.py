@@ -28,6 +28,9 @@ SECOND_TERMINAL = block("bash", "activate")
 LOOP = block("python", "get_context")
 CURL = block("bash", "curl -s $AMP_BASE_URL")
 SHOW = block("bash", "amp demo")
+SIMULATE = block("bash", "amp simulate")
+LIFT = block("bash", "amp lift")
+JUDGE = block("bash", "amp evaluate")
 AGAIN = block("bash", "python -m benchmarks")
 
 
@@ -71,7 +74,7 @@ def test_the_install_commands_are_run_by_ci_as_they_stand():
 
 def test_every_block_is_run_by_a_test():
     """A block that is added to README needs a test here."""
-    run = [SECOND_TERMINAL, LOOP, CURL, SHOW, AGAIN]
+    run = [SECOND_TERMINAL, LOOP, CURL, SHOW, SIMULATE, LIFT, JUDGE, AGAIN]
     assert sorted(code for mark, language, code in BLOCKS if not mark and language != "text") == sorted(run)
 
 
@@ -96,6 +99,28 @@ def test_the_commands_show_what_was_learned(terminal):
     told = terminal(SHOW)
     assert "control" in told
     assert "suggestedFraming" in told
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_the_command_compares_policies(terminal):
+    """The table, and a plot beside it."""
+    told = terminal(SIMULATE + "head -c 4 captured.svg")
+    assert "factored-beta" in told
+    assert told.endswith("<svg")
+
+
+def test_asking_whether_it_works_is_answered(terminal):
+    assert "What learning is worth  live data of default" in terminal(LIFT)
+
+
+def test_another_policy_is_judged_on_the_log(terminal):
+    """The log of the loop, exported, and what uniform choice would have earned on it."""
+    terminal(f"python - <<'LOOP'\n{LOOP}LOOP\n")
+    told = terminal(JUDGE + "wc -l < log.jsonl\n")
+    assert "doubly robust" in told
+    assert "effective sample size" in told
+    assert int(told.split()[-1]) >= 1
 
 
 def test_the_figures_in_readme_are_those_of_the_last_full_run():

@@ -179,7 +179,7 @@ async def test_every_fit_is_remembered_with_how_it_did(facts, fits, refit):
     await refit.look(0.0)
     kept = await record(fits)
     assert (kept.published, kept.reason, kept.prior_version, kept.ask) == (True, "", 1, 0)
-    assert (kept.users, kept.outcomes, kept.effects) == (20, 60, False)
+    assert (kept.users, kept.outcomes, kept.index) == (20, 60, False)
     assert kept.score >= kept.current_score - 1
     assert kept.seconds > 0
     assert kept.at.endswith("Z")

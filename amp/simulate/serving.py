@@ -1,21 +1,50 @@
-"""A served instance of our own, in a process that ends when we do, however we end."""
+"""A served instance of our own, in a process that ends when we do, however we end, and a key for it."""
 
 import os
 import signal
 import sys
+import tempfile
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from amp.exits import CommandFailed
 from amp.serve import serve
 from amp.settings import Settings
+from amp.store.connection import connect
 from amp.store.keeper import Say
+from amp.store.keyring import Keyring, pepper
 
 _END_S = 30.0
+
+
+@contextmanager
+def throw_away(settings: Settings) -> Generator[Settings]:
+    """The settings with an embedded store in a temporary folder, of which nothing remains."""
+    with tempfile.TemporaryDirectory(prefix="amp-") as folder:
+        yield replace(settings, data=Path(folder), redis=None, secret=None)
+
+
+@asynccontextmanager
+async def passing_key(settings: Settings, tenant: str) -> AsyncGenerator[str]:
+    """A live key of this tenant that is revoked at the end."""
+    store = connect(settings.redis or "")
+    keyring = Keyring(store, pepper(settings.secret or ""))
+    try:
+        key, record = await keyring.create(
+            tenant=tenant, env="live", scopes=("context", "outcome", "read"), expires_ms=None
+        )
+        try:
+            yield key
+        finally:
+            await keyring.revoke(record.id)
+    finally:
+        await store.close()
 
 
 @contextmanager
@@ -27,7 +56,7 @@ def served(settings: Settings, say: Say) -> Generator[str]:
     """
     spawn = get_context("spawn")
     line, its_end = spawn.Pipe()
-    process = spawn.Process(target=_serve, args=(settings, say, its_end), name="demo service")
+    process = spawn.Process(target=_serve, args=(settings, say, its_end), name="service")
     process.start()
     its_end.close()
     try:

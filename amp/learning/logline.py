@@ -1,0 +1,174 @@
+"""One line of the exported log: a decision with an outcome, in the words of the API."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import numpy as np
+from msgspec import Struct
+
+from amp.learning import reward, rows
+from amp.learning.approaches import Approaches
+from amp.learning.replay import Reason, Remembered
+from amp.learning.types import LEVELS, Ask, Floats, Ints, Weights
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Mask = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+
+
+class LogContext(Struct, rename="camel"):
+    """What the request said of the task."""
+
+    task_type: str | None
+    complexity: str | None
+    hour: int
+    """On the user's clock."""
+
+
+class LogSignals(Struct, rename="camel"):
+    """What was reported; null is "not said"."""
+
+    started: bool
+    completed: bool | None
+    time_to_start: float | None
+    """Seconds."""
+    flow_state: bool | None
+    satisfaction: float | None
+
+
+class LogLine(Struct, rename="camel", kw_only=True):
+    """One decision with the report that stands."""
+
+    user: str
+    """The user's random alias in the log, never the user's id."""
+    decided_at: datetime
+    reported_at: datetime
+    context: LogContext
+    approach: dict[str, str]
+    """What was served: option by dimension."""
+    exclude: dict[str, list[str]] = {}
+    """Options that the request ruled out, by dimension."""
+    locked: list[str] = []
+    """Dimensions that were locked to what was served; known where the propensity is."""
+    group: Literal["learned", "control"]
+    floored: bool
+    explored: bool
+    degraded: bool
+    propensity: float | None
+    """Probability of this approach in this decision."""
+    propensity_reason: Reason | None
+    """Why there is none."""
+    signals: LogSignals
+    reward: float
+    """Under the policy now in force."""
+    final: bool
+    step: int
+    policy_version: int
+    prior_version: int
+    nonce: str
+    """64 bits, in decimal: too wide for a JSON number."""
+    shadow: dict[str, str] | None = None
+    """What would have been served where the operator's baseline was."""
+
+
+def line(
+    alias: bytes,
+    made: Remembered,
+    probabilities: Floats | None,
+    reason: Reason | None,
+    approaches: Approaches,
+    *,
+    weights: Weights,
+) -> LogLine:
+    """The line of one decision; `probabilities` are those of all combinations, None for a `reason`."""
+    row, combination = made.row[0], int(made.row["combination"][0])
+    bits = int(row["circumstance"])
+    decided = _EPOCH + timedelta(milliseconds=made.decided_ms)
+    return LogLine(
+        user=alias.hex(),
+        decided_at=decided,
+        reported_at=decided + timedelta(milliseconds=int(row["reported_after_ms"])),
+        context=LogContext(
+            task_type=made.report.task_type or None,
+            complexity=LEVELS[bits & rows.LEVEL_MASK] or None,
+            hour=int(row["hour"]),
+        ),
+        approach=named(combination, approaches),
+        exclude=_excluded(made.report.excluded, approaches),
+        locked=[] if made.ask is None else _locked(made.ask, approaches),
+        group="control" if bits & rows.CONTROL else "learned",
+        floored=bool(bits & rows.FLOORED),
+        explored=bool(bits & rows.EXPLORED),
+        degraded=bool(bits & rows.DEGRADED),
+        propensity=None if probabilities is None else float(probabilities[combination]),
+        propensity_reason=reason,
+        signals=_signals(row),
+        reward=float(reward.rewards(made.row, weights)[0]),
+        final=bool(row["final"]),
+        step=int(row["step"]),
+        policy_version=int(row["policy_version"]),
+        prior_version=int(row["prior_version"]),
+        nonce=str(int(row["nonce"])),
+        shadow=None if made.report.shadow is None else named(made.report.shadow, approaches),
+    )
+
+
+def _excluded(mask: int, approaches: Approaches) -> dict[str, list[str]]:
+    """Options by dimension, from a bit for each option of all dimensions."""
+    told: dict[str, list[str]] = {}
+    for dimension in approaches.dimensions:
+        out = [option for place, option in enumerate(dimension.options) if mask >> place & 1]
+        mask >>= len(dimension.options)
+        if out:
+            told[dimension.name] = out
+    return told
+
+
+def named(combination: int, approaches: Approaches) -> dict[str, str]:
+    """A combination's options by dimension."""
+    names = approaches.names(combination)
+    return {each.name: option for each, option in zip(approaches.dimensions, names, strict=True)}
+
+
+def numbered(approach: dict[str, str], approaches: Approaches) -> int:
+    """The combination with these options, one for each dimension.
+
+    Raises:
+        ValueError: a dimension or an option is unknown, or one is missing.
+    """
+    known = {each.name: each.options for each in approaches.dimensions}
+    for name, option in approach.items():
+        if option not in known.get(name, ()):
+            raise ValueError(f"{name}: {option!r} is not an option")
+    if missing := known.keys() - approach.keys():
+        raise ValueError(f"{', '.join(sorted(missing))}: missing, for an approach has every dimension")
+    options = tuple(each.options.index(approach[each.name]) for each in approaches.dimensions)
+    return approaches.combination(options)
+
+
+def allowed(line: LogLine, approaches: Approaches) -> Mask:
+    """The combinations that no lock and no exclusion forbade; shape (combinations,)."""
+    options: Ints = approaches.options_of
+    mask = np.ones(approaches.count, bool)
+    for index, dimension in enumerate(approaches.dimensions):
+        if dimension.name in line.locked:
+            mask &= options[:, index] == dimension.options.index(line.approach[dimension.name])
+        for option in line.exclude.get(dimension.name, []):
+            mask &= options[:, index] != dimension.options.index(option)
+    return mask
+
+
+def _locked(ask: Ask, approaches: Approaches) -> list[str]:
+    stated = zip(approaches.dimensions, ask.preferences, strict=False)
+    return [dimension.name for dimension, preference in stated if preference and preference.locked]
+
+
+def _signals(row: np.void) -> LogSignals:
+    told = rows.signals(row)
+    start_ms = told.time_to_start_ms
+    return LogSignals(
+        started=told.started,
+        completed=told.completed,
+        time_to_start=None if start_ms is None else start_ms / 1000,
+        flow_state=told.flow_state,
+        satisfaction=told.satisfaction,
+    )

@@ -1,0 +1,39 @@
+"""A tenant's own rows, as a world is fitted to them."""
+
+from contextlib import suppress
+
+from amp.learning import rows
+from amp.learning.policies import InForce, Policies, first
+from amp.learning.store import LIBRARY, LearningStore
+from amp.learning.types import History
+from amp.settings import Settings
+from amp.store.connection import connect
+from amp.store.functions import Functions
+from amp.tenancy import Tenant
+
+
+async def read(settings: Settings, owner: Tenant) -> tuple[list[History], InForce]:
+    """The rows of every user, and the policy in force; records that cannot be read are left out.
+
+    Raises:
+        StoreUnavailable: there is no answer.
+    """
+    store = connect(settings.redis or "")
+    try:
+        facts = LearningStore(
+            store,
+            Functions(store, [LIBRARY]),
+            window_ms=settings.outcome_window_ms,
+            retention_ms=settings.log_retention_ms,
+        )
+        sampled = await facts.sample(owner, await facts.known_users(owner))
+    finally:
+        await store.close()
+    ruled = Policies(first(settings)).of(owner)
+    histories: list[History] = []
+    for _, record in sorted(sampled):
+        with suppress(ValueError):
+            history = rows.unpack(record.rows)
+            if len(history) and (history["combination"] < ruled.approaches.count).all():
+                histories.append(history)
+    return histories, ruled
