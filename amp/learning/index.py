@@ -99,17 +99,16 @@ def _covariances(crowd: Crowd, told: Floats, shared: Floats, approaches: Approac
     x = _centred((approaches.design[:, 1:] @ root)[crowd.history["combination"]], crowd)
     apart = _centred(told, crowd)
     within = apart.T @ apart / max(len(apart) - crowd.users, 1)
-    own, starts = np.einsum("np,np->n", x, x), crowd.bounds[:-1]
+    own: Floats = np.sum(x**2, axis=1)
+    starts = crowd.bounds[:-1]
     together = np.add.reduceat(x[:, :, None] * apart[:, None, :], starts)
     likeness = np.add.reduceat(x[:, :, None] * x[:, None, :], starts)
-    heard: Floats = np.tensordot(together, together, ((0, 1), (0, 1)))
-    heard -= (apart * own[:, None]).T @ apart
-    weighed = float(np.sum(likeness**2) - np.sum(own**2))
     # all pairs of two of a user's n rows: their k sum to -sum(own), their products to -sum(apart apart')
     pairs = np.maximum(counts * (counts - 1.0), 1.0)
     alike = np.add.reduceat(own, starts)
-    heard -= (apart * (alike / pairs).repeat(counts)[:, None]).T @ apart
-    weighed -= float(np.sum(alike**2 / pairs))
+    alone: Floats = (own + (alike / pairs).repeat(counts))[:, None] * apart
+    heard: Floats = np.tensordot(together, together, ((0, 1), (0, 1))) - alone.T @ apart
+    weighed = float(np.sum(likeness**2) - np.sum(own**2) - np.sum(alike**2 / pairs))
     if weighed <= 0.0:
         return within, np.zeros_like(within)
     symmetric: Floats = (heard + heard.T) * (float(np.mean(own)) / weighed / 2.0)
