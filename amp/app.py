@@ -19,13 +19,14 @@ from amp.http.lane import Lane
 from amp.http.limits import RateLimit
 from amp.http.reference import reference, static_files
 from amp.http.requests import ApiRequest, access_of
-from amp.learning import insight_routes, insight_store, policies, routes
+from amp.learning import insight_routes, insight_store, policies, policy_routes, routes
 from amp.learning import store as learning_store
-from amp.learning.approaches import PUBLISHED
 from amp.learning.counting import Counting
 from amp.learning.insight_store import InsightStore
 from amp.learning.measure import Insights, group_key
 from amp.learning.policies import Policies
+from amp.learning.policy_book import PolicyBook
+from amp.learning.policy_store import PolicyStore
 from amp.learning.priors import Priors
 from amp.learning.profiles import Profiles
 from amp.learning.service import Learning
@@ -47,11 +48,13 @@ def application() -> Lane:
 class Room(NamedTuple):
     """The room `learning`, furnished."""
 
+    policies: Policies
     priors: Priors
     learning: Learning
     profiles: Profiles
     counting: Counting
     insights: Insights
+    book: PolicyBook
 
 
 def create(settings: Settings, store: Store) -> Lane:
@@ -66,7 +69,8 @@ def create(settings: Settings, store: Store) -> Lane:
     async def running(_: Litestar) -> AsyncGenerator[None]:
         with suppress(StoreUnavailable):  # a store that is down now gets the functions when it is needed
             await functions.load()
-        background = (keys.poll(), room.priors.follow(), room.counting.follow())
+            await room.policies.refresh()  # the first answer is by the tenant's own policy already
+        background = (keys.poll(), room.policies.follow(), room.priors.follow(), room.counting.follow())
         followers = [asyncio.create_task(each) for each in background]
         gc.collect()
         gc.freeze()  # what lives as long as the worker is never walked again,
@@ -92,7 +96,13 @@ def create(settings: Settings, store: Store) -> Lane:
     return Lane(app, gate, routes.hot(room.learning))
 
 
-_CONTROLLERS = (routes.Contexts, routes.Outcomes, routes.ProfileRoutes, insight_routes.InsightRoutes)
+_CONTROLLERS = (
+    routes.Contexts,
+    routes.Outcomes,
+    routes.ProfileRoutes,
+    policy_routes.PolicyRoutes,
+    insight_routes.InsightRoutes,
+)
 
 
 def _provided(room: Room) -> dict[str, Provide]:
@@ -101,6 +111,7 @@ def _provided(room: Room) -> dict[str, Provide]:
         "access": Provide(access_of, sync_to_thread=False),
         "learning": Provide(lambda: room.learning, sync_to_thread=False),
         "profiles": Provide(lambda: room.profiles, sync_to_thread=False),
+        "book": Provide(lambda: room.book, sync_to_thread=False),
         "insights": Provide(lambda: room.insights, sync_to_thread=False),
     }
 
@@ -109,8 +120,9 @@ def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
     secret = settings.secret or ""
     kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
     facts, measured = LearningStore(store, functions, **kept), InsightStore(store, functions, **kept)
-    priors = Priors(facts, PUBLISHED)
-    ruling = Policies(policies.first(settings))
+    documents = PolicyStore(store, functions)
+    ruling = Policies(policies.first(settings), documents)
+    priors = Priors(facts, ruling)
     counting = Counting(measured, ruling)
     learning = Learning(
         facts,
@@ -120,4 +132,6 @@ def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
         counting=counting,
         group_key=group_key(secret),
     )
-    return Room(priors, learning, Profiles(facts, priors, policies=ruling), counting, Insights(measured))
+    profiles = Profiles(facts, priors, policies=ruling)
+    book = PolicyBook(documents, facts, policies=ruling, priors=priors)
+    return Room(ruling, priors, learning, profiles, counting, Insights(measured), book)

@@ -14,6 +14,7 @@ from amp.terminal import talk
 from amp.terminal.keys import keys
 from amp.terminal.log import log
 from amp.terminal.options import Data, Json, RedisUrl, settings_of
+from amp.terminal.policy import policy
 from amp.terminal.simulate import SimulateCommand, simulate
 
 _EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
@@ -26,6 +27,7 @@ cli = typer.Typer(
     epilog=_EPILOG,
 )
 cli.add_typer(keys, name="keys")
+cli.add_typer(policy, name="policy")
 cli.command(cls=SimulateCommand)(simulate)
 cli.add_typer(log, name="log")
 
@@ -129,8 +131,18 @@ def lift(
     *,
     tenant: Annotated[str, typer.Option(help="Whose users.")] = "default",
     env: Annotated[str, typer.Option(metavar="live|test", help="Live data or test data.")] = "live",
+    data: Data = None,
+    redis: RedisUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Tell whether it works: learned users against the control group, where it pays, who reports."""
+    from amp.terminal import lift as terminal
+
+    seen = terminal.read(settings_of(data=data, redis=redis), tenant, env)
+    (terminal.as_json if as_json else terminal.as_drawing)(seen)
 
 
+@cli.command()
 def evaluate(
     *,
     policy: Annotated[
@@ -151,15 +163,12 @@ def evaluate(
     redis: RedisUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Tell whether it works: learned users against the control group, where it pays, who reports."""
-    from amp.terminal import lift as terminal
-
-    seen = terminal.read(settings_of(data=data, redis=redis), tenant, env)
-    (terminal.as_json if as_json else terminal.as_drawing)(seen)
     """Estimate what another policy would have earned, from what was logged.
+
     Inverse propensity (IPS), self-normalised (SNIPS) and doubly robust estimates of its mean reward in the
     same contexts after the same histories, beside what was earned.
     """
     from amp.terminal import evaluate as terminal
+
     settings = settings_of(data=data, redis=redis)
     terminal.run(settings, policy, log, tenant, env, since, as_json=as_json)

@@ -103,7 +103,7 @@ async def teach(settings: Settings) -> None:
     """Fits the population prior once, as the service does in the background, and publishes it."""
     async with facts(settings) as (store, learned):
         keyring = Keyring(store, pepper(settings.secret or ""))
-        refit = Refit(learned, keyring, policies=Policies(first(settings)), approaches=PUBLISHED)
+        refit = Refit(learned, keyring, policies=Policies(first(settings)))
         if not await refit.look(time.monotonic()):
             raise RuntimeError("no prior was published: the service would run on the shipped one")
 

@@ -40,7 +40,7 @@ def choose(asks: Sequence[Ask], prior: Prior, policy: Policy, approaches: Approa
     weights: list[float] = beliefs.user_weight.tolist()
     return [
         Choice(
-            combination=picked[index],
+            combination=picked[index] if crowd.numbers is None else crowd.numbers[picked[index]],
             floored=floors[index] and not ask.control,
             explored=not ask.control and (floors[index] or drawn[index] != expected[index]),
             confidence=sum(confidences[index]) / len(confidences[index]),
@@ -119,7 +119,7 @@ def _default(context: Context, added: Floats | None, crowd: Population) -> int:
 def allowed(added: Floats | None, crowd: Population) -> Ints:
     """The combinations that no lock forbids, which the floor draws from."""
     if added is None:
-        return np.arange(crowd.approaches.count)
+        return np.arange(len(crowd.options_of))
     return np.flatnonzero(np.isfinite(_over_combinations(added, crowd)))
 
 
@@ -136,7 +136,7 @@ def _confidences(
         worth[index] += added[:, None]
     shown = worth[np.arange(len(asks))[:, None], crowd.options_of[picked]]
     best = np.empty_like(shown)
-    for dimension, (start, size) in enumerate(zip(crowd.starts, crowd.approaches.sizes, strict=True)):
+    for dimension, (start, size) in enumerate(zip(crowd.starts, crowd.sizes, strict=True)):
         np.maximum.reduce(worth[:, start : start + size], axis=1, out=best[:, dimension])
     shares: list[list[float]] = ((shown == best).sum(axis=2) / POPULATION_DRAWS).tolist()
     return shares

@@ -127,4 +127,5 @@ def _of_everybody(
         index=like.index,
         judged=like.judged,
         reward_noise=like.reward_noise,
+        layout=() if approaches.plain else approaches.layout,
     )

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from amp.learning import prior as priors
+from amp.learning.carry import carry
 from amp.learning.policies import InForce, Policies
 from amp.learning.prior import Prior
 from amp.learning.propensity import propensities
@@ -126,7 +127,7 @@ class Journal:
             return priors.shipped(self._policies.of(tenant).approaches)
         blob = await self._facts.prior(tenant.tag, version)
         try:
-            return priors.decode(blob) if blob else None
+            return carry(priors.decode(blob), self._policies.of(tenant).approaches) if blob else None
         except (ValueError, msgspec.MsgspecError):
             return None
 

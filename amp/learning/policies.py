@@ -1,11 +1,24 @@
-"""Which policy is in force for a tenant. So far one for all, from the settings."""
+"""Which policy is in force for each tenant: the one it made, else what the operator's settings say."""
 
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
+from amp.errors import StoreUnavailable
+from amp.learning import document as documents
 from amp.learning.approaches import PUBLISHED, Approaches
+from amp.learning.document import Document, OwnDimension, Place
+from amp.learning.layouts import Layout
+from amp.learning.policy_store import PolicyStore
 from amp.learning.types import Policy
 from amp.settings import Settings
 from amp.tenancy import Tenant
+
+POLL_S = 0.5
+_log = logging.getLogger(__name__)
 
 
 class InForce(NamedTuple):
@@ -18,14 +31,75 @@ class InForce(NamedTuple):
 class Policies:
     """One policy a tenant; the operator's settings describe it until the tenant has its own."""
 
-    def __init__(self, first: InForce) -> None:
+    def __init__(self, first: InForce, store: PolicyStore | None = None) -> None:
         self._first = first
+        self._store = store
+        self._current: dict[str, InForce] = {}
 
-    def of(self, _: Tenant) -> InForce:
+    def of(self, tenant: Tenant) -> InForce:
+        return self._current.get(tenant.tag, self._first)
+
+    @property
+    def shipped(self) -> InForce:
+        """What holds for a tenant without a policy of its own."""
         return self._first
+
+    @property
+    def first(self) -> Document:
+        """Version 1 of every tenant."""
+        return documents.first(self._first.policy)
+
+    async def follow(self) -> None:
+        """Keeps up with what is published, until cancelled."""
+        while True:
+            with suppress(StoreUnavailable):
+                await self.refresh()
+            await asyncio.sleep(POLL_S)
+
+    async def refresh(self) -> None:
+        """Reads every policy that is not ours yet.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        if self._store is None:
+            return
+        for tag, version in (await self._store.versions()).items():
+            if version == self._current.get(tag, self._first).policy.version:
+                continue
+            data = await self._store.document(tag, version)
+            if data is not None:
+                self._take(tag, version, data)
+
+    def _take(self, tag: str, version: int, data: bytes) -> None:
+        try:
+            self._current[tag] = in_force(documents.decode(data))
+        except ValueError:
+            standing = self._current.get(tag, self._first).policy.version
+            _log.exception("Policy %d of %s cannot be read; %d stays.", version, tag, standing)
+
+
+def in_force(document: Document) -> InForce:
+    """What the document says, for decisions."""
+    policy = document.policy
+    if document.temperature is None:  # the learner's own of today, not of the day when the document was made
+        policy = replace(policy, temperature=Policy().temperature)
+    return InForce(policy, _approaches(document.dimensions, document.layouts, document.slots))
+
+
+@lru_cache(maxsize=1024)
+def _approaches(
+    dimensions: tuple[OwnDimension, ...], layouts: tuple[Layout, ...], slots: tuple[Place, ...]
+) -> Approaches:
+    """The same object as long as nothing of it changes, for much is worked out once for each."""
+    return documents.approaches(dimensions, layouts, slots)
 
 
 def first(settings: Settings) -> InForce:
     """What the operator's settings describe, with the dimensions of the contract."""
-    policy = Policy(explore_floor=settings.explore_floor, control_share=settings.control_share)
+    policy = Policy(
+        explore_floor=settings.explore_floor,
+        control_share=settings.control_share,
+        outcome_window_ms=settings.outcome_window_ms,
+    )
     return InForce(policy, PUBLISHED)

@@ -37,14 +37,14 @@ def tilt(
     for dimension, preference in enumerate(preferences):
         if preference is None:
             continue
-        start, size = crowd.starts[dimension], crowd.approaches.sizes[dimension]
-        preferred = start + preference.option
+        start, size = crowd.starts[dimension], crowd.sizes[dimension]
+        preferred = start + crowd.approaches.dimensions[dimension].offered.index(preference.option)
         if preference.locked:
             added[start : start + size] = -np.inf
             added[preferred] = 0.0
             continue
         behind = means[start : start + size].max() - means[preferred]
-        shown = crowd.options_of[history["combination"], dimension] == preferred
+        shown = crowd.options_at[crowd.approaches.points(history), dimension] == preferred
         counted = shown & (rows.decided_ms(history) >= preference.since_ms)
         added[preferred] = _strength(weight * counted, rewarded, crowd) * (PREFERENCE_LEAD + behind)
     return added

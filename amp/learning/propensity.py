@@ -34,17 +34,17 @@ def propensities(
         if ask.control:
             probabilities[index, choose([ask], prior, policy, approaches)[0].combination] = 1.0
         else:
-            probabilities[index] = _shares(ask, crowd, policy, count)
+            probabilities[index, approaches.offered] = _shares(ask, crowd, policy, count)
     return probabilities
 
 
 def _shares(ask: Ask, crowd: Population, policy: Policy, count: int) -> Floats:
-    """Of one decision: its posterior is made once, and every draw moves from there; shape (combinations,)."""
+    """Of one decision: its posterior is made once, and every draw moves from there; shape (offered,)."""
     beliefs = posteriors([ask.history], crowd.prior, policy, crowd.approaches)
     nonces = np.append(np.uint64(ask.nonce), draws.others(ask.nonce, count - 1))
     uniform = draws.uniforms(nonces, uniforms_each(crowd.prior))
     best, tilts = best_of_draws([ask], uniform[None], beliefs, crowd, policy)
-    picked = np.bincount(best[0, 1:], minlength=crowd.approaches.count) / count
+    picked = np.bincount(best[0, 1:], minlength=len(crowd.options_of)) / count
     picked *= 1.0 - policy.explore_floor
     floor = allowed(tilts.get(0), crowd)
     picked[floor] += policy.explore_floor / floor.size

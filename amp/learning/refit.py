@@ -9,7 +9,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,17 +17,19 @@ import numpy as np
 
 from amp import settings as configuration
 from amp.errors import StoreUnavailable
-from amp.learning import insight_store, policies, prior, rows
+from amp.learning import insight_store, policies, prior
 from amp.learning import store as learning_store
-from amp.learning.approaches import PUBLISHED, Approaches
+from amp.learning.approaches import Approaches
+from amp.learning.crowd import readable
 from amp.learning.fit import fit
 from amp.learning.insight_store import InsightStore
 from amp.learning.measure import Measure, group_key
 from amp.learning.policies import Policies
+from amp.learning.policy_store import PolicyStore
 from amp.learning.priors import Priors
 from amp.learning.record import Record
 from amp.learning.store import LearningStore
-from amp.learning.types import History
+from amp.learning.types import History, Weights
 from amp.store.connection import Store, connect
 from amp.store.functions import Functions
 from amp.store.keyring import Keyring, pepper
@@ -58,6 +60,8 @@ class _Watch:
     """When to trim the logs."""
     outcomes: int = 0
     """At the last fit."""
+    weights: Weights | None = None
+    """Of the reward at the last fit."""
     next_s: float = 0.0
     """When to count again: soon after a fit, ever rarer with quiet, so that many tenants cost little."""
 
@@ -71,12 +75,11 @@ class Refit:
         keyring: Keyring,
         *,
         policies: Policies,
-        approaches: Approaches,
         measure: Measure | None = None,
     ) -> None:
         self._facts = facts
         self._keyring = keyring
-        self._priors = Priors(facts, approaches)
+        self._priors = Priors(facts, policies)
         self._policies = policies
         self._measure = measure
         self._watched: dict[Tenant, _Watch] = {}
@@ -117,6 +120,7 @@ class Refit:
 
     async def _waiting(self, now_s: float) -> list[Tenant]:
         """The tenants whose outcomes it is time to count."""
+        await self._policies.refresh()
         await self._priors.refresh()
         tenants = {tenant(record.tenant, record.env) for record in await self._keyring.all()}
         for each in tenants - self._watched.keys():
@@ -144,10 +148,11 @@ class Refit:
             await self._facts.trim_logs(each)
             watch.trim_s = now_s + TRIM_EVERY_S
         outcomes = await self._facts.outcomes(each)
-        if not _due(watch, outcomes, now_s):
+        weights = self._policies.of(each).policy.weights
+        if not _due(watch, outcomes, now_s) and watch.weights in {None, weights}:
             return False
         published = await self._fit(each)
-        watch.outcomes, watch.since_s = outcomes, now_s
+        watch.outcomes, watch.since_s, watch.weights = outcomes, now_s, weights
         return published
 
     async def _fit(self, each: Tenant) -> bool:
@@ -156,7 +161,7 @@ class Refit:
         sampled = await self._facts.sample(each, [int(np.ceil(count * share)) for count in known])
         current, ruled = self._priors.of(each), self._policies.of(each)
         fitted = fit(
-            _histories(each, [record for _, record in sorted(sampled)], ruled.approaches.count),
+            _histories(each, [record for _, record in sorted(sampled)], ruled.approaches),
             current,
             *ruled,
             np.random.default_rng(current.version),
@@ -175,25 +180,17 @@ class Refit:
         return published
 
 
-def _histories(each: Tenant, records: Sequence[Record], combinations: int) -> list[History]:
+def _histories(each: Tenant, records: Sequence[Record], approaches: Approaches) -> list[History]:
     """The histories that can be read; of the others it is said how many they are."""
-    readable = list(_readable(records, combinations))
-    if damaged := len(records) - len(readable):
+    found = readable([record.rows for record in records], approaches)
+    if damaged := len(records) - len(found):
         _log.error(
             "%d of %d records of %s cannot be read; no prior learns from them.",
             damaged,
             len(records),
             each.tag,
         )
-    return readable
-
-
-def _readable(records: Sequence[Record], combinations: int) -> Iterator[History]:
-    for record in records:
-        with suppress(ValueError):
-            history = rows.unpack(record.rows)
-            if (history["combination"] < combinations).all():
-                yield history
+    return found
 
 
 def _due(watch: _Watch, outcomes: int, now_s: float) -> bool:
@@ -214,12 +211,10 @@ async def _run(settings: configuration.Settings, store: Store) -> None:
     functions = Functions(store, [learning_store.LIBRARY, insight_store.LIBRARY])
     kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
     facts, secret = LearningStore(store, functions, **kept), settings.secret or ""
-    ruling = Policies(policies.first(settings))
+    ruling = Policies(policies.first(settings), PolicyStore(store, functions))
     measure = Measure(facts, InsightStore(store, functions, **kept), policies=ruling, key=group_key(secret))
     keyring = Keyring(store, pepper(secret))
-    running = asyncio.ensure_future(
-        Refit(facts, keyring, policies=ruling, approaches=PUBLISHED, measure=measure).run()
-    )
+    running = asyncio.ensure_future(Refit(facts, keyring, policies=ruling, measure=measure).run())
     # Ends as if cancelled, so that the lease is given up and whoever starts next need not wait for its end.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     with suppress(asyncio.CancelledError):

@@ -126,7 +126,10 @@ class Learning:
             final=report.final is not False,
             step=step,
         )
-        verdict = await self._reports.submit(Report(tenant, user, row, self._random(8), task_type, metadata))
+        window_ms = self._policies.of(tenant).policy.window_ms(decision.decided_ms)
+        verdict = await self._reports.submit(
+            Report(tenant, user, row, self._random(8), task_type, metadata, window_ms)
+        )
         observe.outcomes(verdict).inc()
         if verdict == "new":
             self._counting.reported(tenant, decision)
@@ -140,9 +143,8 @@ class Learning:
         now, records = await self._store.read([(each.tenant, each.user) for each in questions])
         try:
             return self._answer(questions, records, now)
-        except Exception:  # one record may be unreadable: then each question is answered by itself
-            if len(questions) == 1:
-                raise
+        except Exception:  # noqa: BLE001  a record may be unreadable, or of a policy that we have not seen yet
+            await self._policies.refresh()
         return [
             self._alone(question, record, now) for question, record in zip(questions, records, strict=True)
         ]
@@ -199,7 +201,7 @@ class Learning:
             history=history,
             context=Context(rows.task_hash(question.task_type), question.level),
             nonce=int.from_bytes(iv[:8], "little"),
-            preferences=record.preferences[: len(ruled.approaches.sizes)],
+            preferences=ruled.approaches.stated(record.preferences),
             control=is_control(question.tenant, question.user, ruled.policy.control_share, self._group_key),
         )
 
@@ -233,14 +235,10 @@ def _reply(
     interactions: int,
     rationale: str,
 ) -> ContextReply:
-    framing, style, complexity, encouragement = ruled.approaches.names(choice.combination)
     group = "control" if decision.control else "learned"
-    return ContextReply(
+    return ruled.approaches.reply(
         request_id,
-        framing,
-        style,
-        complexity,
-        encouragement,
+        *ruled.approaches.names(choice.combination),
         round(choice.confidence, 4),
         rationale,
         ContextMetadata(

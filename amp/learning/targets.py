@@ -113,7 +113,7 @@ def target(description: Description, approaches: Approaches, policy: Policy, pri
     if description.policy == "control":
         return _control(policy, approaches)
     if description.policy == "default" and prior is not None:
-        return _fixed(_one(population(prior, approaches).default, approaches), approaches)
+        return _fixed(_one(_default(prior, approaches), approaches), approaches)
     if description.approach is not None:
         return _fixed(_one(numbered(description.approach, approaches), approaches), approaches)
     return _table(description.table or [], description.otherwise, approaches)
@@ -191,3 +191,8 @@ def _permitted(wanted: Floats, line: LogLine, approaches: Approaches) -> Floats 
     left = np.where(allowed(line, approaches), wanted, 0.0)
     total = float(left.sum())
     return left / total if total > 0.0 else None
+
+
+def _default(prior: Prior, approaches: Approaches) -> int:
+    """The offered combination that is best for the population, whatever the context."""
+    return int(approaches.offered[population(prior, approaches).combination_means.argmax()])

@@ -72,6 +72,20 @@ class Policy:
     """Share of decisions drawn uniformly over the allowed combinations."""
     control_share: float = 0.05
     """Share of users who get the population's default and teach nobody."""
+    outcome_window_ms: int = 86_400_000
+    """How long after its decision an outcome counts."""
+    widened_ms: int = 0
+    """When the window was last widened; what was decided before keeps the earlier one."""
+    earlier_window_ms: int = 0
+
+    def window_ms(self, decided_ms: int) -> int:
+        """How long after this decision its outcome counts.
+
+        A wider window lets nothing in again: an erasure may have been forgotten with the earlier one.
+        """
+        if decided_ms < self.widened_ms:
+            return min(self.earlier_window_ms, self.outcome_window_ms)
+        return self.outcome_window_ms
 
 
 class Preference(NamedTuple):
