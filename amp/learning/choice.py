@@ -29,7 +29,7 @@ def choose(asks: Sequence[Ask], prior: Prior, policy: Policy, approaches: Approa
     best, tilts = best_of_draws(asks, uniform[:, None], beliefs, crowd, policy)
     expected, drawn = best.T.tolist()
     floors: list[bool] = (uniform[:, _FLOOR] < policy.explore_floor).tolist()
-    picked = drawn.copy()
+    picked: list[int] = drawn.copy()
     for index, ask in enumerate(asks):
         if ask.control:
             picked[index] = _default(ask.context, tilts.get(index), crowd)
