@@ -23,7 +23,6 @@ from amp.learning import fit_store, insight_store, policies, routes
 from amp.learning import store as learning_store
 from amp.learning.admin import Admin
 from amp.learning.admin_routes import AdminRoutes
-from amp.learning.approaches import PUBLISHED
 from amp.learning.attendance import Attendance
 from amp.learning.counting import Counting
 from amp.learning.fit_store import FitStore
@@ -32,6 +31,9 @@ from amp.learning.insight_store import InsightStore
 from amp.learning.measure import Insights, group_key
 from amp.learning.overview import Overview
 from amp.learning.policies import Policies
+from amp.learning.policy_book import PolicyBook
+from amp.learning.policy_routes import PolicyRoutes
+from amp.learning.policy_store import PolicyStore
 from amp.learning.priors import Priors
 from amp.learning.profiles import Profiles
 from amp.learning.service import Learning
@@ -43,7 +45,14 @@ from amp.store.connection import Store, connect
 from amp.store.functions import Functions
 from amp.store.keyring import Keyring, KeyTable
 
-_ROUTES = (routes.Contexts, routes.Outcomes, routes.ProfileRoutes, AdminRoutes, InsightRoutes)
+_ROUTES = (
+    routes.Contexts,
+    routes.Outcomes,
+    routes.ProfileRoutes,
+    PolicyRoutes,
+    AdminRoutes,
+    InsightRoutes,
+)
 
 
 def application() -> Lane:
@@ -55,6 +64,7 @@ def application() -> Lane:
 class Room(NamedTuple):
     """The room `learning`, furnished."""
 
+    policies: Policies
     attendance: Attendance
     learning: Learning
     profiles: Profiles
@@ -62,6 +72,7 @@ class Room(NamedTuple):
     overview: Overview
     counting: Counting
     insights: Insights
+    book: PolicyBook
 
 
 def create(settings: Settings, store: Store) -> Lane:
@@ -77,8 +88,9 @@ def create(settings: Settings, store: Store) -> Lane:
     async def running(_: Litestar) -> AsyncGenerator[None]:
         with suppress(StoreUnavailable):  # a store that is down now gets the functions when it is needed
             await functions.load()
-        await room.attendance.once()  # nobody is answered from an older prior than the other workers'
-        background = (keys.poll(), room.attendance.keep(), room.counting.follow())
+        await room.policies.catch_up()  # the first answer is by the tenant's own policy already,
+        await room.attendance.once()  # and from no older prior than the other workers'
+        background = (keys.poll(), room.policies.follow(), room.attendance.keep(), room.counting.follow())
         followers = [asyncio.create_task(each) for each in background]
         gc.collect()
         gc.freeze()  # what lives as long as the worker is never walked again,
@@ -113,6 +125,7 @@ def _dependencies(room: Room) -> dict[str, Provide]:
         "profiles": Provide(lambda: room.profiles, sync_to_thread=False),
         "admin": Provide(lambda: room.admin, sync_to_thread=False),
         "overview": Provide(lambda: room.overview, sync_to_thread=False),
+        "book": Provide(lambda: room.book, sync_to_thread=False),
         "insights": Provide(lambda: room.insights, sync_to_thread=False),
     }
 
@@ -121,8 +134,9 @@ def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
     secret = settings.secret or ""
     kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
     facts, measured = LearningStore(store, functions, **kept), InsightStore(store, functions, **kept)
-    priors = Priors(facts, PUBLISHED)
-    ruling = Policies(policies.first(settings))
+    documents = PolicyStore(store, functions)
+    ruling = Policies(policies.first(settings), documents)
+    priors = Priors(facts, ruling)
     counting = Counting(measured, ruling)
     learning = Learning(
         facts,
@@ -134,6 +148,7 @@ def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
     )
     fits = FitStore(store, functions, retention_ms=settings.log_retention_ms)
     return Room(
+        ruling,
         Attendance(fits, priors),
         learning,
         Profiles(facts, priors, policies=ruling),
@@ -141,4 +156,5 @@ def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
         Overview(fits, priors, policies=ruling),
         counting,
         Insights(measured),
+        PolicyBook(documents, facts, policies=ruling, priors=priors),
     )

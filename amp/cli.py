@@ -14,6 +14,7 @@ from amp.terminal import talk
 from amp.terminal.keys import keys
 from amp.terminal.log import log
 from amp.terminal.options import Data, Env, Json, RedisUrl, Whose, settings_of
+from amp.terminal.policy import policy
 from amp.terminal.simulate import SimulateCommand, simulate
 
 _EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
@@ -26,6 +27,7 @@ cli = typer.Typer(
     epilog=_EPILOG,
 )
 cli.add_typer(keys, name="keys")
+cli.add_typer(policy, name="policy")
 cli.add_typer(log, name="log")
 cli.command(cls=SimulateCommand)(simulate)
 

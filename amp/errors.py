@@ -13,6 +13,7 @@ AmpError
 │   └── InvalidRequestId    404  INVALID_REQUEST_ID      unknown, forged, or another tenant's
 ├── MethodNotAllowed        405  METHOD_NOT_ALLOWED
 ├── OutcomeAlreadyReported  409  OUTCOME_ALREADY_REPORTED
+├── VersionConflict         409  VERSION_CONFLICT        another change came first
 ├── RequestExpired          410  REQUEST_EXPIRED
 ├── PayloadTooLarge         413  PAYLOAD_TOO_LARGE
 ├── RateLimitExceeded       429  RATE_LIMIT_EXCEEDED     a retry after `retry_after_s` can help
@@ -101,6 +102,11 @@ class MethodNotAllowed(AmpError):
 
 class OutcomeAlreadyReported(AmpError):
     code = "OUTCOME_ALREADY_REPORTED"
+    status = 409
+
+
+class VersionConflict(AmpError):
+    code = "VERSION_CONFLICT"
     status = 409
 
 

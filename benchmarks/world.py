@@ -105,7 +105,7 @@ async def teach(settings: Settings) -> None:
     async with facts(settings) as (store, learned):
         keyring = Keyring(store, pepper(settings.secret or ""))
         fits = FitStore(store, Functions(store, [fit_store.LIBRARY]), retention_ms=settings.log_retention_ms)
-        refit = Refit(learned, keyring, fits=fits, policies=Policies(first(settings)), approaches=PUBLISHED)
+        refit = Refit(learned, keyring, fits=fits, policies=Policies(first(settings)))
         if not await refit.look(time.monotonic()):
             raise RuntimeError("no prior was published: the service would run on the shipped one")
 

@@ -11,7 +11,15 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from amp.client.types import Changes, Context, OutcomeReceipt, Posterior, Profile
+from amp.client.types import (
+    Changes,
+    Context,
+    OutcomeReceipt,
+    Posterior,
+    Profile,
+    approach_in,
+    preferences_in,
+)
 from amp.client.wire import Call, Reply, Request, batch, decode
 from amp.errors import AmpError, InvalidParameter, InvalidUserId, PayloadTooLarge
 
@@ -69,7 +77,7 @@ def outcome_body(fields: Mapping[str, Any]) -> bytes:
 
 
 def context(body: bytes) -> Call[Context[Any]]:
-    return Call(Request("POST", "/v1/context", body), lambda reply: decode(reply.body, Context[Any]))
+    return Call(Request("POST", "/v1/context", body), lambda reply: _context(reply.body))
 
 
 def outcome(body: bytes) -> Call[OutcomeReceipt]:
@@ -82,20 +90,22 @@ def outcome(body: bytes) -> Call[OutcomeReceipt]:
 
 
 def contexts(bodies: Sequence[bytes]) -> Call[list[Context[Any] | AmpError]]:
-    return batch("/v1/context/batch", bodies, Context[Any])
+    return batch("/v1/context/batch", bodies, _context)
 
 
 def outcomes(bodies: Sequence[bytes]) -> Call[list[OutcomeReceipt | AmpError]]:
-    return batch("/v1/outcome/batch", bodies, OutcomeReceipt)
+    return batch("/v1/outcome/batch", bodies, lambda body: decode(body, OutcomeReceipt))
 
 
 def update_profile(user_id: str, changes: Changes) -> Call[Profile]:
-    request = Request("PUT", _profile_path(user_id), _encoded(_Changes(**changes)))
-    return Call(request, lambda reply: decode(reply.body, Profile))
+    said: dict[str, Any] = dict(changes)
+    own = said.pop("preferences", None)
+    body = _encoded(_Changes(**said), own)
+    return Call(Request("PUT", _profile_path(user_id), body), lambda reply: _profile(reply.body))
 
 
 def get_profile(user_id: str) -> Call[Profile]:
-    return Call(Request("GET", _profile_path(user_id)), lambda reply: decode(reply.body, Profile))
+    return Call(Request("GET", _profile_path(user_id)), lambda reply: _profile(reply.body))
 
 
 def delete_profile(user_id: str) -> Call[None]:
@@ -110,6 +120,14 @@ def export_profile(user_id: str) -> Call[dict[str, Any]]:
 def get_posterior(user_id: str) -> Call[Posterior]:
     request = Request("GET", _profile_path(user_id) + "/posterior")
     return Call(request, lambda reply: decode(reply.body, Posterior))
+
+
+def _context(body: bytes) -> Context[Any]:
+    return decode(body, Context[Any]).of(approach_in(decode(body, dict[str, Any])))
+
+
+def _profile(body: bytes) -> Profile:
+    return decode(body, Profile).of(preferences_in(decode(body, dict[str, Any])))
 
 
 def _profile_path(user_id: str) -> str:
@@ -128,9 +146,10 @@ def _must_be_finite(field: str, number: float | None) -> None:
         raise InvalidParameter(field, "must be a finite number")
 
 
-def _encoded(body: Struct) -> bytes:
+def _encoded(body: Struct, beside: Mapping[str, Any] | None = None) -> bytes:
+    """As JSON, with the fields `beside` it."""
     try:
-        encoded = msgspec.json.encode(body)
+        encoded = msgspec.json.encode({**msgspec.to_builtins(body), **beside} if beside else body)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidParameter("body", f"JSON cannot carry it: {error}") from error
     if len(encoded) > BODY_BYTES:

@@ -1,5 +1,6 @@
 """A context in words: text for an agent's system prompt."""
 
+import re
 from typing import Any
 
 from amp.client.types import Context
@@ -33,14 +34,16 @@ _INSTRUCTIONS = {
 
 
 def prompt(context: Context[Any]) -> str:
-    """One instruction a dimension, one a line; an option this client does not know yet is named as it is."""
-    return "\n".join(_instruction(dimension, getattr(context, dimension)) for dimension in _INSTRUCTIONS)
+    """One instruction a dimension, one a line; what this client does not know is named as it is."""
+    return "\n".join(_instruction(dimension, option) for dimension, option in context.approach.items())
 
 
 def _instruction(dimension: str, option: str) -> str:
-    known = _INSTRUCTIONS[dimension].get(option)
-    return known or f"{_words(dimension).capitalize()}: {_words(option)}."
+    name = _words(dimension)
+    known = _INSTRUCTIONS.get(name.replace(" ", "_"), {}).get(option)
+    return known or f"{name.capitalize()}: {_words(option)}."
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_-]", " ", name)
+    return apart.lower()

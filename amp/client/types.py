@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, Required, Self, TypedDict, TypeVar, Unpack
 
 from msgspec import Struct, UnsetType, field
+from msgspec.structs import fields
 
 Receipt_co = TypeVar("Receipt_co", covariant=True)
 Receipt = TypeVar("Receipt")
@@ -63,6 +64,8 @@ class Changes(TypedDict, total=False):
     communication_style: str | UnsetType | None
     complexity_preference: str | UnsetType | None
     encouragement_level: str | UnsetType | None
+    preferences: dict[str, str | None]
+    """Of a tenant's own dimensions, by the names that its policy gives them."""
     metadata: dict[str, Any] | UnsetType | None
     lock: bool | UnsetType
     """Pins the preferences that are sent with it; false unpins them."""
@@ -111,13 +114,25 @@ class Context(Struct, Generic[Receipt], rename="camel", kw_only=True, dict=True)
     """The approach for one user and task, which knows where its outcome is to be reported."""
 
     request_id: str
-    suggested_framing: str
-    communication_style: str
-    complexity: str
-    encouragement: str
+    suggested_framing: str = ""
+    communication_style: str = ""
+    complexity: str = ""
+    encouragement: str = ""
+    """These four are empty where the tenant has other dimensions: see `approach`."""
     confidence: float
     rationale: str
     metadata: ContextMetadata
+
+    @property
+    def approach(self) -> dict[str, str]:
+        """The option of each dimension, whatever the tenant's dimensions are, as the server names them."""
+        own: dict[str, str] | None = self.__dict__.get("own")
+        return own if own is not None else _stated(self, _DIMENSIONS)
+
+    def of(self, approach: dict[str, str]) -> Self:
+        """Say what the dimensions are."""
+        self.own = approach  # in the instance's dict, like the client
+        return self
 
     def bind(self, client: Reports[Receipt]) -> Self:
         """Say which client reports the outcome."""
@@ -170,14 +185,15 @@ class Posterior(Struct, rename="camel", kw_only=True):
     policy_version: int | None = None
 
 
-class Profile(Struct, rename="camel", kw_only=True):
+class Profile(Struct, rename="camel", kw_only=True, dict=True):
     """What is set and what was learned of a user."""
 
     user_id: str
-    preferred_framing: str
-    communication_style: str
-    complexity_preference: str
-    encouragement_level: str
+    preferred_framing: str = ""
+    communication_style: str = ""
+    complexity_preference: str = ""
+    encouragement_level: str = ""
+    """These four are empty where the tenant has other dimensions: see `preferences`."""
     total_interactions: int
     completion_rate: float = 0.0
     average_time_to_start: float | None = None
@@ -196,3 +212,37 @@ class Profile(Struct, rename="camel", kw_only=True):
     created_at: datetime | None = None
     last_updated: datetime | None = None
     profile_version: str = ""
+
+    @property
+    def preferences(self) -> dict[str, str]:
+        """The option of each dimension, stated or else learned, by the name of its preference."""
+        own: dict[str, str] | None = self.__dict__.get("own")
+        return own if own is not None else _stated(self, _PREFERENCES)
+
+    def of(self, preferences: dict[str, str]) -> Self:
+        """Say what the preferences are."""
+        self.own = preferences  # in the instance's dict, so that it is no field and never encoded
+        return self
+
+
+_DIMENSIONS = ("suggested_framing", "communication_style", "complexity", "encouragement")
+_PREFERENCES = ("preferred_framing", "communication_style", "complexity_preference", "encouragement_level")
+
+
+def _stated(struct: Struct, names: tuple[str, ...]) -> dict[str, str]:
+    wire = {each.name: each.encode_name for each in fields(struct)}
+    return {wire[name]: option for name in names if (option := getattr(struct, name))}
+
+
+def other_strings(told: dict[str, Any], kind: type[Struct], *, than: tuple[str, ...]) -> dict[str, str]:
+    """The texts of an answer that are no fixed field of it: a tenant's own dimensions."""
+    fixed = {each.encode_name for each in fields(kind) if each.name not in than}
+    return {name: value for name, value in told.items() if name not in fixed and isinstance(value, str)}
+
+
+def approach_in(told: dict[str, Any]) -> dict[str, str]:
+    return other_strings(told, Context, than=_DIMENSIONS)
+
+
+def preferences_in(told: dict[str, Any]) -> dict[str, str]:
+    return other_strings(told, Profile, than=_PREFERENCES)

@@ -121,7 +121,7 @@ def batches(items: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         yield items[start:]
 
 
-def batch(path: str, items: Sequence[bytes], kind: type[T]) -> Call[list[T | AmpError]]:
+def batch(path: str, items: Sequence[bytes], read_one: Callable[[bytes], T]) -> Call[list[T | AmpError]]:
     """A batch call: one result an item, in order, each as the single call would have answered or refused."""
     opening, comma, closing = _ENVELOPE
 
@@ -129,7 +129,7 @@ def batch(path: str, items: Sequence[bytes], kind: type[T]) -> Call[list[T | Amp
         answered = decode(reply.body, _Batch).items
         if len(answered) != len(items):
             raise Unexpected(f"{len(items)} items were sent and {len(answered)} answered.")
-        return [_item(item, kind) for item in answered]
+        return [_item(item, read_one) for item in answered]
 
     return Call(Request("POST", path, opening + comma.join(items) + closing), read)
 
@@ -170,10 +170,10 @@ class _Batch(msgspec.Struct):
     items: list[msgspec.Raw]
 
 
-def _item(raw: msgspec.Raw, kind: type[T]) -> T | AmpError:
+def _item(raw: msgspec.Raw, read: Callable[[bytes], T]) -> T | AmpError:
     try:
         refused = decode(bytes(raw), _Item).error
-        return decode(bytes(raw), kind) if refused is None else refused.refusal(status=400)
+        return read(bytes(raw)) if refused is None else refused.refusal(status=400)
     except AmpError as error:
         return error
 

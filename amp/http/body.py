@@ -12,7 +12,8 @@ BODY_BYTES_MAX = 64 * 1024
 BATCH_BYTES_MAX = 1024 * 1024
 
 Value = TypeVar("Value")
-_PATH = re.compile(r" - at `\$\.?([^`.\[]*)[^`]*`$")  # the field of the body that it is in
+# The field of the body and the place in it; what lies in metadata has the caller's own names.
+_PATH = re.compile(r" - at `\$\.?(metadata(?=[.\[`])|[^`]*)[^`]*`$")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 
 
@@ -45,7 +46,7 @@ def _refusal(message: str, refusals: Mapping[str, type[InvalidInput]]) -> Invali
         field, reason = f"{where}.{missing.group(1)}".strip("."), "is required"
     else:
         field, reason = where or "body", _reason(message[: path.start()] if path else message)
-    return refusals.get(field, InvalidParameter)(field, reason)
+    return refusals.get(re.split(r"[.\[]", field)[0], InvalidParameter)(field, reason)
 
 
 def _reason(message: str) -> str:

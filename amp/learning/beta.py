@@ -17,7 +17,7 @@ from scipy import special
 from amp.learning import draws, reward
 from amp.learning.approaches import Approaches
 from amp.learning.baseline import baseline
-from amp.learning.choice import anything, controls
+from amp.learning.choice import anything, controls, number
 from amp.learning.population import Population, population
 from amp.learning.posterior import DimensionBelief, OptionBelief
 from amp.learning.preference import tilt
@@ -57,13 +57,13 @@ def _choice(ask: Ask, uniform: Floats, crowd: Population, policy: Policy) -> Cho
     fixed = shadowing or ask.control
     best = _share_best(good, bad, added, crowd)[crowd.options_of[shown]]
     return Choice(
-        combination=shown,
+        combination=number(shown, crowd),
         floored=floored and not fixed,
         explored=not fixed and (floored or drawn != _best(means, added, crowd)),
         confidence=float(best.mean()),
         dimension_confidence=tuple(best.tolist()),
         user_weight=0.0 if fixed else _weight(good, bad),
-        shadow=wanted if shadowing else None,
+        shadow=number(wanted, crowd) if shadowing else None,
     )
 
 
@@ -90,11 +90,12 @@ def counts(history: History, crowd: Population, policy: Policy) -> tuple[Floats,
     """Both parameters of each option's Beta distribution; shape (options,) each."""
     weight = policy.decay ** np.arange(len(history) - 1, -1, -1)
     told = np.clip(reward.rewards(history, policy.weights), 0.0, 1.0)
-    shown = crowd.options_of[history["combination"]]
+    shown = crowd.options_at[crowd.approaches.points(history)]
+    offered = shown >= 0
 
     def summed(amounts: Floats) -> Floats:
-        each = np.repeat(amounts, shown.shape[1])
-        counted = np.bincount(shown.ravel(), each, minlength=len(crowd.option_means))
+        each = np.broadcast_to(amounts[:, None], shown.shape)[offered]
+        counted = np.bincount(shown[offered], each, minlength=len(crowd.option_means))
         return 1.0 + counted.astype(np.float64, copy=False)
 
     return summed(weight * told), summed(weight * (1.0 - told))
@@ -117,8 +118,8 @@ def _variance(good: Floats, bad: Floats) -> Floats:
 def _best(worth: Floats, added: Floats | None, crowd: Population) -> int:
     """The combination of the best options; of equals the first."""
     total = worth if added is None else worth + added
-    sizes = zip(crowd.starts, crowd.approaches.sizes, strict=True)
-    return crowd.approaches.combination(tuple(int(total[at : at + size].argmax()) for at, size in sizes))
+    sizes = zip(crowd.starts, crowd.sizes, strict=True)
+    return int(np.ravel_multi_index([int(total[at : at + size].argmax()) for at, size in sizes], crowd.sizes))
 
 
 def _share_best(good: Floats, bad: Floats, added: Floats | None, crowd: Population) -> Floats:
@@ -132,7 +133,7 @@ def _share_best(good: Floats, bad: Floats, added: Floats | None, crowd: Populati
     worth: Floats = _SPECIAL.expit(mean[:, None] + sd[:, None] * _bank(len(good)))
     if added is not None:
         worth = worth + added[:, None]
-    best = np.maximum.reduceat(worth, crowd.starts).repeat(crowd.approaches.sizes, axis=0)
+    best = np.maximum.reduceat(worth, crowd.starts).repeat(crowd.sizes, axis=0)
     return (worth == best).mean(axis=1)
 
 

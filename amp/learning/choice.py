@@ -30,7 +30,7 @@ def choose(asks: Sequence[Ask], prior: Prior, policy: Policy, approaches: Approa
     best, tilts = best_of_draws(asks, uniform[:, None], beliefs, crowd, policy)
     expected, drawn = best.T.tolist()
     floors: list[bool] = (uniform[:, _FLOOR] < policy.explore_floor).tolist()
-    wanted = drawn.copy()
+    wanted: list[int] = drawn.copy()
     for index, ask in enumerate(asks):
         if ask.control:
             wanted[index] = controls(ask, tilts.get(index), policy, crowd)
@@ -44,13 +44,13 @@ def choose(asks: Sequence[Ask], prior: Prior, policy: Policy, approaches: Approa
     fixed = [shadowing or ask.control for ask in asks]  # nothing of such an answer is the user's own
     return [
         Choice(
-            combination=picked[index],
+            combination=number(picked[index], crowd),
             floored=floors[index] and not fixed[index],
             explored=not fixed[index] and (floors[index] or drawn[index] != expected[index]),
             confidence=sum(confidences[index]) / len(confidences[index]),
             dimension_confidence=tuple(confidences[index]),
             user_weight=0.0 if fixed[index] else weights[index],
-            shadow=wanted[index] if shadowing else None,
+            shadow=number(wanted[index], crowd) if shadowing else None,
         )
         for index in range(len(asks))
     ]
@@ -59,6 +59,11 @@ def choose(asks: Sequence[Ask], prior: Prior, policy: Policy, approaches: Approa
 def controls(ask: Ask, added: Floats | None, policy: Policy, crowd: Population) -> int:
     """What a control is served: the operator's own approach, or else the population's default."""
     return baseline(ask, added, policy, crowd) if policy.baseline else _default(ask.context, added, crowd)
+
+
+def number(place: int, crowd: Population) -> int:
+    """The combination's number in rows, from its place among those that are offered."""
+    return place if crowd.numbers is None else crowd.numbers[place]
 
 
 def uniforms_each(prior: Prior) -> int:
@@ -74,7 +79,8 @@ def best_of_draws(
     Uniforms of shape (asks, draws, `uniforms_each`) give shape (asks, 1 + draws); what preferences add to
     each option comes with it, for the asks that have any.
     """
-    coefficients, population_draws = _coefficients(beliefs, uniform, policy)
+    temperatures = crowd.prior.drawn(policy), policy.population_temperature
+    coefficients, population_draws = _coefficients(beliefs, uniform, temperatures)
     tilts = _tilts(asks, coefficients, crowd, policy)
     values = coefficients @ crowd.combinations
     for index, ask in enumerate(asks):
@@ -86,7 +92,9 @@ def best_of_draws(
     return values.argmax(axis=2), tilts
 
 
-def _coefficients(beliefs: Posteriors, uniform: Floats, policy: Policy) -> tuple[Floats, Ints]:
+def _coefficients(
+    beliefs: Posteriors, uniform: Floats, temperatures: tuple[float, float]
+) -> tuple[Floats, Ints]:
     """Posterior mean and draws of each user's coefficients, shape (users, 1 + draws, p), and whose mu's.
 
     The mu of each is a number of `Posteriors.whitened`: 0 is the mean mu.
@@ -95,8 +103,9 @@ def _coefficients(beliefs: Posteriors, uniform: Floats, policy: Policy) -> tuple
     drawn = np.zeros((users, 1 + count), np.int64)
     drawn[:, 1:] = uniform[:, :, _POPULATION_DRAW] * POPULATION_DRAWS + 1
     each = beliefs.whitened.transpose(0, 2, 1)[np.arange(users)[:, None], drawn]
-    each[:, 1:] = each[:, :1] + policy.population_temperature * (each[:, 1:] - each[:, :1])
-    each[:, 1:] += policy.temperature * draws.normals(uniform[:, :, _NORMALS:])
+    own, shared = temperatures
+    each[:, 1:] = each[:, :1] + shared * (each[:, 1:] - each[:, :1])
+    each[:, 1:] += own * draws.normals(uniform[:, :, _NORMALS:])
     return each @ beliefs.root, drawn
 
 
@@ -138,7 +147,7 @@ def anything(uniform: float, added: Floats | None, crowd: Population) -> int:
 def allowed(added: Floats | None, crowd: Population) -> Ints:
     """The combinations that no lock and no exclusion forbids, which the floor draws from."""
     if added is None:
-        return np.arange(crowd.approaches.count)
+        return np.arange(len(crowd.options_of))
     return np.flatnonzero(np.isfinite(_over_combinations(added, crowd)))
 
 
@@ -155,7 +164,7 @@ def _confidences(
         worth[index] += added[:, None]
     shown = worth[np.arange(len(asks))[:, None], crowd.options_of[picked]]
     best = np.empty_like(shown)
-    for dimension, (start, size) in enumerate(zip(crowd.starts, crowd.approaches.sizes, strict=True)):
+    for dimension, (start, size) in enumerate(zip(crowd.starts, crowd.sizes, strict=True)):
         np.maximum.reduce(worth[:, start : start + size], axis=1, out=best[:, dimension])
     shares: list[list[float]] = ((shown == best).sum(axis=2) / POPULATION_DRAWS).tolist()
     return shares

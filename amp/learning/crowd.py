@@ -1,6 +1,7 @@
 """The rows that teach a prior, and what the model needs of them: sums for each user."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,6 +53,17 @@ def learned(history: History) -> History:
     return history[~control] if control.any() else history
 
 
+def readable(packed: Sequence[bytes], approaches: Approaches) -> list[History]:
+    """The histories that can be read; a damaged one must not keep the others from teaching."""
+    histories: list[History] = []
+    for each in packed:
+        with suppress(ValueError):
+            history = rows.unpack(each)
+            if approaches.layouts or (history["combination"] < approaches.count).all():
+                histories.append(history)
+    return histories
+
+
 def gather(histories: Sequence[History], policy: Policy) -> Crowd:
     """These users, none without rows, weighted as the posterior weights them."""
     # Joined as plain bytes, for numpy joins records 20 times slower.
@@ -70,12 +82,12 @@ def summed(crowd: Crowd, y: Floats, approaches: Approaches, only: Mask) -> Sums:
     weights = crowd.weights * only
     newest = np.repeat(np.maximum.reduceat(weights, starts), np.diff(crowd.bounds))
     weights = np.divide(weights, newest, out=np.zeros_like(weights), where=newest > 0.0)
-    p = approaches.design.shape[1]
+    points, p = approaches.points(crowd.history), approaches.design.shape[1]
     gram, pull = np.empty((crowd.users, p, p)), np.empty((crowd.users, p))
     for first in range(0, crowd.users, CHUNK_USERS):
         users = slice(first, first + CHUNK_USERS)
         own = slice(starts[first], crowd.bounds[min(first + CHUNK_USERS, crowd.users)])
-        x = approaches.design[crowd.history["combination"][own]]
+        x = approaches.design[points[own]]
         weighted = x * weights[own, None]
         local = starts[users] - starts[first]
         gram[users] = np.add.reduceat(weighted[:, :, None] * x[:, None, :], local)

@@ -45,7 +45,7 @@ def defaults(prior: Prior, context: Context, approaches: Approaches) -> list[Def
     among_users = crowd.option_design @ np.linalg.inv(prior.precision) @ crowd.option_design.T
     variances = np.diagonal(among_users) + shared[:, 1:].var(axis=1)
     told: list[Default] = []
-    for dimension, (start, size) in enumerate(zip(crowd.starts, approaches.sizes, strict=True)):
+    for dimension, (start, size) in enumerate(zip(crowd.starts, crowd.sizes, strict=True)):
         own = shared[start : start + size]
         order = np.argsort(-own[:, 0], kind="stable")
         best = int(order[0])
@@ -53,5 +53,6 @@ def defaults(prior: Prior, context: Context, approaches: Approaches) -> list[Def
         highest: Floats = own[:, 1:].max(axis=0)
         share = float(np.count_nonzero(own[best, 1:] == highest) / highest.size)
         strength = prior.noise / float(variances[start + best])
-        told.append(Default(dimension, best, float(own[best, 0]), lead, share, strength))
+        option = approaches.dimensions[dimension].offered[best]
+        told.append(Default(dimension, option, float(own[best, 0]), lead, share, strength))
     return told

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from amp.learning import rows
+from amp.learning.approaches import Approaches
 from amp.learning.types import LEVELS, Context, Floats, History, Ints
 
 _Cache = dict[tuple[int, int], Floats]  # by (place of the task type, level)
@@ -33,6 +34,20 @@ class NoEffects:
 
 
 @dataclass(frozen=True)
+class OwnRows:
+    """What rows need where a tenant's dimensions are not simply those of the contract."""
+
+    approaches: Approaches
+    theta: Floats = field(repr=False)
+    """Effects of the pairs' contrasts, from which they can be laid out anew; shape (versions, contrasts)."""
+
+    @cached_property
+    def pairs(self) -> Floats:
+        """The mean of what pairs add at each point; shape (points,)."""
+        return pair_table(self.theta[:1], self.approaches, self.approaches.options_at)[0]
+
+
+@dataclass(frozen=True)
 class PopulationEffects:
     """The offsets in 1 + POPULATION_DRAWS versions: their mean, then draws from their posterior."""
 
@@ -48,6 +63,8 @@ class PopulationEffects:
     """Shift by each task type, the last (any other) being 0; shape (versions, task types, p)."""
     hashes: Ints
     """The task types by their hash, ascending, then `ANY_OTHER_TASK`; shape (task types,)."""
+    own: OwnRows | None = None
+    """Then `sizes`, `design` and `pairs` are of the options and combinations that are offered."""
     _tables: _Cache = field(default_factory=lambda: {}, init=False, repr=False)  # noqa: PIE807 - typed so
     _options: _Cache = field(default_factory=lambda: {}, init=False, repr=False)  # noqa: PIE807 - typed so
 
@@ -77,12 +94,18 @@ class PopulationEffects:
         """The mean offset of each row's context and combination; shape (n,)."""
         task = task_numbers(self.hashes, history["task_hash"])
         level = history["circumstance"] & rows.LEVEL_MASK
-        return self._means.take((task * len(LEVELS) + level) * len(self.design) + history["combination"])
+        if self.own is None:
+            return self._means.take((task * len(LEVELS) + level) * len(self.design) + history["combination"])
+        approaches = self.own.approaches
+        place = (task * len(LEVELS) + level) * len(approaches.design) + approaches.points(history)
+        return self._means.take(place)
 
     @cached_property
     def _means(self) -> Floats:
-        """The mean offset by task type, level and combination, one after the other."""
+        """The mean offset by task type, level and combination (or point), one after the other."""
         shifts = self.tasks[0][:, None] + self.levels[0]
+        if self.own is not None:
+            return (self.own.pairs + shifts @ self.own.approaches.design.T).ravel()
         return (self.pairs[0] + shifts @ self.design.T).ravel()
 
     @cached_property
@@ -91,6 +114,37 @@ class PopulationEffects:
 
     def _known(self, context: Context) -> tuple[int, int]:
         return self._places.get(context.task_hash, len(self.hashes) - 1), context.level
+
+
+def assembled(
+    approaches: Approaches, theta: Floats, shifts: tuple[Floats, Floats], hashes: Ints, *, own: bool
+) -> PopulationEffects:
+    """The effects with these pairs' contrasts, and these shifts by level and by task type."""
+    levels, tasks = shifts
+    if not own:
+        pairs = theta @ approaches.pair_contrasts.T
+        return PopulationEffects(approaches.sizes, approaches.design, pairs, levels, tasks, hashes)
+    shown = approaches.offered
+    return PopulationEffects(
+        sizes=approaches.offered_sizes,
+        design=approaches.design[shown],
+        pairs=pair_table(theta, approaches, approaches.options_at[shown]),
+        levels=levels,
+        tasks=tasks,
+        hashes=hashes,
+        own=OwnRows(approaches, theta),
+    )
+
+
+def pair_table(theta: Floats, approaches: Approaches, options: Ints) -> Floats:
+    """`theta` times the pairs' contrasts, without making them; shape (versions, n)."""
+    table = np.zeros((len(theta), len(options)))
+    for one, other, own in approaches.pair_blocks if theta.shape[1] else ():
+        left, right = approaches.contrasts[one], approaches.contrasts[other]
+        both = np.zeros((len(theta), len(left) + 1, len(right) + 1))
+        both[:, :-1, :-1] = left @ theta[:, own].reshape(len(theta), left.shape[1], -1) @ right.T
+        table += both[:, options[:, one], options[:, other]]
+    return table
 
 
 def task_numbers(hashes: Ints, told: Ints) -> Ints:

@@ -12,7 +12,7 @@ import numpy as np
 
 from amp.learning import rows
 from amp.learning.approaches import Approaches
-from amp.learning.effects import ANY_OTHER_TASK, PopulationEffects, task_numbers
+from amp.learning.effects import ANY_OTHER_TASK, PopulationEffects, assembled, task_numbers
 from amp.learning.types import LEVELS, Floats, History, Ints
 
 TASK_OUTCOMES_MIN = 20
@@ -52,7 +52,7 @@ class Features:
 
     @cached_property
     def everywhere(self) -> Floats:
-        """[x, pairs] of every combination; shape (count, fixed)."""
+        """[x, pairs] of every point; shape (points, fixed)."""
         return np.hstack([self.approaches.design, self.approaches.pair_contrasts])
 
     @cached_property
@@ -80,20 +80,18 @@ class Features:
         return np.concatenate([every[: self.fixed], *(every[block] for block in self.shifts(context))])
 
     def compact(self, context: int) -> Floats:
-        """Features of every combination in a context, without the columns that are 0."""
+        """Features of every point in a context, without the columns that are 0."""
         return np.hstack([self.everywhere, *[self.approaches.design for _ in self.shifts(context)]])
 
     def effects(self, versions: Floats) -> PopulationEffects:
         """What these coefficients, of shape (versions, size), add beside the mean of users."""
         shifts = versions[:, self.fixed :].reshape(len(versions), self.blocks, self.p)
         none, levels = np.zeros((len(versions), 1, self.p)), len(LEVELS) - 1
-        return PopulationEffects(
-            sizes=self.approaches.sizes,
-            design=self.approaches.design,
-            pairs=versions[:, self.p : self.fixed] @ self.approaches.pair_contrasts.T,
-            levels=np.concatenate([none, shifts[:, :levels]], axis=1),
-            tasks=np.concatenate([shifts[:, levels:], none], axis=1),
-            hashes=self.hashes,
+        by_level = np.concatenate([none, shifts[:, :levels]], axis=1)
+        by_task = np.concatenate([shifts[:, levels:], none], axis=1)
+        theta = versions[:, self.p : self.fixed]
+        return assembled(
+            self.approaches, theta, (by_level, by_task), self.hashes, own=not self.approaches.plain
         )
 
 

@@ -109,7 +109,8 @@ def _swept(known: Moments, warm: Prior, rng: np.random.Generator) -> Prior:
     for _ in range(SWEEPS):
         given = maximise(known, given, posterior(known, given, begin.centre), begin)
     told = believed(posterior(known, given, begin.centre), known.features, given, rng)
-    return replace(told, index=warm.index, judged=warm.judged, reward_noise=given.noise)
+    kept = {"index": warm.index, "judged": warm.judged, "temperature": warm.temperature}
+    return replace(told, reward_noise=given.noise, **kept)
 
 
 def _of_everybody(
@@ -127,4 +128,6 @@ def _of_everybody(
         index=like.index,
         judged=like.judged,
         reward_noise=like.reward_noise,
+        temperature=like.temperature,
+        layout=() if approaches.plain else approaches.layout,
     )

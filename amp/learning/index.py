@@ -96,7 +96,7 @@ def _covariances(crowd: Crowd, told: Floats, shared: Floats, approaches: Approac
     """
     counts = np.diff(crowd.bounds)
     root = np.linalg.cholesky(shared + 1e-12 * np.eye(len(shared)))
-    x = _centred((approaches.design[:, 1:] @ root)[crowd.history["combination"]], crowd)
+    x = _centred((approaches.design[:, 1:] @ root)[approaches.points(crowd.history)], crowd)
     apart = _centred(told, crowd)
     within = apart.T @ apart / max(len(apart) - crowd.users, 1)
     own: Floats = np.sum(x**2, axis=1)

@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 
 from amp.learning import prior as priors
-from amp.learning.policies import InForce, Policies
+from amp.learning.carry import carry
+from amp.learning.policies import Policies
 from amp.learning.prior import Prior
 from amp.learning.propensity import propensities
 from amp.learning.record import read_record
@@ -92,7 +93,8 @@ class Journal:
 
         When one does not come out as it did, none is trusted: they were decided by rules that are not these.
         """
-        ruled, prior = self._ruled(tenant, versions[0]), await self._prior(tenant, versions[1])
+        ruled = await self._policies.at(tenant, versions[0])
+        prior = await self._prior(tenant, versions[1])
         known = [pair for pair in found if pair[1].ask]
         missing: Reason | None = "policy" if ruled is None else "prior" if prior is None else None
         if ruled and prior:
@@ -110,10 +112,6 @@ class Journal:
             for (alias, each), probabilities in zip(some, told, strict=True):
                 yield Entry(alias, each, None, probabilities, prior)
 
-    def _ruled(self, tenant: Tenant, version: int) -> InForce | None:
-        ruled = self._policies.of(tenant)
-        return ruled if ruled.policy.version == version else None
-
     async def _prior(self, tenant: Tenant, version: int) -> Prior | None:
         """A published prior; None when it is no longer kept, or cannot be read."""
         key = (tenant.tag, version)
@@ -126,7 +124,7 @@ class Journal:
             return priors.shipped(self._policies.of(tenant).approaches)
         blob = await self._facts.prior(tenant.tag, version)
         try:
-            return priors.decode(blob) if blob else None
+            return carry(priors.decode(blob), self._policies.of(tenant).approaches) if blob else None
         except (ValueError, msgspec.MsgspecError):
             return None
 

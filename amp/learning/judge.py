@@ -57,7 +57,7 @@ def predicted(users: Judged, prior: Prior, policy: Policy, approaches: Approache
     variance = np.linalg.inv(older.gram / prior.noise + prior.precision)
     mean = (variance @ (older.pull / prior.noise + prior.precision @ prior.mean)[:, :, None])[:, :, 0]
     counts = np.diff(crowd.bounds)
-    x = approaches.design[crowd.history["combination"]]
+    x = approaches.design[approaches.points(crowd.history)]
     expected = offsets + np.einsum("np,np->n", x, np.repeat(mean, counts, axis=0))
     spread = np.einsum("np,npq,nq->n", x, np.repeat(variance, counts, axis=0), x, optimize=True)
     return Prediction(expected, spread + prior.reward_noise)

@@ -103,9 +103,9 @@ def judged_by(known: Moments, crowd: Crowd) -> Moments:
 
 def _totals(crowd: Crowd, told: Features) -> tuple[Floats, Floats]:
     """F'F and F'y over all rows, context by context."""
-    count = told.approaches.count
+    count = len(told.approaches.design)
     shape = (len(told.hashes) * len(LEVELS), count)
-    cell = told.contexts(crowd.history) * count + crowd.history["combination"]
+    cell = told.contexts(crowd.history) * count + told.approaches.points(crowd.history)
     mass = np.bincount(cell, minlength=shape[0] * count).reshape(shape)
     heard = np.bincount(cell, crowd.rewards, shape[0] * count).reshape(shape)
     gram, pull = np.zeros((told.size, told.size)), np.zeros(told.size)
@@ -127,7 +127,7 @@ def _cross(crowd: Crowd, told: Features) -> Iterator[Floats]:
     context = told.contexts(crowd.history)
     for ends in _chunks(crowd):
         part = slice(ends[0], ends[-1])
-        combination = crowd.history["combination"][part]
+        combination = told.approaches.points(crowd.history[part])
         x = told.approaches.design[combination]
         f = np.zeros((len(combination), told.size))
         f[:, : told.fixed] = told.everywhere[combination]
@@ -143,7 +143,7 @@ def _cross(crowd: Crowd, told: Features) -> Iterator[Floats]:
 
 
 def _own(crowd: Crowd, told: Features) -> list[Floats]:
-    told_by = crowd.rewards[:, None] * told.approaches.design[crowd.history["combination"]]
+    told_by = crowd.rewards[:, None] * told.approaches.design[told.approaches.points(crowd.history)]
     sums = np.add.reduceat(told_by, crowd.bounds[:-1])
     return [sums[first : first + CHUNK_USERS] for first in range(0, crowd.users, CHUNK_USERS)]
 

@@ -63,7 +63,7 @@ def _grams(histories: Sequence[History], crowd: Population, policy: Policy) -> F
     """
     alone = len(histories) == 1
     history = rows.joined(histories)
-    data = crowd.design.take(history["combination"], axis=0)
+    data = crowd.design.take(crowd.approaches.points(history), axis=0)
     data[:, -1] = reward.rewards(history, crowd.prior.heard(policy))
     data[:, -1] -= crowd.prior.effects.at(history)
     scale = _root_weights(policy.decay, crowd.prior.noise)
@@ -164,7 +164,9 @@ def describe(  # noqa: PLR0917 - a belief depends on these six and no two of the
     )
     told = iter(np.column_stack(columns).tolist())
     return tuple(
-        DimensionBelief(each.name, tuple(OptionBelief(option, *next(told)) for option in each.options))
+        DimensionBelief(
+            each.name, tuple(OptionBelief(each.options[number], *next(told)) for number in each.offered)
+        )
         for each in approaches.dimensions
     )
 
@@ -176,5 +178,5 @@ def _sd(covariance: Floats, centres: Floats) -> Floats:
 
 def _share_best(worth: Floats, crowd: Population) -> Floats:
     """Share of the draws in which each option is the best of its dimension; shape (options,)."""
-    best = np.maximum.reduceat(worth, crowd.starts).repeat(crowd.approaches.sizes, axis=0)
+    best = np.maximum.reduceat(worth, crowd.starts).repeat(crowd.sizes, axis=0)
     return (worth == best).mean(axis=1)

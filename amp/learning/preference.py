@@ -34,14 +34,14 @@ def tilt(
     A locked dimension's other options get -inf, and so do those that are `excluded` (a bit each), which no
     preference and no lock brings back.
     """
-    added, out = np.zeros(means.size), _places(excluded)
+    added, out = np.zeros(means.size), _places(excluded, crowd)
     rewarded = reward.rewards(history, policy.weights)
     weight = policy.decay ** np.arange(len(history) - 1, -1, -1)
     for dimension, preference in enumerate(preferences):
         if preference is None:
             continue
-        start, size = crowd.starts[dimension], crowd.approaches.sizes[dimension]
-        preferred = start + preference.option
+        start, size = crowd.starts[dimension], crowd.sizes[dimension]
+        preferred = start + crowd.approaches.dimensions[dimension].offered.index(preference.option)
         if preferred in out:
             continue
         if preference.locked:
@@ -49,16 +49,24 @@ def tilt(
             added[preferred] = 0.0
             continue
         behind = means[start : start + size].max() - means[preferred]
-        shown = crowd.options_of[history["combination"], dimension] == preferred
+        shown = crowd.options_at[crowd.approaches.points(history), dimension] == preferred
         counted = shown & (rows.decided_ms(history) >= preference.since_ms)
         added[preferred] = _strength(weight * counted, rewarded, crowd) * (PREFERENCE_LEAD + behind)
     added[out] = -np.inf
     return added
 
 
-def _places(excluded: int) -> list[int]:
-    """Where the options of this mask stand among the options of all dimensions."""
-    return [option for option in range(excluded.bit_length()) if excluded >> option & 1]
+def _places(excluded: int, crowd: Population) -> list[int]:
+    """Where the options of this mask, a bit for every option there ever was, stand among those offered."""
+    if not excluded:
+        return []
+    places: list[int] = []
+    first = 0
+    for start, dimension in zip(crowd.starts, crowd.approaches.dimensions, strict=True):
+        offered = enumerate(dimension.offered, start)
+        places += [place for place, option in offered if excluded >> (first + option) & 1]
+        first += len(dimension.options)
+    return places
 
 
 def _strength(weight: Floats, rewarded: Floats, crowd: Population) -> float:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from amp.learning.approaches import Approaches
-from amp.learning.effects import ANY_OTHER_TASK, POPULATION_DRAWS, NoEffects, PopulationEffects
+from amp.learning.approaches import Approaches, Dimension
+from amp.learning.effects import ANY_OTHER_TASK, POPULATION_DRAWS, NoEffects, PopulationEffects, assembled
 from amp.learning.features import GROUPS, Features
+from amp.learning.layouts import Names
 from amp.learning.mixed import Posterior, Start, Variances
 from amp.learning.types import LEVELS, Effects, Floats, Policy, Weights
 
@@ -69,14 +70,22 @@ class Prior:
     """The variance of one reward around its user's expectation; `noise` where there is no index."""
     judged: Weights = _REWARD
     """The reward weights that it was fitted under."""
+    temperature: float = 0.2
+    """v where the policy names none. Source: selfplay.py."""
     index: Weights | None = None
     """What to learn from in the place of the reward while `judged` is in force. Source: index.py."""
     users: int = 0
     rows: int = 0
+    layout: Names = ()
+    """The dimensions and options that the coefficients are of; none says those of the contract."""
 
     @property
     def variances(self) -> Variances:
         return Variances(np.linalg.inv(self.precision).astype(np.float64), self.noise, self.scales)
+
+    def drawn(self, policy: Policy) -> float:
+        """V under this policy."""
+        return self.temperature if policy.temperature is None else policy.temperature
 
     def heard(self, policy: Policy) -> Weights:
         """What to learn from in each row under this policy."""
@@ -180,9 +189,11 @@ class _Blob(msgspec.Struct, tag_field="format", tag="amp-prior-2"):
     scales: Array
     reward_noise: float
     judged: Weights
+    temperature: float
     index: Weights | None
     users: int
     rows: int
+    layout: Names = ()
 
 
 def encode(prior: Prior) -> bytes:
@@ -199,18 +210,21 @@ def encode(prior: Prior) -> bytes:
             scales=Array.of(prior.scales),
             reward_noise=prior.reward_noise,
             judged=prior.judged,
+            temperature=prior.temperature,
             index=prior.index,
             users=prior.users,
             rows=prior.rows,
+            layout=prior.layout,
         )
     )
 
 
 def _effects_blob(effects: PopulationEffects) -> _EffectsBlob:
+    own = effects.own
     return _EffectsBlob(
-        sizes=effects.sizes,
-        design=Array.of(effects.design),
-        pairs=Array.of(effects.pairs),
+        sizes=effects.sizes if own is None else (),
+        design=Array.of(effects.design if own is None else effects.design[:0]),
+        pairs=Array.of(effects.pairs if own is None else own.theta),
         levels=Array.of(effects.levels),
         tasks=Array.of(effects.tasks),
         hashes=tuple(effects.hashes.tolist()),
@@ -229,40 +243,51 @@ def decode(data: bytes) -> Prior:
     p = blob.mean.shape[0]
     precision = blob.precision.read(p, p)
     scales = blob.scales.read(GROUPS)
-    variances = (blob.noise, blob.reward_noise, *scales.tolist())
+    variances = (blob.noise, blob.reward_noise, blob.temperature, *scales.tolist())
     if min(blob.version, blob.users, blob.rows) < 0 or not all(0.0 < each < np.inf for each in variances):
         raise ValueError("a count or variance of the prior is out of range")
     if p < 1 or not _is_precision(precision):
         raise ValueError("the precision is not symmetric positive definite")
+    if blob.layout and 1 + sum(len(options) - 1 for _, options in blob.layout) != p:
+        raise ValueError("the layout is not that of the mean")
     return Prior(
         version=blob.version,
         mean=blob.mean.read(p),
         precision=precision,
         noise=blob.noise,
         mean_draws=blob.mean_draws.read(POPULATION_DRAWS, p),
-        effects=_read_effects(blob.effects, p),
+        effects=_read_effects(blob.effects, p, blob.layout),
         scales=scales,
         reward_noise=blob.reward_noise,
         judged=blob.judged,
+        temperature=blob.temperature,
         index=blob.index,
         users=blob.users,
         rows=blob.rows,
+        layout=blob.layout,
     )
 
 
-def _read_effects(blob: _EffectsBlob, p: int) -> PopulationEffects:
-    versions, count = 1 + POPULATION_DRAWS, math.prod(blob.sizes)
-    if min(blob.sizes, default=0) < 1 or count > COMBINATIONS_MAX:
-        raise ValueError("the effects are of no combination, or of too many")
+def _read_effects(blob: _EffectsBlob, p: int, layout: Names) -> PopulationEffects:
+    versions, hashes = 1 + POPULATION_DRAWS, np.array(blob.hashes, np.int64)
     if list(blob.hashes) != sorted({0, *blob.hashes, ANY_OTHER_TASK})[1:] or blob.hashes[-1] > ANY_OTHER_TASK:
         raise ValueError("the task types are not in order")
+    levels, tasks = blob.levels.read(versions, len(LEVELS), p), blob.tasks.read(versions, len(blob.hashes), p)
+    if layout:
+        approaches = Approaches(tuple(Dimension(name, "", "", options) for name, options in layout))
+        blocks = approaches.pair_blocks
+        theta = blob.pairs.read(versions, blocks[-1][2].stop if blocks else 0)
+        return assembled(approaches, theta, (levels, tasks), hashes, own=True)
+    count = math.prod(blob.sizes)
+    if min(blob.sizes, default=0) < 1 or count > COMBINATIONS_MAX:
+        raise ValueError("the effects are of no combination, or of too many")
     return PopulationEffects(
         sizes=blob.sizes,
         design=blob.design.read(count, p),
         pairs=blob.pairs.read(versions, count),
-        levels=blob.levels.read(versions, len(LEVELS), p),
-        tasks=blob.tasks.read(versions, len(blob.hashes), p),
-        hashes=np.array(blob.hashes, np.int64),
+        levels=levels,
+        tasks=tasks,
+        hashes=hashes,
     )
 
 

@@ -1,9 +1,12 @@
 """The priors that a worker decides with: the newest published one of each tenant, read in the background."""
 
 import logging
+from typing import NamedTuple
 
 from amp.learning import prior
 from amp.learning.approaches import Approaches
+from amp.learning.carry import carry
+from amp.learning.policies import Policies
 from amp.learning.prior import Prior
 from amp.learning.store import LearningStore
 from amp.learning.types import Policy
@@ -13,20 +16,43 @@ POLL_S = 0.5
 _log = logging.getLogger(__name__)
 
 
+class _Carried(NamedTuple):
+    """A prior as it is for a tenant's own dimensions."""
+
+    published: Prior
+    approaches: Approaches
+    prior: Prior
+
+
 class Priors:
     """One prior a tenant; the shipped one until the crowd has taught better."""
 
-    def __init__(self, store: LearningStore, approaches: Approaches) -> None:
+    def __init__(self, store: LearningStore, policies: Policies) -> None:
         self._store = store
-        self._shipped = prior.shipped(approaches)
+        self._policies = policies
+        self._shipped = prior.shipped(policies.shipped.approaches)
         self._current: dict[str, Prior] = {}
         self._earlier: dict[tuple[str, int], Prior | None] = {}
+        self._carried: dict[str, _Carried] = {}
 
     def of(self, tenant: Tenant, policy: Policy | None = None) -> Prior:
-        """The prior in force: the newest, or while the policy is frozen the one of then.
+        """The prior in force, for the dimensions of the policy in force.
+
+        It is the newest, or while `policy` is frozen the one of then.
 
         One that this worker does not hold yet is read at the next refresh; the newest stands in.
         """
+        published = self._published(tenant, policy)
+        approaches = self._policies.of(tenant).approaches
+        if approaches.plain and not published.layout:
+            return published
+        carried = self._carried.get(tenant.tag)
+        if carried is None or carried.published is not published or carried.approaches is not approaches:
+            carried = _Carried(published, approaches, carry(published, approaches))
+            self._carried[tenant.tag] = carried
+        return carried.prior
+
+    def _published(self, tenant: Tenant, policy: Policy | None) -> Prior:
         current = self._current.get(tenant.tag, self._shipped)
         frozen = policy.frozen_prior if policy and policy.mode == "frozen" else None
         if frozen is None or frozen == current.version:

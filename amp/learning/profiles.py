@@ -19,7 +19,7 @@ from amp.learning.priors import Priors
 from amp.learning.profile import Summary, summarise
 from amp.learning.record import Details, Record
 from amp.learning.store import LearningStore, Lock
-from amp.learning.types import LEVELS, Context, History, Preference
+from amp.learning.types import LEVELS, Context, History
 from amp.learning.wire import (
     DimensionReply,
     ExportReply,
@@ -58,6 +58,10 @@ class Profiles:
         user, record, details = await self._load(tenant, user_id)
         return self._profile(tenant, user, record, details)
 
+    def change_type(self, tenant: Tenant) -> type[ProfileChange]:
+        """What a change of this tenant's profiles may say."""
+        return self._policies.of(tenant).approaches.profile_change
+
     async def change(self, tenant: Tenant, user_id: str, change: ProfileChange) -> ProfileReply:
         """Sets or clears what is sent and shows the profile, which need not have been there.
 
@@ -66,14 +70,15 @@ class Profiles:
             InvalidParameter: too much metadata.
         """
         user = validation.user_id(user_id)
-        wanted = _wanted(change, self._policies.of(tenant).approaches)
+        approaches = self._policies.of(tenant).approaches
+        wanted = _wanted(change, approaches)
         validation.canonical_metadata(change.metadata)
         lock: Lock = "keep" if change.lock is None else "on" if change.lock else "off"
         changed = await self._store.prefer(
             tenant,
             user,
             alias=self._random(8),
-            changes=wanted,
+            changes={approaches.slot(index): option for index, option in wanted.items()},
             lock=lock,
             metadata={
                 key: None if value is None else msgspec.json.encode(value)
@@ -87,7 +92,8 @@ class Profiles:
 
     async def forget(self, tenant: Tenant, user_id: str) -> None:
         """Erases profile and history; what was decided before never counts. Safe to repeat."""
-        await self._store.erase(tenant, validation.user_id(user_id))
+        user, policy = validation.user_id(user_id), self._policies.of(tenant).policy
+        await self._store.erase(tenant, user, policy.outcome_window_ms)
 
     async def posterior(self, tenant: Tenant, user_id: str) -> PosteriorReply:
         """What is believed of each option for this user.
@@ -100,7 +106,8 @@ class Profiles:
         prior = self._priors.of(tenant, ruled.policy)
         history = rows.deciding(rows.unpack(record.rows), ruled.policy)
         weight = user_weight(history, prior, *ruled)
-        beliefs = describe(history, _preferences(record, ruled.approaches), Context(), prior, *ruled)
+        stated = ruled.approaches.stated(record.preferences)
+        beliefs = describe(history, stated, Context(), prior, *ruled)
         return PosteriorReply(
             user_id=user,
             total_interactions=record.interactions,
@@ -163,20 +170,21 @@ class Profiles:
                 "lastUpdated": iso(max(record.created_ms, details.changed_ms, summary.reported_ms)),
                 "profileVersion": _version(record, details),
             },
-            ProfileReply,
+            self._policies.of(tenant).approaches.profile_reply,
         )
 
     def _approach(self, tenant: Tenant, history: History, record: Record) -> dict[str, Any]:
         """The preferred option of each dimension, stated or else learned, and how sure that is."""
         ruled = self._policies.of(tenant)
         prior = self._priors.of(tenant, ruled.policy)
-        preferences = _preferences(record, ruled.approaches)
+        preferences = ruled.approaches.stated(record.preferences)
         beliefs = describe(rows.deciding(history, ruled.policy), preferences, Context(), prior, *ruled)
         stated = preferences or (None,) * len(beliefs)
         told: dict[str, Any] = {"locked": []}
         for dimension, belief, preference in zip(ruled.approaches.dimensions, beliefs, stated, strict=True):
-            learned = max(belief.options, key=lambda each: each.mean)
-            option = learned if preference is None else belief.options[preference.option]
+            option = max(belief.options, key=lambda each: each.mean)
+            if preference is not None:
+                option = belief.options[dimension.offered.index(preference.option)]
             told[dimension.preference] = option.option
             told[dimension.confidence] = option.best
             if preference is not None and preference.locked:
@@ -184,23 +192,18 @@ class Profiles:
         return told
 
 
-def _preferences(record: Record, approaches: Approaches) -> tuple[Preference | None, ...]:
-    return record.preferences[: len(approaches.sizes)]
-
-
 def _wanted(change: ProfileChange, approaches: Approaches) -> dict[int, int | None]:
-    sent = (
-        change.preferred_framing,
-        change.communication_style,
-        change.complexity_preference,
-        change.encouragement_level,
-    )
+    """Options by dimension; the first fields of a change are the preferences, in the dimensions' order."""
     wanted: dict[int, int | None] = {}
-    for index, (dimension, option) in enumerate(zip(approaches.dimensions, sent, strict=True)):
+    for index, (dimension, field) in enumerate(
+        zip(approaches.dimensions, change.__struct_fields__, strict=False)
+    ):
+        option: str | UnsetType | None = getattr(change, field)
         if isinstance(option, UnsetType):
             continue
-        if option is not None and option not in dimension.options:
-            allowed = ", ".join(dimension.options)
+        offered = [dimension.options[number] for number in dimension.offered]
+        if option is not None and option not in offered:
+            allowed = ", ".join(offered)
             raise InvalidPreference(dimension.preference, f"must be one of {allowed}")
         wanted[index] = None if option is None else dimension.options.index(option)
     return wanted
@@ -210,12 +213,11 @@ def _interaction(row: np.void, details: Details, metadata: bytes, approaches: Ap
     signals = rows.signals(row)
     bits = int(row["circumstance"])
     decided_ms = (int(row["decided_high"]) << 32) | int(row["decided_low"])
-    dimensions = [dimension.name for dimension in approaches.dimensions]
     start_ms = signals.time_to_start_ms
     return InteractionReply(
         decided_at=iso(decided_ms),
         reported_at=iso(decided_ms + int(row["reported_after_ms"])),
-        approach=dict(zip(dimensions, approaches.names(int(row["combination"])), strict=True)),
+        approach=approaches.told(int(row["policy_version"]), int(row["combination"])),
         task_type=details.task_names.get(int(row["task_hash"])),
         complexity=LEVELS[bits & rows.LEVEL_MASK] or None,
         hour=int(row["hour"]),

@@ -38,12 +38,12 @@ def propensities(
             probabilities[index, choose([ask], prior, policy, approaches)[0].combination] = 1.0
         else:
             shares = _beta_shares if policy.learner == "beta" else _shares
-            probabilities[index] = shares(ask, crowd, policy, count)
+            probabilities[index, approaches.offered] = shares(ask, crowd, policy, count)
     return probabilities
 
 
 def _shares(ask: Ask, crowd: Population, policy: Policy, count: int) -> Floats:
-    """Of one decision: its posterior is made once, and every draw moves from there; shape (combinations,)."""
+    """Of one decision: its posterior is made once, and every draw moves from there; shape (offered,)."""
     beliefs = posteriors([ask.history], crowd.prior, policy, crowd.approaches)
     uniform = draws.uniforms(_nonces(ask, count), uniforms_each(crowd.prior))
     best, tilts = best_of_draws([ask], uniform[None], beliefs, crowd, policy)
@@ -62,8 +62,8 @@ def _nonces(ask: Ask, count: int) -> npt.NDArray[np.uint64]:
 
 
 def _floored(best: Ints, added: Floats | None, crowd: Population, policy: Policy) -> Floats:
-    """Shares of the draws, and of the floor; shape (combinations,)."""
-    picked = np.bincount(best, minlength=crowd.approaches.count) / len(best)
+    """Shares of the draws, and of the floor; shape (offered,)."""
+    picked = np.bincount(best, minlength=len(crowd.options_of)) / len(best)
     picked *= 1.0 - policy.explore_floor
     floor = allowed(added, crowd)
     picked[floor] += policy.explore_floor / floor.size

@@ -28,7 +28,7 @@ def rationales(
 ) -> list[str]:
     """Why each of these users is shown this approach."""
     crowd = population(prior, approaches)
-    shown: list[list[int]] = crowd.options_of[[choice.combination for choice in choices]].tolist()
+    shown: list[list[int]] = crowd.options_at[[choice.combination for choice in choices]].tolist()
     own = _of_users(asks, shown, crowd)
     return [
         _one(ask, choice, shown[index], own.get(index), crowd=crowd, policy=policy)
@@ -69,7 +69,7 @@ def _of_users(asks: Sequence[Ask], shown: list[list[int]], crowd: Population) ->
     bits = history["signals"]
     says_completed = np.bitwise_or.reduceat(bits, starts) & rows.COMPLETED_SAID
     wanted = np.where(says_completed, rows.COMPLETED, rows.STARTED)
-    with_option = crowd.options_of.take(history["combination"], axis=0) == np.repeat(
+    with_option = crowd.options_at.take(crowd.approaches.points(history), axis=0) == np.repeat(
         np.array([shown[index] for index in known]), sizes, axis=0
     )
     success = (bits & np.repeat(wanted, sizes)) != 0
@@ -105,8 +105,12 @@ def _of_others(ask: Ask, shown: list[int], crowd: Population) -> str:
 
 
 def _wished(ask: Ask, shown: list[int], crowd: Population) -> str | None:
-    for preference, option, start in zip(ask.preferences, shown, crowd.starts, strict=False):
-        if preference is not None and start + preference.option == option:
+    for index, (preference, option) in enumerate(zip(ask.preferences, shown, strict=False)):
+        dimension = crowd.approaches.dimensions[index]
+        if (
+            preference is not None
+            and crowd.starts[index] + dimension.offered.index(preference.option) == option
+        ):
             return f"The user's own preference speaks for {crowd.labels[option]}"
     return None
 
@@ -124,6 +128,8 @@ def _of_population(shown: list[int], crowd: Population) -> str:
     label = crowd.labels[option]
     if not crowd.prior.rows:
         return f"No outcomes of a population are learned yet, so {label} is a first try"
+    if len(crowd.options_of) == 1:
+        return f"Nothing else is offered than {label}"
     known = f"{crowd.prior.rows:,} outcomes of {crowd.prior.users:,} users"
     if crowd.leads[option] > 0:
         return f"{known} speak for {label}"

@@ -1,4 +1,4 @@
-"""What lies in the store for one user, read: the record's 48-byte header, and the details beside it."""
+"""What lies in the store for one user, read: the record's header, and the details beside it."""
 
 import struct
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,12 @@ from amp.learning.rows import ROW_BYTES
 from amp.learning.types import Preference
 
 HEADER = struct.Struct("<8sIHIHI24s")
-"""alias, created, watermark (low, high each), trimmed, preferences: as in `store.lua`."""
+"""alias, created, watermark (low, high each), trimmed and more, preferences: as in `store.lua`.
+
+Where the highest byte of `trimmed` is 1, the preferences of eight more slots follow."""
 PREFERENCE = struct.Struct("<BIB")
-"""Of each of four dimensions: option + 1 (0: none) and the lock, milliseconds since created (low, high)."""
+"""Of each slot: option + 1 (0: none) and the lock, milliseconds since created (low, high)."""
+MORE_BYTES = 8 * PREFERENCE.size
 LOCKED = 0x80
 
 
@@ -23,6 +26,7 @@ class Record(NamedTuple):
     trimmed: int = 0
     """Interactions whose rows are no longer kept."""
     preferences: tuple[Preference | None, ...] = ()
+    """By slot: the four of the contract, and eight more when one of those states something."""
     rows: bytes = b""
 
     @property
@@ -56,13 +60,16 @@ def read_record(raw: bytes | None) -> Record:
     alias, low, high, _, _, trimmed, preferences = HEADER.unpack_from(raw)
     if not low and not high:
         return Record()
-    created_ms = (high << 32) | low
+    created_ms, start = (high << 32) | low, HEADER.size
+    if trimmed >> 24 == 1 and len(raw) >= start + MORE_BYTES:
+        preferences += raw[start : start + MORE_BYTES]
+        start += MORE_BYTES
     return Record(
         alias=alias,
         created_ms=created_ms,
-        trimmed=trimmed,
+        trimmed=trimmed & 0xFFFFFF,
         preferences=_preferences(preferences, created_ms),
-        rows=raw[HEADER.size :],
+        rows=raw[start:],
     )
 
 

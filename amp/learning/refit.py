@@ -11,27 +11,29 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from amp import settings as configuration
 from amp.clock import iso
 from amp.errors import StoreUnavailable
-from amp.learning import fit_store, insight_store, policies, prior, rows, tasks
+from amp.learning import fit_store, insight_store, policies, prior, selfplay, tasks
 from amp.learning import store as learning_store
 from amp.learning.admin_wire import FitReply
-from amp.learning.approaches import PUBLISHED, Approaches
+from amp.learning.approaches import Approaches
+from amp.learning.crowd import readable
 from amp.learning.fit import Fit, fit
 from amp.learning.fit_store import FitStore
 from amp.learning.insight_store import InsightStore
 from amp.learning.measure import Measure, group_key
-from amp.learning.policies import Policies
+from amp.learning.policies import InForce, Policies
+from amp.learning.policy_store import PolicyStore
 from amp.learning.prior import Prior
 from amp.learning.priors import Priors
 from amp.learning.record import Record
 from amp.learning.store import LearningStore
-from amp.learning.types import History
+from amp.learning.types import History, Weights
 from amp.store.connection import Store, connect
 from amp.store.functions import Functions
 from amp.store.keyring import Keyring, pepper
@@ -48,6 +50,7 @@ FIRST_AT = 20
 AT_LEAST_EVERY_S = 3600.0
 USERS_MAX = 20_000
 TRIM_EVERY_S = 3600.0
+SELFPLAY_EVERY_MS = 86_400_000
 
 TOO_FEW = "Too few users: it takes 10 who reported."
 WORSE = "Worse on users held out."
@@ -68,6 +71,10 @@ class _Watch:
     """When to trim the logs."""
     outcomes: int = 0
     """At the last fit."""
+    weights: Weights | None = None
+    """Of the reward at the last fit."""
+    played_ms: int = 0
+    """The last self-play, by the store's clock."""
     next_s: float = 0.0
     """When to count again: soon after a fit, ever rarer with quiet, so that many tenants cost little."""
 
@@ -82,14 +89,13 @@ class Refit:
         *,
         fits: FitStore,
         policies: Policies,
-        approaches: Approaches,
         measure: Measure | None = None,
     ) -> None:
         self._facts = facts
         self._fits = fits
         self._asks: dict[str, int] = {}
         self._keyring = keyring
-        self._priors = Priors(facts, approaches)
+        self._priors = Priors(facts, policies)
         self._policies = policies
         self._measure = measure
         self._watched: dict[Tenant, _Watch] = {}
@@ -130,6 +136,7 @@ class Refit:
 
     async def _waiting(self, now_s: float) -> list[Tenant]:
         """The tenants whose outcomes it is time to count."""
+        await self._policies.refresh()
         await self._priors.refresh()
         tenants = {tenant(record.tenant, record.env) for record in await self._keyring.all()}
         for each in tenants - self._watched.keys():
@@ -165,11 +172,13 @@ class Refit:
                 await self._refuse(each, ask, FROZEN)
             return False
         outcomes = await self._facts.outcomes(each)
-        if not ask and (not _due(watch, outcomes, now_s) or await self._fits.held(each)):
+        weights = self._policies.of(each).policy.weights
+        due = _due(watch, outcomes, now_s) or watch.weights not in {None, weights}
+        if not ask and (not due or await self._fits.held(each)):
             return False
         record = await self._fit(each, ask)
         await self._fits.remember(each, record)
-        watch.outcomes, watch.since_s = outcomes, now_s
+        watch.outcomes, watch.since_s, watch.weights = outcomes, now_s, weights
         return record.published
 
     async def _refuse(self, each: Tenant, ask: int, reason: str) -> None:
@@ -186,18 +195,25 @@ class Refit:
         share = min(1.0, USERS_MAX / max(sum(known), 1))
         sampled = sorted(await self._facts.sample(each, [int(np.ceil(count * share)) for count in known]))
         current, ruled = self._priors.of(each), self._policies.of(each)
-        users = _readable(each, sampled, ruled.approaches.count)
+        users = _readable(each, sampled, ruled.approaches)
         fitted = fit(
             [history for _, history in users], current, *ruled, np.random.default_rng(current.version)
         )
-        published = fitted.better and await self._facts.publish(
-            each, fitted.prior.version, prior.encode(fitted.prior)
-        )
+        published = fitted.better and await self._publish(each, fitted.prior, ruled, now)
         await self._name_tasks(each, users)
         record = _record(fitted, current, published=published)
         record.at, record.ask, record.seconds = iso(now), ask, round(time.perf_counter() - began_s, 3)
         _log.info("Fit of %s: %s", each.tag, record)
         return record
+
+    async def _publish(self, each: Tenant, fitted: Prior, ruled: InForce, now_ms: int) -> bool:
+        """Publishes a prior; once a day with the temperature that self-play on it finds."""
+        watch = self._watched[each]
+        if now_ms >= watch.played_ms + SELFPLAY_EVERY_MS:
+            watch.played_ms = now_ms
+            rng = np.random.default_rng(fitted.version)
+            fitted = replace(fitted, temperature=selfplay.temperature(fitted, *ruled, rng))
+        return await self._facts.publish(each, fitted.version, prior.encode(fitted))
 
     async def _name_tasks(self, each: Tenant, users: Sequence[tuple[str, History]]) -> None:
         """Keeps the names of the commonest task types, as users told them: rows have their hash alone."""
@@ -228,23 +244,18 @@ def _record(fitted: Fit, current: Prior, *, published: bool) -> FitReply:
 
 
 def _readable(
-    each: Tenant, sampled: Sequence[tuple[str, Record]], combinations: int
+    each: Tenant, sampled: Sequence[tuple[str, Record]], approaches: Approaches
 ) -> list[tuple[str, History]]:
     """The users whose history can be read; of the others it is said how many they are."""
-    readable: list[tuple[str, History]] = []
-    for user, record in sampled:
-        with suppress(ValueError):
-            history = rows.unpack(record.rows)
-            if (history["combination"] < combinations).all():
-                readable.append((user, history))
-    if damaged := len(sampled) - len(readable):
+    found = [(user, history) for user, record in sampled for history in readable([record.rows], approaches)]
+    if damaged := len(sampled) - len(found):
         _log.error(
             "%d of %d records of %s cannot be read; no prior learns from them.",
             damaged,
             len(sampled),
             each.tag,
         )
-    return readable
+    return found
 
 
 def _due(watch: _Watch, outcomes: int, now_s: float) -> bool:
@@ -265,13 +276,12 @@ async def _run(settings: configuration.Settings, store: Store) -> None:
     functions = Functions(store, [learning_store.LIBRARY, fit_store.LIBRARY, insight_store.LIBRARY])
     kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
     facts, secret = LearningStore(store, functions, **kept), settings.secret or ""
-    ruling = Policies(policies.first(settings))
+    ruling = Policies(policies.first(settings), PolicyStore(store, functions))
     refit = Refit(
         facts,
         Keyring(store, pepper(secret)),
         fits=FitStore(store, functions, retention_ms=settings.log_retention_ms),
         policies=ruling,
-        approaches=PUBLISHED,
         measure=Measure(
             facts, InsightStore(store, functions, **kept), policies=ruling, key=group_key(secret)
         ),

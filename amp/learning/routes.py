@@ -9,9 +9,10 @@ import msgspec
 from litestar import Controller, Response, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
+from msgspec.structs import fields
 
 from amp.clock import now_ms
-from amp.errors import AmpError, InvalidParameter
+from amp.errors import AmpError, InvalidParameter, InvalidPreference
 from amp.http.body import BATCH_BYTES_MAX, encoded, parse
 from amp.http.lane import Answer, Hot
 from amp.http.problems import envelope
@@ -42,6 +43,7 @@ REPLAY_HEADER = (b"idempotent-replay", b"true")
 
 _CONTEXT = msgspec.json.Decoder(ContextRequest)
 _OUTCOME = msgspec.json.Decoder(OutcomeReport)
+_NO_PREFERENCE = dict.fromkeys(("metadata", "lock"), InvalidParameter)
 _REPORTED = encoded(OutcomeReply())
 
 
@@ -131,8 +133,17 @@ class ProfileRoutes(Controller):
 
     @put(opt={"scopes": ("profile",)}, summary="Set, lock or clear preferences")
     async def change(
-        self, user_id: FromPath[str], data: JSONBody[ProfileChange], access: Caller, profiles: TheProfiles
+        self,
+        request: ApiRequest,
+        user_id: FromPath[str],
+        data: JSONBody[ProfileChange],
+        access: Caller,
+        profiles: TheProfiles,
     ) -> ProfileReply:
+        own = profiles.change_type(access.tenant)
+        if own is not ProfileChange:
+            refusals = {each.encode_name: InvalidPreference for each in fields(own)} | _NO_PREFERENCE
+            data = parse(await request.body(), msgspec.json.Decoder(own), refusals)
         return await profiles.change(access.tenant, in_path(user_id), data)
 
     @delete(opt={"scopes": ("profile",)}, status_code=204, summary="Forget a user for good")

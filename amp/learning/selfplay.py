@@ -1,8 +1,8 @@
 """Picks v, the share of a user's posterior spread that draws use, by playing the fitted prior against itself.
 
 Synthetic users are drawn from the prior, one of the population's draws behind each; the learner knows the
-prior alone and decides as the service does, on the model's own linear-Gaussian terms. All temperatures meet the
-same users, contexts and noise. Source: learning.md section 1, "A nightly self-play", and section 4, F.
+prior alone and decides as the service does, on the model's own linear-Gaussian terms. All temperatures meet
+the same users, contexts and noise. Source: learning.md section 1, "A nightly self-play", and section 4, F.
 """
 
 from dataclasses import dataclass
@@ -52,10 +52,10 @@ def _game(prior: Prior, approaches: Approaches, rng: np.random.Generator) -> _Ga
     contexts = known_contexts(prior)
     shape = (INTERACTIONS, USERS)
     return _Game(
-        worth=(prior.mean_draws[population] + own) @ approaches.design.T,
+        worth=(prior.mean_draws[population] + own) @ approaches.design[approaches.offered].T,
         population=population,
         contexts=rng.integers(len(contexts), size=shape),
-        offsets=np.array([np.broadcast_to(prior.effects.table(each), (1 + POPULATION_DRAWS, approaches.count)) for each in contexts]),
+        offsets=np.array([prior.effects.table(each) for each in contexts]),
         noise=rng.standard_normal(shape) * np.sqrt(prior.noise),
         normals=rng.standard_normal((*shape, p)),
         drawn=rng.integers(POPULATION_DRAWS, size=shape),
@@ -64,7 +64,8 @@ def _game(prior: Prior, approaches: Approaches, rng: np.random.Generator) -> _Ga
 
 def _play(game: _Game, prior: Prior, policy: Policy, approaches: Approaches, v: float) -> float:
     """Mean true value of what is chosen."""
-    design, share, everybody = approaches.design, policy.population_temperature, np.arange(USERS)
+    design = approaches.design[approaches.offered]
+    share, everybody = policy.population_temperature, np.arange(USERS)
     gram = np.zeros((USERS, prior.mean.size, prior.mean.size))
     pull = np.zeros((USERS, prior.mean.size))
     won = 0.0

@@ -130,10 +130,10 @@ class Learning:
             final=report.final is not False,
             step=step,
         )
+        window_ms = self._policies.of(tenant).policy.window_ms(decision.decided_ms)
+        beside = (window_ms, decision.excluded, decision.shadow)
         verdict = await self._reports.submit(
-            Report(
-                tenant, user, row, self._random(8), task_type, metadata, decision.excluded, decision.shadow
-            )
+            Report(tenant, user, row, self._random(8), task_type, metadata, *beside)
         )
         observe.outcomes(verdict).inc()
         if verdict == "new":
@@ -148,9 +148,8 @@ class Learning:
         now, records = await self._store.read([(each.tenant, each.user) for each in questions])
         try:
             return self._answer(questions, records, now)
-        except Exception:  # one record may be unreadable: then each question is answered by itself
-            if len(questions) == 1:
-                raise
+        except Exception:  # noqa: BLE001  a record may be unreadable, or of a policy that we have not seen yet
+            await self._policies.refresh()
         return [
             self._alone(question, record, now) for question, record in zip(questions, records, strict=True)
         ]
@@ -208,7 +207,7 @@ class Learning:
             history=history,
             context=Context(rows.task_hash(question.task_type), question.level),
             nonce=int.from_bytes(iv[:8], "little"),
-            preferences=record.preferences[: len(ruled.approaches.sizes)],
+            preferences=ruled.approaches.stated(record.preferences),
             control=is_control(question.tenant, question.user, ruled.policy.control_share, self._group_key),
             excluded=validation.excluded(question.exclude, ruled.approaches) if question.exclude else 0,
         )
@@ -245,14 +244,10 @@ def _reply(
     interactions: int,
     rationale: str,
 ) -> ContextReply:
-    framing, style, complexity, encouragement = ruled.approaches.names(choice.combination)
     group = "control" if decision.control else "learned"
-    return ContextReply(
+    return ruled.approaches.reply(
         request_id,
-        framing,
-        style,
-        complexity,
-        encouragement,
+        *ruled.approaches.names(choice.combination),
         round(choice.confidence, 4),
         rationale,
         ContextMetadata(

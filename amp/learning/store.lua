@@ -1,15 +1,17 @@
-#!lua name=amp_learning_v1
+#!lua name=amp_learning_v2
 -- A user's facts. Every function validates first and writes last; KEYS come from store/keys.py, UserKeys:
---   1 record   a 48-byte header, then rows of 48 bytes (rows.py, ROW) in order of arrival
+--   1 record   a header of one or two times 48 bytes, then rows of 48 (rows.py, ROW) in order of arrival
 --   2 details  hash: t:<task hash> name · m:<key> metadata · changed ms · sums over trimmed rows
 --   3 trimmed  sorted set: rows trimmed inside the outcome window, by decided time
 --   4 events   stream of the bucket            5 users   set of the bucket
--- Header (record.py, HEADER): alias 8 · created 6 · watermark 6 · trimmed 4 · preferences 24, six for each of
--- four dimensions: option + 1 (0 is none, 128 more is locked), then 5 of milliseconds since created.
+-- Header (record.py, HEADER): alias 8 · created 6 · watermark 6 · trimmed 3 · more 1 · preferences 24, six for
+-- each of four slots: option + 1 (0 is none, 128 more is locked), then 5 of milliseconds since created.
+-- `more` is 1 while one of the next eight slots states something: their 48 bytes follow.
 -- Numbers are little endian, times milliseconds since 1970.
 
 local SIZE = 48
 local KEPT, BLOCK = 512, 64
+local MORE = 24 -- where the header says whether it is longer
 local PREFERENCES, PREFERENCE = 25, 6 -- where they start in the header, and the bytes of each
 local TASKS_MAX = 32
 local SET_BELOW = 2048 -- APPEND takes room for twice as much: 1,505 against 1,077 bytes a user at 20 rows
@@ -40,7 +42,9 @@ end
 
 local function created(record) return number(record, 9, 6) end
 local function watermark(record) return number(record, 15, 6) end
-local function trimmed(record) return number(record, 21, 4) end
+local function trimmed(record) return number(record, 21, 3) end
+local function long(record) return record:byte(MORE) == 1 end -- also of '', whose byte is nil
+local function head(record) return long(record) and 2 * SIZE or SIZE end
 local function decided(row) return number(row, 9, 6) end
 
 -- A record for a user we did not know, or know only by the watermark that an erasure left.
@@ -55,7 +59,7 @@ end
 
 -- Where the row with this nonce starts; nil when there is none. A match counts only at a row's start.
 local function find(record, nonce)
-  local at = record:find(nonce, SIZE + 1, true)
+  local at = record:find(nonce, head(record) + 1, true)
   while at and (at - 1) % SIZE ~= 0 do at = record:find(nonce, at + 1, true) end
   return at
 end
@@ -110,7 +114,7 @@ end
 -- stay findable; the watermark refuses tokens as old as any that are not.
 local function trim(keys, record, now, window)
   local rows = {}
-  for at = SIZE + 1, #record, SIZE do rows[#rows + 1] = record:sub(at, at + SIZE - 1) end
+  for at = head(record) + 1, #record, SIZE do rows[#rows + 1] = record:sub(at, at + SIZE - 1) end
   table.sort(rows, function(a, b)
     local left, right = decided(a), decided(b)
     if left ~= right then return left < right end
@@ -126,8 +130,8 @@ local function trim(keys, record, now, window)
     if decided(rows[i]) > floor then redis.call('ZADD', keys[3], int(decided(rows[i])), rows[i]) end
   end
   book(keys, sums)
-  local header = record:sub(1, 14) .. bytes(mark, 6) .. bytes(trimmed(record) + gone, 4)
-    .. record:sub(PREFERENCES, SIZE)
+  local header = record:sub(1, 14) .. bytes(mark, 6) .. bytes(trimmed(record) + gone, 3)
+    .. record:sub(MORE, head(record))
   redis.call('SET', keys[1], header .. table.concat(rows, '', gone + 1))
 end
 
@@ -178,7 +182,7 @@ local function report(keys, args)
     redis.call('SADD', keys[5], user)
   elseif #record < SET_BELOW then
     redis.call('SET', keys[1], record .. row)
-  elseif redis.call('APPEND', keys[1], row) > SIZE * (KEPT + BLOCK) then
+  elseif redis.call('APPEND', keys[1], row) > head(record) + SIZE * (KEPT + BLOCK - 1) then
     trim(keys, record .. row, now, window)
   end
   local event = { 'a', record:sub(1, 8), 'r', row }
@@ -189,10 +193,22 @@ local function report(keys, args)
   return verdict
 end
 
+-- The record with room for the preferences of every slot, and with no more of it than they need.
+local function longer(record)
+  if long(record) then return record end
+  local room = string.rep('\0', SIZE)
+  return record:sub(1, MORE - 1) .. '\1' .. record:sub(MORE + 1, SIZE) .. room .. record:sub(SIZE + 1)
+end
+
+local function shorter(record)
+  if not long(record) or record:sub(SIZE + 1, 2 * SIZE):find('[^%z]') then return record end
+  return record:sub(1, MORE - 1) .. '\0' .. record:sub(MORE + 1, SIZE) .. record:sub(2 * SIZE + 1)
+end
+
 -- Replaces preferences (value 0 clears, else option + 1) and merges metadata key by key ('' deletes).
 -- A locked preference stays locked when it is sent again without a word about the lock.
 -- Each preference keeps its own time. Nothing is logged: the log counts outcomes.
--- ARGV: user, alias for a new user, lock keep|on|off, pairs of bytes (dimension, value), then metadata keys
+-- ARGV: user, alias for a new user, lock keep|on|off, pairs of bytes (slot, value), then metadata keys
 -- and JSON values in turn. Replies the record and the details, or metadata_too_large.
 local function prefer(keys, args)
   local user, alias, lock, changes = args[1], args[2], args[3], args[4]
@@ -214,6 +230,7 @@ local function prefer(keys, args)
     record = born(record, alias, now)
     redis.call('SADD', keys[5], user)
   end
+  record = longer(record)
   local since = bytes(math.max(0, now - created(record)), PREFERENCE - 1)
   for i = 1, #changes, 2 do
     local at, value = PREFERENCES + changes:byte(i) * PREFERENCE, changes:byte(i + 1)
@@ -222,6 +239,7 @@ local function prefer(keys, args)
     local stated = value > 0 and string.char(value) .. since or string.rep('\0', PREFERENCE)
     record = record:sub(1, at - 1) .. stated .. record:sub(at + PREFERENCE)
   end
+  record = shorter(record)
   redis.call('SET', keys[1], record)
   redis.call('HSET', keys[2], 'changed', int(now))
   for i = 5, #args, 2 do
@@ -271,9 +289,21 @@ local function publish(keys, args)
   return { 1, version }
 end
 
-redis.register_function('amp_learning_report_v1', report)
-redis.register_function('amp_learning_prefer_v1', prefer)
-redis.register_function('amp_learning_erase_v1', erase)
-redis.register_function('amp_learning_lease_v1', lease)
-redis.register_function('amp_learning_release_v1', release)
-redis.register_function('amp_learning_publish_v1', publish)
+-- KEYS: the tenant's policy version, the new document. ARGV: version, document. A tenant without a policy of its
+-- own stands at 1, the operator's settings. Replies 1 when it is published and 0 when another came first, then
+-- the version that stands.
+local function rule(keys, args)
+  local version, standing = tonumber(args[1]), tonumber(redis.call('GET', keys[1]) or '1')
+  if standing ~= version - 1 then return { 0, standing } end
+  redis.call('SET', keys[2], args[2])
+  redis.call('SET', keys[1], args[1])
+  return { 1, version }
+end
+
+redis.register_function('amp_learning_report_v2', report)
+redis.register_function('amp_learning_prefer_v2', prefer)
+redis.register_function('amp_learning_erase_v2', erase)
+redis.register_function('amp_learning_lease_v2', lease)
+redis.register_function('amp_learning_release_v2', release)
+redis.register_function('amp_learning_publish_v2', publish)
+redis.register_function('amp_learning_rule_v2', rule)

@@ -38,6 +38,8 @@ class Report(NamedTuple):
     """Random; the user's name in the event log if this is the first that is heard of the user."""
     task_type: str
     metadata: bytes
+    window_ms: int | None = None
+    """The tenant's own outcome window; None is the store's."""
     excluded: int = 0
     shadow: int | None = None
     """Both as in `Decision`: the log keeps them beside the row, so that the decision can be made again."""
@@ -70,7 +72,7 @@ class LearningStore:
         """
         reads = [("GET", record_key(tenant, user)) for tenant, user in users]
         now, *records = await self._store.ask_all([("TIME",), *reads])
-        return _clock_ms(now), [read_record(record) for record in records]
+        return clock_ms(now), [read_record(record) for record in records]
 
     async def report(self, reports: Sequence[Report]) -> list[Verdict | StoreUnavailable]:
         """Stores outcomes in their order, each on its own terms, in one round trip.
@@ -81,7 +83,7 @@ class LearningStore:
         answers = await self._functions.call_all(
             [
                 Call(
-                    "amp_learning_report_v1",
+                    "amp_learning_report_v2",
                     user_keys(report.tenant, report.user),
                     (
                         report.row,
@@ -89,7 +91,7 @@ class LearningStore:
                         report.alias,
                         report.task_type,
                         report.metadata,
-                        self._window_ms,
+                        self._window_ms if report.window_ms is None else report.window_ms,
                         self._retention_ms,
                         *_beside(report),
                     ),
@@ -122,7 +124,7 @@ class LearningStore:
         merged = [part for key, value in metadata.items() for part in (key, value or b"")]
         reply = await self._functions.call(
             Call(
-                "amp_learning_prefer_v1",
+                "amp_learning_prefer_v2",
                 user_keys(tenant, user),
                 (user, alias, lock, pairs, *merged),
             )
@@ -132,15 +134,14 @@ class LearningStore:
         record, details = reply
         return read_record(record), read_details(details)
 
-    async def erase(self, tenant: Tenant, user: str) -> None:
+    async def erase(self, tenant: Tenant, user: str, window_ms: int | None = None) -> None:
         """Forgets the user; what was decided until now will be refused for one outcome window.
 
         Raises:
             StoreUnavailable: it was not done, or nobody knows; it may be sent again.
         """
-        await self._functions.call(
-            Call("amp_learning_erase_v1", user_keys(tenant, user), (user, self._window_ms))
-        )
+        window_ms = self._window_ms if window_ms is None else window_ms
+        await self._functions.call(Call("amp_learning_erase_v2", user_keys(tenant, user), (user, window_ms)))
 
     async def profile(self, tenant: Tenant, user: str) -> tuple[Record, Details]:
         """Everything kept of one user but the log.
@@ -200,7 +201,7 @@ class LearningStore:
         tag = tenant.tag
         ours, standing = await self._functions.call(
             Call(
-                "amp_learning_publish_v1",
+                "amp_learning_publish_v2",
                 (prior_version(tag), prior_blob(tag, version), prior_blob(tag, version - 1)),
                 (version, blob, self._retention_ms),
             )
@@ -257,7 +258,7 @@ class LearningStore:
         Raises:
             StoreUnavailable: not all of it was done; it may be done again.
         """
-        oldest_ms = _clock_ms(await self._store.ask("TIME")) - self._retention_ms
+        oldest_ms = clock_ms(await self._store.ask("TIME")) - self._retention_ms
         await self._store.ask_all(
             [
                 ("XTRIM", bucket_tag(tenant, number) + b":events", "MINID", "=", max(0, oldest_ms))
@@ -272,7 +273,7 @@ class LearningStore:
             StoreUnavailable: nobody knows.
         """
         return bool(
-            await self._functions.call(Call("amp_learning_lease_v1", (REFIT_LEASE,), (owner, held_ms)))
+            await self._functions.call(Call("amp_learning_lease_v2", (REFIT_LEASE,), (owner, held_ms)))
         )
 
     async def release(self, owner: str) -> None:
@@ -281,7 +282,7 @@ class LearningStore:
         Raises:
             StoreUnavailable: then the lease ends with its time.
         """
-        await self._functions.call(Call("amp_learning_release_v1", (REFIT_LEASE,), (owner,)))
+        await self._functions.call(Call("amp_learning_release_v2", (REFIT_LEASE,), (owner,)))
 
 
 def _beside(report: Report) -> list[str]:
@@ -295,5 +296,6 @@ def _event(event_id: bytes, of: Mapping[bytes, bytes]) -> Event:
     return Event(event_id.decode(), of[b"r"], of.get(b"m", b""), int(of.get(b"x", b"0")), shadow)
 
 
-def _clock_ms(reply: Sequence[bytes | int]) -> int:
+def clock_ms(reply: Sequence[bytes | int]) -> int:
+    """The reply to TIME."""
     return int(reply[0]) * 1000 + int(reply[1]) // 1000

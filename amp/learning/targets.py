@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct, structs
 
 from amp.learning.approaches import Approaches
-from amp.learning.choice import choose
+from amp.learning.learners import choose
 from amp.learning.logline import LogContext, LogLine, allowed, numbered
 from amp.learning.population import population
 from amp.learning.prior import Prior

@@ -70,14 +70,28 @@ class Policy:
     weights: Weights = Weights()
     decay: float = 0.98
     """Weight of a row per later interaction of the same user."""
-    temperature: float = 0.2
-    """v: the share of a user's posterior spread that a decision's draw uses."""
+    temperature: float | None = None
+    """v: the share of a user's posterior spread that a decision's draw uses; None is what self-play found."""
     population_temperature: float = 0.3
     """The share of the population posterior's spread that a decision's draw uses."""
     explore_floor: float = 0.01
     """Share of decisions drawn uniformly over the allowed combinations."""
     control_share: float = 0.05
     """Share of users who get the population's default and teach nobody."""
+    outcome_window_ms: int = 86_400_000
+    """How long after its decision an outcome counts."""
+    widened_ms: int = 0
+    """When the window was last widened; what was decided before keeps the earlier one."""
+    earlier_window_ms: int = 0
+
+    def window_ms(self, decided_ms: int) -> int:
+        """How long after this decision its outcome counts.
+
+        A wider window lets nothing in again: an erasure may have been forgotten with the earlier one.
+        """
+        if decided_ms < self.widened_ms:
+            return min(self.earlier_window_ms, self.outcome_window_ms)
+        return self.outcome_window_ms
 
 
 class Preference(NamedTuple):

@@ -92,7 +92,7 @@ def excluded(exclude: Mapping[str, Sequence[str]] | None, approaches: Approaches
         if strangers := out.difference(dimension.options):
             allowed = ", ".join(dimension.options)
             raise InvalidParameter("exclude", f"{min(strangers)!r} is no {name}; there are {allowed}")
-        if len(out) == len(dimension.options):
+        if out.issuperset(dimension.options[number] for number in dimension.offered):
             raise InvalidParameter("exclude", f"must leave at least one {name}")
         mask |= sum(1 << (first + dimension.options.index(option)) for option in out)
         first += len(dimension.options)

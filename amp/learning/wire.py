@@ -3,10 +3,15 @@
 Contract: amp.md. Names are the wire's in camelCase; unknown fields are ignored, null is "left out".
 """
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Literal, TypeVar
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, defstruct
+from msgspec.structs import fields
+
+Kind = TypeVar("Kind", bound=Struct)
 
 
 class ContextRequest(Struct, rename="camel"):
@@ -179,3 +184,52 @@ class Items(Struct):
     """The body of a batch call; each item is judged by itself."""
 
     items: list[msgspec.Raw]
+
+
+_DIMENSIONS = ("suggested_framing", "communication_style", "complexity", "encouragement")
+_PREFERENCES = ("preferred_framing", "communication_style", "complexity_preference", "encouragement_level")
+_CONFIDENCES = (
+    "framing_confidence",
+    "style_confidence",
+    "complexity_confidence",
+    "encouragement_confidence",
+)
+
+
+@lru_cache(maxsize=256)
+def context_reply(names: tuple[str, ...]) -> type[ContextReply]:
+    """`ContextReply` with these dimensions in the place of the four."""
+    return _with(ContextReply, (_DIMENSIONS, names))
+
+
+@lru_cache(maxsize=256)
+def profile_reply(preferences: tuple[str, ...], confidences: tuple[str, ...]) -> type[ProfileReply]:
+    """`ProfileReply` with these dimensions in the place of the four."""
+    return _with(ProfileReply, (_PREFERENCES, preferences), (_CONFIDENCES, confidences))
+
+
+@lru_cache(maxsize=256)
+def profile_change(preferences: tuple[str, ...]) -> type[ProfileChange]:
+    """`ProfileChange` with these dimensions in the place of the four, before all else."""
+    return _with(ProfileChange, (_PREFERENCES, preferences))
+
+
+def _with(kind: type[Kind], *swaps: tuple[Sequence[str], Sequence[str]]) -> type[Kind]:
+    """The struct with fields for these names where it has others.
+
+    They are numbered inside, because a dimension may be called as no attribute can be.
+    """
+    told: list[tuple[str, Any, Any]] = []
+    names: dict[str, str] = {}
+    for each in fields(kind):
+        swap = next((swap for swap in swaps if each.name in swap[0]), None)
+        own = {each.name: each.encode_name}
+        if swap is not None:
+            first = each.name == swap[0][0]
+            own = {f"{each.name}_{place}": name for place, name in enumerate(swap[1])} if first else {}
+        names |= own
+        default = {} if each.required else {"default": each.default}
+        told += [(attribute, each.type, msgspec.field(**default)) for attribute in own]
+    same = list(names.values()) == [each.encode_name for each in fields(kind)]
+    own_kind: Any = kind if same else defstruct(kind.__name__, told, rename=names)
+    return own_kind

@@ -4,6 +4,7 @@ from contextlib import suppress
 
 from amp.learning import rows
 from amp.learning.policies import InForce, Policies, first
+from amp.learning.policy_store import PolicyStore
 from amp.learning.store import LIBRARY, LearningStore
 from amp.learning.types import History
 from amp.settings import Settings
@@ -19,17 +20,20 @@ async def read(settings: Settings, owner: Tenant) -> tuple[list[History], InForc
         StoreUnavailable: there is no answer.
     """
     store = connect(settings.redis or "")
+    functions = Functions(store, [LIBRARY])
     try:
         facts = LearningStore(
             store,
-            Functions(store, [LIBRARY]),
+            functions,
             window_ms=settings.outcome_window_ms,
             retention_ms=settings.log_retention_ms,
         )
+        policies = Policies(first(settings), PolicyStore(store, functions))
+        await policies.refresh()
         sampled = await facts.sample(owner, await facts.known_users(owner))
     finally:
         await store.close()
-    ruled = Policies(first(settings)).of(owner)
+    ruled = policies.of(owner)
     histories: list[History] = []
     for _, record in sorted(sampled):
         with suppress(ValueError):

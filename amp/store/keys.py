@@ -11,6 +11,8 @@ KEYRING = b"{amp}:keys"
 KEYRING_VERSION = b"{amp}:keys:version"
 PRIOR_VERSIONS = b"{amp}:priors"
 """What workers poll: each tenant's prior version, announced after the fact; `prior_version` is the fact."""
+POLICY_VERSIONS = b"{amp}:policies"
+"""The same of policies; `policy_version` is the fact."""
 REFIT_LEASE = b"{amp}:refit"
 REFITS_ASKED = b"{amp}:refits:asked"
 """The number of each tenant's newest ask for a fit."""
@@ -24,7 +26,7 @@ class UserKeys(NamedTuple):
     """Where one user's facts lie, in the order in which `learning/store.lua` takes them."""
 
     record: bytes
-    """A 48-byte header and the rows."""
+    """A header of 48 or 96 bytes, and the rows."""
     details: bytes
     """Task type names, profile metadata, sums over trimmed rows."""
     trimmed: bytes
@@ -89,3 +91,12 @@ def counts(tenant: Tenant, day: int) -> bytes:
 def snapshot(tenant: Tenant) -> bytes:
     """The newest measurement of what learning is worth."""
     return b"{%s}:insights" % tenant.tag.encode()
+
+
+def policy_version(tag: str) -> bytes:
+    """The version of the tenant's policy; its documents lie in the same slot."""
+    return b"{%s}:policy" % tag.encode()
+
+
+def policy_document(tag: str, version: int) -> bytes:
+    return b"{%s}:policy:%d" % (tag.encode(), version)

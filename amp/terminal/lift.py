@@ -25,6 +25,7 @@ from amp.learning.insights import (
 )
 from amp.learning.measure import Measure, group_key
 from amp.learning.policies import Policies, first
+from amp.learning.policy_store import PolicyStore
 from amp.learning.store import LearningStore
 from amp.settings import Settings
 from amp.store.connection import connect
@@ -65,13 +66,15 @@ async def _measured(settings: Settings, owner: Tenant) -> Snapshot:
     store = connect(settings.redis or "")
     functions = Functions(store, [learning_store.LIBRARY, insight_store.LIBRARY])
     kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
+    ruling = Policies(first(settings), PolicyStore(store, functions))
     measure = Measure(
         LearningStore(store, functions, **kept),
         InsightStore(store, functions, **kept),
-        policies=Policies(first(settings)),
+        policies=ruling,
         key=group_key(settings.secret or ""),
     )
     try:
+        await ruling.refresh()
         return await measure.of(owner)
     finally:
         await store.close()

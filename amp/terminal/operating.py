@@ -13,10 +13,10 @@ from amp.learning import fit_store
 from amp.learning import store as learning_store
 from amp.learning.admin import REFIT_WITHIN_S, Admin
 from amp.learning.admin_wire import FitReply, PopulationReply, RefitReply, RollbackReply
-from amp.learning.approaches import PUBLISHED
 from amp.learning.fit_store import FitStore
 from amp.learning.overview import Overview
 from amp.learning.policies import Policies, first
+from amp.learning.policy_store import PolicyStore
 from amp.learning.priors import Priors
 from amp.learning.store import LearningStore
 from amp.settings import Settings
@@ -150,7 +150,9 @@ async def _work(settings: Settings, owner: Tenant, work: Callable[[Place], Await
             store, functions, window_ms=settings.outcome_window_ms, retention_ms=settings.log_retention_ms
         )
         fits = FitStore(store, functions, retention_ms=settings.log_retention_ms)
-        ruling, priors = Policies(first(settings)), Priors(facts, PUBLISHED)
+        ruling = Policies(first(settings), PolicyStore(store, functions))
+        priors = Priors(facts, ruling)
+        await ruling.refresh()
         await priors.refresh()
         served = bool(await store.ask("EXISTS", REFIT_LEASE))
         admin, overview = Admin(facts, fits, policies=ruling), Overview(fits, priors, policies=ruling)

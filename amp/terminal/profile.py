@@ -10,8 +10,8 @@ from rich.text import Text
 from amp.errors import NotFound
 from amp.exits import CommandFailed
 from amp.learning import validation
-from amp.learning.approaches import PUBLISHED
 from amp.learning.policies import Policies, first
+from amp.learning.policy_store import PolicyStore
 from amp.learning.priors import Priors
 from amp.learning.profiles import Profiles
 from amp.learning.service import Phase, phase
@@ -32,8 +32,8 @@ class Seen(NamedTuple):
     tenant: Tenant
     profile: ProfileReply
     posterior: PosteriorReply
-    stated: list[str]
-    """Preferences that were set, by their name in the profile; the others are learned."""
+    stated: dict[str, str]
+    """Preferences that were set, by dimension as they are named in the profile; the others are learned."""
 
     @property
     def phase(self) -> Phase:
@@ -62,22 +62,26 @@ def read(settings: Settings, tenant_name: str, env: str, user_id: str) -> Seen:
 async def _read(settings: Settings, owner: Tenant, user_id: str) -> Seen:
     store = connect(settings.redis or "")
     try:
+        functions = Functions(store, [LIBRARY])
         facts = LearningStore(
             store,
-            Functions(store, [LIBRARY]),
+            functions,
             window_ms=settings.outcome_window_ms,
             retention_ms=settings.log_retention_ms,
         )
-        priors = Priors(facts, PUBLISHED)
+        policies = Policies(first(settings), PolicyStore(store, functions))
+        await policies.refresh()
+        priors = Priors(facts, policies)
         await priors.refresh()
-        profiles = Profiles(facts, priors, policies=Policies(first(settings)))
+        profiles = Profiles(facts, priors, policies=policies)
         shown = await profiles.show(owner, user_id)
         believed = await profiles.posterior(owner, user_id)
         record, _ = await facts.profile(owner, validation.user_id(user_id))
     finally:
         await store.close()
-    preferences = zip(PUBLISHED.dimensions, record.preferences, strict=False)
-    stated = [dimension.preference for dimension, preference in preferences if preference is not None]
+    approaches = policies.of(owner).approaches
+    preferences = zip(approaches.dimensions, approaches.stated(record.preferences), strict=False)
+    stated = {each.name: each.preference for each, preference in preferences if preference is not None}
     return Seen(owner, shown, believed, stated)
 
 
@@ -88,7 +92,7 @@ def as_json(seen: Seen) -> None:
             "tenant": seen.tenant.name,
             "env": seen.tenant.env,
             "phase": seen.phase,
-            "stated": seen.stated,
+            "stated": list(seen.stated.values()),
             "profile": msgspec.to_builtins(seen.profile),
             "posterior": msgspec.to_builtins(seen.posterior),
         }
@@ -125,10 +129,8 @@ def _facts(seen: Seen) -> Text:
 def _notes(seen: Seen) -> dict[str, str]:
     values: dict[str, Any] = msgspec.to_builtins(seen.profile)
     return {
-        dimension.name: f"{'locked' if dimension.preference in seen.profile.locked else 'preferred'}: "
-        f"{values[dimension.preference]}"
-        for dimension in PUBLISHED.dimensions
-        if dimension.preference in seen.stated
+        name: f"{'locked' if preference in seen.profile.locked else 'preferred'}: {values[preference]}"
+        for name, preference in seen.stated.items()
     }
 
 

@@ -10,10 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from amp import parse
 from amp.exits import CommandFailed
-from amp.learning.approaches import PUBLISHED
 from amp.learning.journal import Entry, Journal
 from amp.learning.logline import LogLine, line
 from amp.learning.policies import InForce, Policies, first
+from amp.learning.policy_store import PolicyStore
 from amp.learning.prior import Prior
 from amp.learning.priors import Priors
 from amp.learning.store import LIBRARY, LearningStore
@@ -60,14 +60,16 @@ def since(value: str | None) -> int:
 async def _read(settings: Settings, owner: Tenant, since_ms: int, start: Start) -> None:
     store = connect(settings.redis or "")
     try:
+        functions = Functions(store, [LIBRARY])
         facts = LearningStore(
             store,
-            Functions(store, [LIBRARY]),
+            functions,
             window_ms=settings.outcome_window_ms,
             retention_ms=settings.log_retention_ms,
         )
-        policies = Policies(first(settings))
-        priors = Priors(facts, PUBLISHED)
+        policies = Policies(first(settings), PolicyStore(store, functions))
+        await policies.refresh()
+        priors = Priors(facts, policies)
         await priors.refresh()
         ruled = policies.of(owner)
         take = start(ruled, priors.of(owner))

@@ -21,6 +21,9 @@ ROUTES = {
     ("GET", "/v1/insights/population"): {"read", "admin"},
     ("GET", "/v1/insights/lift"): {"read", "admin"},
     ("GET", "/v1/insights/reporting"): {"read", "admin"},
+    ("GET", "/v1/policy"): {"admin", "read"},
+    ("GET", "/v1/policy/versions/1"): {"admin", "read"},
+    ("PUT", "/v1/policy"): {"admin"},
 }
 OPEN = ["/livez", "/readyz", "/metrics", "/schema", "/schema/openapi.json"]
 
@@ -40,6 +43,7 @@ async def test_a_scope_opens_its_routes_and_no_others(caller, scope):
 def test_every_route_is_in_the_matrix(app):
     """A route that is added without a word about its scopes would be open to everybody."""
     known = {path.replace("ada", "{user_id:str}") for _, path in ROUTES} | set(OPEN)
+    known |= {path.replace("versions/1", "versions/{number:str}") for path in known}
     for route in app._app.routes:
         assert route.path in known or route.path.startswith("/schema"), route.path
 

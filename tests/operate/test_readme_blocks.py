@@ -26,7 +26,8 @@ def block(language, holding):
 
 SECOND_TERMINAL = block("bash", "activate")
 LOOP = block("python", "get_context")
-CURL = block("bash", "curl -s $AMP_BASE_URL")
+CURL = block("bash", "/v1/outcome")
+OWN = block("bash", "STUDIO_KEY")
 SHOW = block("bash", "amp demo")
 SIMULATE = block("bash", "amp simulate")
 LIFT = block("bash", "amp lift")
@@ -74,7 +75,7 @@ def test_the_install_commands_are_run_by_ci_as_they_stand():
 
 def test_every_block_is_run_by_a_test():
     """A block that is added to README needs a test here."""
-    run = [SECOND_TERMINAL, LOOP, CURL, SHOW, SIMULATE, LIFT, JUDGE, AGAIN]
+    run = [SECOND_TERMINAL, LOOP, CURL, OWN, SHOW, SIMULATE, LIFT, JUDGE, AGAIN]
     assert sorted(code for mark, language, code in BLOCKS if not mark and language != "text") == sorted(run)
 
 
@@ -89,6 +90,14 @@ def test_the_loop_by_curl_learns(terminal):
     told = terminal(CURL)
     assert '"requestId":"req_' in told
     assert '"success":true' in told
+
+
+def test_a_tenant_makes_its_own_dimensions(terminal):
+    """The policy, a context that has them, and the version that they made."""
+    told = terminal(OWN)
+    assert '"combinations":4' in told
+    assert re.search(r'"requestId":"req_[^"]*","tone":"(warm|dry)","pace":"(slow|fast)"', told)
+    assert "dimensions.pace" in told
 
 
 @pytest.mark.slow

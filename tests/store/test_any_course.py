@@ -109,7 +109,7 @@ class Course(RuleBasedStateMachine):
         assert verdicts == [self.user.hear(said, decided, self.now)]
 
     @rule(
-        dimension=st.integers(0, 3),
+        dimension=st.integers(0, 11),
         option=st.one_of(st.none(), st.integers(0, 3)),
         lock=st.sampled_from(["keep", "on", "off"]),
     )

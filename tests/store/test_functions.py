@@ -40,7 +40,7 @@ async def test_loading_twice_or_from_several_workers_is_harmless(functions, stor
     await functions.load()
     await Functions(store, [learning_store.LIBRARY, keyring.LIBRARY]).load()
     names = {library[1] for library in await store.ask("FUNCTION", "LIST")}
-    assert names == {b"amp_learning_v1", b"amp_keyring_v1", b"amp_fits_v1"}
+    assert names == {b"amp_learning_v2", b"amp_keyring_v1", b"amp_fits_v1"}
 
 
 async def test_one_refused_call_of_a_round_trip_does_not_refuse_its_neighbours(functions, store, now):

@@ -56,7 +56,7 @@ class Service:
     def __init__(self, store, facts, clock, monkeypatch, *, tenant=LIVE, policy=POLICY):
         self.store, self.facts, self.clock, self.tenant = store, facts, clock, tenant
         self.policies = Policies(InForce(policy, PUBLISHED))
-        self.priors = Priors(facts, PUBLISHED)
+        self.priors = Priors(facts, Policies(InForce(Policy(), PUBLISHED)))
         self.sealer = Sealer(b"a secret of the tests")
         for deadline in (
             "DECIDE_WITHIN_S",

@@ -4,6 +4,7 @@ import pytest
 from reports import TENANT, nonces, report, sent
 
 from amp.learning.types import Preference
+from amp.store.keys import user_keys
 
 
 @pytest.fixture
@@ -68,6 +69,37 @@ async def test_all_four_dimensions_and_the_highest_option_have_their_place(facts
     assert await sent(facts, report(1, now)) == ["new"]
     assert await prefer({3: None}) == dict.fromkeys(range(3), (126, "locked"))
     assert await nonces(facts) == [1]
+
+
+async def test_a_slot_beyond_the_fourth_makes_the_header_longer_for_as_long_as_it_states_something(
+    facts, store, prefer, now
+):
+    """48 bytes more, in which no row may be sought; what is reported lies behind them as before."""
+    assert await prefer({0: 2, 11: 5}, "on") == {0: (2, "locked"), 11: (5, "locked")}
+    assert await store.ask("STRLEN", user_keys(TENANT, "ada").record) == 96
+    assert await sent(facts, report(1, now), report(2, now)) == ["new", "new"]
+    assert await sent(facts, report(1, now)) == ["replay"]
+    assert await prefer({4: 0, 11: None}) == {0: (2, "locked"), 4: 0}
+    assert await prefer({4: None}) == {0: (2, "locked")}
+    assert await store.ask("STRLEN", user_keys(TENANT, "ada").record) == 48 * 3
+    assert await sent(facts, report(2, now), report(3, now)) == ["replay", "new"]
+    assert await prefer({4: 1}) == {0: (2, "locked"), 4: 1}
+    assert await nonces(facts) == [1, 2, 3]
+
+
+async def test_a_long_header_and_a_trimmed_history_go_together(facts, prefer, now):
+    """Trimming keeps every preference, and a preference that makes the header longer keeps every row."""
+    many = [report(number, now - 100 + number // 10) for number in range(1, 577)]
+    await prefer({9: 3})
+    await facts.report(many)
+    record, _ = await facts.profile(TENANT, "ada")
+    assert (record.trimmed, len(record.rows) // 48, shown(record)) == (64, 512, {9: 3})
+    assert await prefer({9: None}) == {}
+    assert await prefer({5: 1}, "on") == {5: (1, "locked")}
+    assert await nonces(facts) == list(range(65, 577))
+    assert await sent(facts, report(1, now - 100), report(576, now - 43)) == ["replay", "replay"]
+    record, _ = await facts.profile(TENANT, "ada")
+    assert (record.trimmed, record.interactions) == (64, 576)
 
 
 async def test_each_preference_keeps_its_own_time_whatever_is_said_of_another(facts, prefer):

@@ -10,8 +10,11 @@ from reports import COMPLETED, HOUR_MS, NEVER, TENANT, report
 
 from amp.errors import StoreUnavailable
 from amp.learning import prior
+from amp.learning.amend import PolicyChange, WeightsSaid, amended
 from amp.learning.approaches import PUBLISHED
+from amp.learning.document import encode, first
 from amp.learning.policies import InForce, Policies
+from amp.learning.policy_store import PolicyStore
 from amp.learning.priors import Priors
 from amp.learning.refit import FIRST_AT, LOOK_AT_LEAST_EVERY_S, TRIM_EVERY_S, Refit
 from amp.learning.types import Policy
@@ -29,7 +32,7 @@ async def refit(facts, fits, store):
     for owner in (TENANT, OTHER):
         await keyring.create(tenant=owner.name, env=owner.env, scopes=("context",), expires_ms=None)
     ruling = Policies(InForce(Policy(), PUBLISHED))
-    return Refit(facts, keyring, fits=fits, policies=ruling, approaches=PUBLISHED)
+    return Refit(facts, keyring, fits=fits, policies=ruling)
 
 
 async def taught(facts, now, tenant, users=20):
@@ -50,6 +53,21 @@ async def test_tenants_with_enough_outcomes_get_a_prior_and_no_second_one_for_th
     assert await refit.look(0.0) == 1
     assert await facts.prior_versions() == {"acme:test": 1}
     assert await refit.look(LOOK_AT_LEAST_EVERY_S) == 0
+
+
+async def test_other_weights_are_fitted_at_the_next_look_though_no_outcome_came(
+    facts, store, functions, refit, now
+):
+    documents = PolicyStore(store, functions)
+    refit._policies._store = documents
+    await taught(facts, now, TENANT)
+    assert await refit.look(0.0) == 1
+    change = PolicyChange(weights=WeightsSaid(completed=1.0))
+    changed = amended(first(Policy()), change, now)
+    assert await documents.publish(TENANT, changed.version, encode(changed))
+    assert await refit.look(LOOK_AT_LEAST_EVERY_S) == 1
+    assert await facts.prior_versions() == {"acme:test": 2}
+    assert await refit.look(2 * LOOK_AT_LEAST_EVERY_S) == 0
 
 
 async def test_preferences_start_no_fit(facts, refit, now):
@@ -156,7 +174,7 @@ async def test_a_prior_whose_announcement_was_lost_is_announced_by_the_next_fit(
     assert await refit.look(0.0) == 1
     await store.ask("DEL", PRIOR_VERSIONS)
     assert not await facts.publish(TENANT, 1, b"a leader that starts anew")
-    priors = Priors(facts, PUBLISHED)
+    priors = Priors(facts, Policies(InForce(Policy(), PUBLISHED)))
     await priors.refresh()
     assert priors.of(TENANT).version == 1
 
