@@ -171,6 +171,7 @@ class Learning:
         for tenant, indexes in by_tenant.items():
             ruled = self._policies.of(tenant)
             prior = self._priors.of(tenant, ruled.policy)
+            versions = ruled.policy.version, prior.version
             entropy = self._random(IV_BYTES * len(indexes))
             ivs = [entropy[start : start + IV_BYTES] for start in range(0, len(entropy), IV_BYTES)]
             histories = rows.unpack_all([records[index].rows for index in indexes])
@@ -181,14 +182,7 @@ class Learning:
             choices = choose(asks, prior, *ruled)
             told = rationales(asks, choices, prior, ruled.approaches, ruled.policy)
             for index, iv, ask, choice, why in zip(indexes, ivs, asks, choices, told, strict=True):
-                decision = _decision(
-                    questions[index],
-                    ask,
-                    choice,
-                    now,
-                    (ruled.policy.version, prior.version),
-                    degraded=degraded,
-                )
+                decision = _decision(questions[index], ask, choice, now, versions, degraded=degraded)
                 reply = _reply(
                     decision,
                     choice,

@@ -35,7 +35,7 @@ class Report(NamedTuple):
     user: str
     row: bytes
     alias: bytes
-    """Random; the user's name in the event log if this is the first that is heard of the user."""
+    """Random; names the user in the event log if this is the first that is heard of them."""
     task_type: str
     metadata: bytes
     window_ms: int | None = None

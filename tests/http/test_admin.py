@@ -27,7 +27,7 @@ async def background(store, keyring, monkeypatch):
     facts = LearningStore(store, functions, window_ms=DAY_MS, retention_ms=30 * DAY_MS)
     fits = FitStore(store, functions, retention_ms=30 * DAY_MS)
     ruling = Policies(InForce(Policy(), PUBLISHED))
-    refit = Refit(facts, keyring, fits=fits, policies=ruling, approaches=PUBLISHED)
+    refit = Refit(facts, keyring, fits=fits, policies=ruling)
     monkeypatch.setattr("amp.learning.refit.LOOK_EVERY_S", 0.02)
     monkeypatch.setattr("amp.learning.refit.FIRST_AT", 10**9)  # so that only an ask starts a fit
     monkeypatch.setattr("amp.learning.attendance.POLL_S", 0.02)

@@ -59,7 +59,8 @@ async def test_before_anybody_taught_it(caller):
     body = (await (await caller("read")).get("/v1/insights/population")).json()
     assert (body["priorVersion"], body["users"], body["outcomes"], body["fits"]) == (0, 0, 0, [])
     assert (body["learner"], body["mode"]) == ("hierarchical", "learning")
-    (everywhere,) = body["contexts"]
+    everywhere, *by_level = body["contexts"]
+    assert [each["complexity"] for each in by_level] == ["low", "medium", "high"]
     assert (everywhere["taskType"], everywhere["complexity"]) == (None, None)
     assert [each["dimension"] for each in everywhere["dimensions"]] == [
         dimension.name for dimension in PUBLISHED.dimensions

@@ -32,7 +32,7 @@ def test_a_population_of_which_nothing_is_known_leads_nowhere():
         assert told.lead == 0.0
         assert told.expected_reward == pytest.approx(0.5)
         assert 0.1 < told.probability_best < 0.45
-    assert known_contexts(shipped(PUBLISHED)) == [Context()]
+    assert known_contexts(shipped(PUBLISHED)) == [Context(0, level) for level in range(4)]
 
 
 def effects():

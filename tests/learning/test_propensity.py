@@ -31,7 +31,7 @@ def ask(outcomes=(), *, nonce=1, **said):
 @pytest.mark.parametrize("floor", [0.0, 0.2])
 def test_of_two_options_it_is_the_floors_part_and_a_mean_of_normal_probabilities(temperature, floor):
     on = prior(PAPER, population_sd=0.1)
-    policy = Policy(temperature=temperature, explore_floor=floor)
+    policy = Policy(temperature=temperature, population_temperature=1.0, explore_floor=floor)
     beliefs = posteriors([history(*OUTCOMES)], on, policy, PAPER)
     contrasts = (beliefs.root[0].T @ beliefs.whitened[0, :, 1:])[1]
     sd = (beliefs.root[0].T @ beliefs.root[0])[1, 1] ** 0.5

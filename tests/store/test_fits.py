@@ -37,7 +37,7 @@ async def refit(facts, fits, store):
     keyring = Keyring(store, pepper("a secret of thirty-two characters or more"))
     for owner in (TENANT, OTHER):
         await keyring.create(tenant=owner.name, env=owner.env, scopes=("admin",), expires_ms=None)
-    return Refit(facts, keyring, fits=fits, policies=RULING, approaches=PUBLISHED)
+    return Refit(facts, keyring, fits=fits, policies=RULING)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def worker(facts, fits):
     """Workers with a clock of the test's own: `worker(now_s)`."""
 
     def make(elapsed_s=lambda: 0.0):
-        return Attendance(fits, Priors(facts, PUBLISHED), elapsed_s=elapsed_s)
+        return Attendance(fits, Priors(facts, RULING), elapsed_s=elapsed_s)
 
     return make
 
@@ -211,7 +211,7 @@ async def test_an_earlier_prior_stands_again_as_a_new_version(facts, fits, refit
     reply = await operator.rollback(TENANT, 1)
     assert (reply.done, reply.prior_version, reply.restored) == (True, 3, 1)
     assert reply.held_until == "POST /v1/admin/refit"
-    priors = Priors(facts, PUBLISHED)
+    priors = Priors(facts, RULING)
     await priors.refresh()
     standing = priors.of(TENANT)
     assert standing.version == 3

@@ -13,7 +13,9 @@ from amp.errors import AmpError, StoreUnavailable
 from amp.learning import prior as prior_blobs
 from amp.learning import rows, service
 from amp.learning.approaches import PUBLISHED
+from amp.learning.counting import Counting
 from amp.learning.fit import fit
+from amp.learning.insight_store import InsightStore
 from amp.learning.journal import Journal
 from amp.learning.policies import InForce, Policies
 from amp.learning.priors import Priors
@@ -56,7 +58,7 @@ class Service:
     def __init__(self, store, facts, clock, monkeypatch, *, tenant=LIVE, policy=POLICY):
         self.store, self.facts, self.clock, self.tenant = store, facts, clock, tenant
         self.policies = Policies(InForce(policy, PUBLISHED))
-        self.priors = Priors(facts, Policies(InForce(Policy(), PUBLISHED)))
+        self.priors = Priors(facts, self.policies)
         self.sealer = Sealer(b"a secret of the tests")
         for deadline in (
             "DECIDE_WITHIN_S",
@@ -69,6 +71,9 @@ class Service:
             self.priors,
             self.sealer,
             policies=self.policies,
+            counting=Counting(
+                InsightStore(store, facts._functions, window_ms=1, retention_ms=1), self.policies
+            ),
             group_key=b"groups",
             clock=lambda: int(time.time() * 1000),
             random=chance.bytes,
@@ -83,8 +88,8 @@ class Service:
         monkeypatch.setattr(service, "choose", seen)
 
     async def decide(self, user, **said):
-        reply = await self.learning.recommend(self.tenant, ContextRequest(user, "a task", **said))
-        return reply.request_id
+        recommended = await self.learning.recommend(self.tenant, ContextRequest(user, "a task", **said))
+        return recommended.reply.request_id
 
     async def report(self, request_id, **signals):
         decision, _, _ = self.sealer.open(self.tenant, request_id)

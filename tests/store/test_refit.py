@@ -241,7 +241,7 @@ async def test_frozen_decisions_keep_the_prior_of_then_whatever_was_published_si
     await refit.look(0.0)
     first = prior.decode(await facts.prior("acme:test", 1))
     assert await facts.publish(TENANT, 2, prior.encode(replace(first, version=2)))
-    priors = Priors(facts, PUBLISHED)
+    priors = Priors(facts, Policies(InForce(Policy(), PUBLISHED)))
     await priors.refresh()
     assert priors.of(TENANT, FROZEN).version == 2, "the newest stands in until the worker has it"
     await priors.refresh()
