@@ -50,7 +50,9 @@ def _ours(stream: Stream, rng: np.random.Generator) -> Player:
 
 
 def _textbook(stream: Stream, rng: np.random.Generator) -> Player:
-    return learner.Learner(stream.world.users, PUBLISHED, replace(Policy(), temperature=1.0), rng)
+    return learner.Learner(
+        stream.world.users, PUBLISHED, Policy(temperature=1.0, population_temperature=1.0), rng
+    )
 
 
 def _known(stream: Stream, rng: np.random.Generator) -> Player:

@@ -75,7 +75,7 @@ class Policies:
                 self._take(tag, version, data)
 
     async def at(self, tenant: Tenant, version: int) -> InForce | None:
-        """What was in force then, where the tenant chose between the same combinations; None if not, or unknown.
+        """What was in force then, if it chose between the same combinations; None if not, or unknown.
 
         Raises:
             StoreUnavailable: there is no answer.

@@ -23,7 +23,6 @@ from amp.tenancy import Tenant
 LIBRARY = files("amp.learning").joinpath("store.lua").read_text()
 
 PAGE = 1000
-
 Verdict = Literal["new", "replaced", "replay", "conflict", "expired"]
 Lock = Literal["keep", "on", "off"]
 
@@ -42,7 +41,7 @@ class Report(NamedTuple):
     """The tenant's own outcome window; None is the store's."""
     excluded: int = 0
     shadow: int | None = None
-    """Both as in `Decision`: the log keeps them beside the row, so that the decision can be made again."""
+    """Both as in `Decision`: the log keeps them, so that the decision can be made again."""
 
 
 class Event(NamedTuple):

@@ -63,16 +63,21 @@ class KnownEffects:
     offsets: dict[Context, Floats] = field(repr=False)
 
     def table(self, context: Context) -> Floats:
-        return np.tile(self.offsets[context], (1 + POPULATION_DRAWS, 1))
+        return np.tile(self._of(context), (1 + POPULATION_DRAWS, 1))
 
     def options(self, context: Context) -> Floats:
-        table = self.offsets[context]
+        table = self._of(context)
         means = [
             table[self.approaches.options_of[:, dimension] == option].mean()
             for dimension, size in enumerate(self.approaches.sizes)
             for option in range(size)
         ]
         return np.tile(means, (1 + POPULATION_DRAWS, 1))
+
+    def _of(self, context: Context) -> Floats:
+        """Of a context that is none of the world's, the mean of them all."""
+        known = self.offsets.get(context)
+        return np.mean(list(self.offsets.values()), axis=0) if known is None else known
 
     def at(self, history: History) -> Floats:
         levels = history["circumstance"] & 3
@@ -108,6 +113,7 @@ def known_prior(world: World, noise: float = 0.15) -> Prior:
         precision=np.linalg.inv(spread).astype(np.float64),
         noise=noise,
         mean_draws=np.tile(mean, (POPULATION_DRAWS, 1)),
+        temperature=0.3,
         effects=KnownEffects(world.approaches, offsets),
     )
 

@@ -40,7 +40,9 @@ def _pooled(stream: Stream, rng: np.random.Generator) -> Player:
 
 def _textbook(stream: Stream, rng: np.random.Generator) -> Player:
     """Our model, sampled at full temperature."""
-    return Learner(stream.world.users, stream.world.approaches, Policy(temperature=1.0), rng)
+    return Learner(
+        stream.world.users, stream.world.approaches, Policy(temperature=1.0, population_temperature=1.0), rng
+    )
 
 
 def _known_prior(stream: Stream, rng: np.random.Generator) -> Player:

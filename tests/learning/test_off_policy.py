@@ -26,7 +26,7 @@ SMALL = Approaches(
     )
 )
 PRIOR = shipped(SMALL)
-POLICY = Policy(temperature=1.0, explore_floor=0.2)
+POLICY = Policy(temperature=1.0, population_temperature=1.0, explore_floor=0.2)
 USERS, ROUNDS, DRAWS = 60, 10, 64
 WARMER = replace(POLICY, temperature=2.0)
 

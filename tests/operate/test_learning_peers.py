@@ -5,6 +5,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from amp.learning import rows
 from amp.learning.approaches import PUBLISHED
 from amp.simulate import rivals, worlds
 from amp.simulate.histories import Histories
@@ -12,6 +13,7 @@ from amp.simulate.streams import Turn
 from benchmarks import bayesian, mabwiser, vowpal
 
 USERS, ROUNDS, SEED = 12, 20, 2
+SAID = np.full(USERS, rows.COMPLETED_SAID | rows.FLOW_SAID | rows.START_TIME_SAID | rows.SATISFACTION_SAID)
 
 
 def rng():
@@ -31,7 +33,7 @@ def likes_one_option(player):
         assert (chosen >= 0).all()
         assert (chosen < PUBLISHED.count).all()
         won = PUBLISHED.options_of[chosen, 0] == 2
-        told = worlds.Told(won, won, won, np.full(USERS, 60_000), np.full(USERS, 0.9))
+        told = worlds.Told(won, won, won, np.full(USERS, 60_000), np.full(USERS, 0.9), SAID)
         player.hear(turn, Histories.rows(turn, now, chosen, told))
         player.rest()
         shown.append(won.mean())
