@@ -52,7 +52,10 @@ def posteriors(
         root[index] = _inverse_root(precision[index])
     whitened = root @ (crowd.pulls + grams[:, :p, p:])
     weight = 1.0 - np.einsum("upq,upq->u", root, root) / crowd.spread
-    return Posteriors(root, whitened, np.where([len(history) > 0 for history in histories], weight, 0.0))
+    for index, history in enumerate(histories):
+        if not len(history):
+            weight[index] = 0.0  # to the bit
+    return Posteriors(root, whitened, weight)
 
 
 def _grams(histories: Sequence[History], crowd: Population, policy: Policy) -> Floats:

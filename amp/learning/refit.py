@@ -51,6 +51,8 @@ AT_LEAST_EVERY_S = 3600.0
 USERS_MAX = 20_000
 TRIM_EVERY_S = 3600.0
 SELFPLAY_EVERY_MS = 86_400_000
+SELFPLAY_GROWTH = 2.0
+"""Self-play is due daily, and when the outcomes have grown by this factor."""
 
 TOO_FEW = "Too few users: it takes 10 who reported."
 WORSE = "Worse on users held out."
@@ -75,6 +77,8 @@ class _Watch:
     """Of the reward at the last fit."""
     played_ms: int = 0
     """The last self-play, by the store's clock."""
+    played_rows: int = 0
+    """Outcomes that its prior rested on."""
     next_s: float = 0.0
     """When to count again: soon after a fit, ever rarer with quiet, so that many tenants cost little."""
 
@@ -207,10 +211,11 @@ class Refit:
         return record
 
     async def _publish(self, each: Tenant, fitted: Prior, ruled: InForce, now_ms: int) -> bool:
-        """Publishes a prior; once a day with the temperature that self-play on it finds."""
+        """Publishes a prior, with the temperature that self-play on it finds where that is due."""
         watch = self._watched[each]
-        if now_ms >= watch.played_ms + SELFPLAY_EVERY_MS:
-            watch.played_ms = now_ms
+        grown = fitted.rows >= SELFPLAY_GROWTH * watch.played_rows
+        if grown or now_ms >= watch.played_ms + SELFPLAY_EVERY_MS:
+            watch.played_ms, watch.played_rows = now_ms, fitted.rows
             rng = np.random.default_rng(fitted.version)
             fitted = replace(fitted, temperature=selfplay.temperature(fitted, *ruled, rng))
         return await self._facts.publish(each, fitted.version, prior.encode(fitted))

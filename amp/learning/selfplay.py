@@ -50,12 +50,12 @@ def _game(prior: Prior, approaches: Approaches, rng: np.random.Generator) -> _Ga
     population = rng.integers(POPULATION_DRAWS, size=USERS)
     own = rng.standard_normal((USERS, p)) @ np.linalg.cholesky(prior.variances.spread).T
     contexts = known_contexts(prior)
-    shape = (INTERACTIONS, USERS)
+    shape, table = (INTERACTIONS, USERS), (1 + POPULATION_DRAWS, len(approaches.offered))
     return _Game(
         worth=(prior.mean_draws[population] + own) @ approaches.design[approaches.offered].T,
         population=population,
         contexts=rng.integers(len(contexts), size=shape),
-        offsets=np.array([prior.effects.table(each) for each in contexts]),
+        offsets=np.array([np.broadcast_to(prior.effects.table(each), table) for each in contexts]),
         noise=rng.standard_normal(shape) * np.sqrt(prior.noise),
         normals=rng.standard_normal((*shape, p)),
         drawn=rng.integers(POPULATION_DRAWS, size=shape),
@@ -69,7 +69,7 @@ def _play(game: _Game, prior: Prior, policy: Policy, approaches: Approaches, v: 
     gram = np.zeros((USERS, prior.mean.size, prior.mean.size))
     pull = np.zeros((USERS, prior.mean.size))
     won = 0.0
-    for step in range(INTERACTIONS):
+    for step in range(len(game.contexts)):
         context, drawn = game.contexts[step], 1 + game.drawn[step]
         root = np.linalg.inv(np.linalg.cholesky(gram / prior.noise + prior.precision))
         centre = prior.mean + share * (prior.mean_draws[drawn - 1] - prior.mean)
@@ -86,4 +86,4 @@ def _play(game: _Game, prior: Prior, policy: Policy, approaches: Approaches, v: 
         pull *= policy.decay
         gram += x[:, :, None] * x[:, None, :]
         pull += x * y[:, None]
-    return won / INTERACTIONS
+    return won / len(game.contexts)

@@ -1,11 +1,11 @@
 """Our own learner in the simulation: the same pure functions that serve, on the same packed rows."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from amp.learning import fit
+from amp.learning import fit, selfplay
 from amp.learning.approaches import Approaches
 from amp.learning.choice import choose
 from amp.learning.prior import POPULATION_DRAWS, Prior, shipped
@@ -32,7 +32,7 @@ class Learner:
         self._fixed = prior is not None
         self._policy, self._approaches, self._rng = policy, approaches, rng
         self._histories = Histories(users)
-        self._fitted = 0
+        self._fitted = self._played_at = 0
 
     def decide(self, turn: Turn) -> Ints:
         asks = [
@@ -52,7 +52,15 @@ class Learner:
         self._fitted = outcomes
         fitted = fit.fit(self._histories.all(), self.prior, self._policy, self._approaches, self._rng)
         if fitted.better:
-            self.prior = fitted.prior
+            self.prior = self._played(fitted.prior, outcomes)
+
+    def _played(self, fitted: Prior, outcomes: int) -> Prior:
+        """With the temperature of self-play, whenever the outcomes have doubled."""
+        if outcomes < 2 * self._played_at:
+            return fitted
+        self._played_at = outcomes
+        found = selfplay.temperature(fitted, self._policy, self._approaches, self._rng)
+        return replace(fitted, temperature=found)
 
 
 @dataclass(frozen=True)
