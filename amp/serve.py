@@ -37,6 +37,9 @@ _GRACE_S = 10  # for requests under way, at the end
 _HUNG_S = 15  # a worker whose interpreter has not moved for so long is replaced
 _REFIT_EVERY_S = 2.0  # the background fit is started again at most this often
 
+REFIT_NICENESS = 10
+"""Whoever waits for an answer comes first."""
+
 _spawn = multiprocessing.get_context("spawn")
 
 WORKER: dict[str, Any] = {
@@ -273,6 +276,7 @@ def application() -> Any:
 def refit() -> None:
     """The process of the background fit."""
     _end_with_parent()
+    os.nice(REFIT_NICENESS)
     from amp.learning import refit as room  # noqa: PLC0415  the parent never needs it
 
     room.main()
