@@ -8,6 +8,8 @@ from amp.clock import iso
 from amp.errors import InvalidParameter, NotFound, StoreUnavailable
 from amp.learning import prior
 from amp.learning.admin_wire import FitReply, RefitReply, RollbackReply
+from amp.learning.approaches import PUBLISHED
+from amp.learning.carry import carry
 from amp.learning.fit_store import FitStore
 from amp.learning.policies import Policies
 from amp.learning.prior import Prior
@@ -50,7 +52,7 @@ class Admin:
         """Publishes an earlier prior as the newest, and holds fits off until one is asked for.
 
         Raises:
-            InvalidParameter: the version is not earlier than the one in force, or of other dimensions.
+            InvalidParameter: the version is not earlier than the one in force.
             NotFound: that prior is no longer kept.
             StoreUnavailable: nobody knows whether it is done; it may be asked again.
         """
@@ -81,7 +83,7 @@ class Admin:
     async def _earlier(self, tenant: Tenant, version: int) -> Prior:
         approaches = self._policies.of(tenant).approaches
         if version == 0:
-            return prior.shipped(approaches)
+            return carry(prior.shipped(PUBLISHED), approaches)
         blob = await self._facts.prior(tenant.tag, version)
         if blob is None:
             raise NotFound(
@@ -92,9 +94,9 @@ class Admin:
             earlier = prior.decode(blob)
         except ValueError as error:
             raise NotFound(f"Prior {version} cannot be read.") from error
-        if earlier.mean.size != approaches.design.shape[1]:
+        if not earlier.layout and earlier.mean.size != PUBLISHED.design.shape[1]:
             raise InvalidParameter("version", "is a prior of other dimensions or options than today's")
-        return earlier
+        return carry(earlier, approaches)
 
     async def _with(self, tenant: Tenant, version: int, until_s: float) -> int | None:
         """How many workers there are, once all of them hold this prior or a newer; None: not in time."""

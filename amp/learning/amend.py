@@ -185,11 +185,13 @@ def _baseline(
     current: Document, said: dict[str, str] | UnsetType | None, dimensions: Sequence[OwnDimension]
 ) -> tuple[int, ...] | None:
     """The option of each dimension; the one that stands is read again by its names."""
+    known = {each.name for each in dimensions}
     if isinstance(said, UnsetType):
         said = baseline_named(current)
+        if said and said.keys() != known:
+            raise InvalidParameter("baseline", "stands for other dimensions: send it too, or null to drop it")
     if said is None:
         return None
-    known = {each.name for each in dimensions}
     for name in said:
         if name not in known:
             raise InvalidParameter(f"baseline.{name}", "is no dimension")

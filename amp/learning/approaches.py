@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amp.learning.layouts import Layout, Points, helmert, layout_of, named
+from amp.learning.layouts import Layout, Names, Points, helmert, layout_of, named
 from amp.learning.types import Floats, History, Ints, Preference
 from amp.learning.wire import (
     ContextReply,
@@ -207,8 +207,11 @@ class Approaches:
 
     def told(self, version: int, combination: int) -> dict[str, str]:
         """What a row's combination was called when it was decided, by dimension."""
-        layout = layout_of(self.layouts, version) if self.layouts else self.layout
-        return named(layout, combination)
+        return named(self.layout_at(version), combination)
+
+    def layout_at(self, version: int) -> Names:
+        """The names of the dimensions and options of the rows of a policy's version."""
+        return layout_of(self.layouts, version) if self.layouts else self.layout
 
     def names(self, combination: int) -> tuple[str, ...]:
         """The option names of a combination, one a dimension."""

@@ -165,6 +165,8 @@ def describe(
     )
     told = iter(np.column_stack(columns).tolist())
     return tuple(
-        DimensionBelief(each.name, tuple(OptionBelief(option, *next(told)) for option in each.options))
+        DimensionBelief(
+            each.name, tuple(OptionBelief(each.options[number], *next(told)) for number in each.offered)
+        )
         for each in approaches.dimensions
     )

@@ -20,14 +20,16 @@ from amp.learning.rows import Decision
 from amp.tenancy import Tenant
 
 FLUSH_EVERY_S = 2.0
+_Kind = tuple[bool, int, int]
+"""Group (control or not), policy version and combination: a number means what it meant under its version."""
 
 
 @dataclass(slots=True)
 class _Day:
     """What was counted of one tenant's decisions of one UTC day."""
 
-    cells: dict[tuple[bool, int], list[int]] = field(default_factory=dict[tuple[bool, int], list[int]])
-    """Decided and reported, by group (control or not) and combination."""
+    cells: dict[_Kind, list[int]] = field(default_factory=dict[_Kind, list[int]])
+    """Decided and reported."""
     changed: bool = True
     """Since it was last written."""
 
@@ -55,7 +57,8 @@ class Counting:
         if day is None:
             day = self._days[key] = _Day()
         day.changed = True
-        return day.cells.setdefault((decision.control, decision.combination), [0, 0])
+        kind = decision.control, decision.policy_version, decision.combination
+        return day.cells.setdefault(kind, [0, 0])
 
     async def follow(self) -> None:
         """Writes what has changed every `FLUSH_EVERY_S`, until cancelled."""
@@ -90,19 +93,21 @@ class Counting:
     def _forget(self) -> None:
         """Days that take no more reports: they are written, and counts would start anew."""
         newest = max(day for _, day in self._days)
-        oldest = newest - self._store.window_ms // DAY_MS - 2
-        for key in [key for key in self._days if key[1] < oldest and not self._days[key].changed]:
-            del self._days[key]
+        for key in [key for key, day in self._days.items() if not day.changed]:
+            policy = self._policies.of(key[0]).policy
+            open_ms = max(policy.outcome_window_ms, policy.earlier_window_ms)
+            if key[1] < newest - open_ms // DAY_MS - 2:
+                del self._days[key]
 
 
-def _folded(cells: Mapping[tuple[bool, int], list[int]], approaches: Approaches) -> Counted:
+def _folded(cells: Mapping[_Kind, list[int]], approaches: Approaches) -> Counted:
     """By group, and by option of each dimension."""
     groups = {False: Rate(), True: Rate()}
     options: dict[str, dict[str, Rate]] = {dimension.name: {} for dimension in approaches.dimensions}
-    for (control, combination), (decided, reported) in cells.items():
+    for (control, version, combination), (decided, reported) in cells.items():
         rate = Rate(decided, reported)
         groups[control] += rate
-        if combination < approaches.count:
-            for shown, option in zip(options.values(), approaches.names(combination), strict=True):
-                shown[option] = shown.get(option, Rate()) + rate
+        for dimension, option in approaches.told(version, combination).items():
+            shown = options.setdefault(dimension, {})
+            shown[option] = shown.get(option, Rate()) + rate
     return Counted(groups[False], groups[True], options)

@@ -8,12 +8,13 @@ import msgspec
 import numpy as np
 
 from amp.learning import prior as priors
+from amp.learning.approaches import Approaches
 from amp.learning.carry import carry
 from amp.learning.policies import Policies
 from amp.learning.prior import Prior
 from amp.learning.propensity import propensities
 from amp.learning.record import read_record
-from amp.learning.replay import Kept, Logged, Reason, Remembered, again, asks, remembered
+from amp.learning.replay import Kept, Logged, Reason, Remembered, again, asks, remembered, stated
 from amp.learning.store import PAGE, LearningStore
 from amp.learning.types import Ask, Floats
 from amp.store.connection import Store
@@ -60,7 +61,7 @@ class Journal:
         self._store = store
         self._facts = facts
         self._policies = policies
-        self._priors: dict[tuple[str, int], Prior | None] = {}
+        self._priors: dict[tuple[str, int, Approaches], Prior | None] = {}
 
     async def sizes(self, tenant: Tenant, buckets: Sequence[int]) -> list[int]:
         """How many reports the log holds in each of these buckets.
@@ -94,8 +95,8 @@ class Journal:
         When one does not come out as it did, none is trusted: they were decided by rules that are not these.
         """
         ruled = await self._policies.at(tenant, versions[0])
-        prior = await self._prior(tenant, versions[1])
-        known = [pair for pair in found if pair[1].ask]
+        prior = await self._prior(tenant, versions[1], ruled.approaches) if ruled else None
+        known = [(alias, stated(each, ruled.approaches)) for alias, each in found if each.ask and ruled]
         missing: Reason | None = "policy" if ruled is None else "prior" if prior is None else None
         if ruled and prior:
             chunks = [known[start : start + _AT_A_TIME] for start in range(0, len(known), _AT_A_TIME)]
@@ -112,19 +113,19 @@ class Journal:
             for (alias, each), probabilities in zip(some, told, strict=True):
                 yield Entry(alias, each, None, probabilities, prior)
 
-    async def _prior(self, tenant: Tenant, version: int) -> Prior | None:
-        """A published prior; None when it is no longer kept, or cannot be read."""
-        key = (tenant.tag, version)
+    async def _prior(self, tenant: Tenant, version: int, approaches: Approaches) -> Prior | None:
+        """A published prior as it was for these approaches; None when it is not kept, or cannot be read."""
+        key = (tenant.tag, version, approaches)
         if key not in self._priors:
-            self._priors[key] = await self._read_prior(tenant, version)
+            self._priors[key] = await self._read_prior(tenant, version, approaches)
         return self._priors[key]
 
-    async def _read_prior(self, tenant: Tenant, version: int) -> Prior | None:
+    async def _read_prior(self, tenant: Tenant, version: int, approaches: Approaches) -> Prior | None:
         if version == 0:
-            return priors.shipped(self._policies.of(tenant).approaches)
+            return priors.shipped(approaches)
         blob = await self._facts.prior(tenant.tag, version)
         try:
-            return carry(priors.decode(blob), self._policies.of(tenant).approaches) if blob else None
+            return carry(priors.decode(blob), approaches) if blob else None
         except (ValueError, msgspec.MsgspecError):
             return None
 

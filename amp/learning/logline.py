@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from amp.learning import reward, rows
 from amp.learning.approaches import Approaches
+from amp.learning.layouts import Names
 from amp.learning.replay import Reason, Remembered
 from amp.learning.types import LEVELS, Ask, Floats, Ints, Weights
 
@@ -81,7 +82,7 @@ def line(
 ) -> LogLine:
     """The line of one decision; `probabilities` are those of all combinations, None for a `reason`."""
     row, combination = made.row[0], int(made.row["combination"][0])
-    bits = int(row["circumstance"])
+    bits, version = int(row["circumstance"]), int(row["policy_version"])
     decided = _EPOCH + timedelta(milliseconds=made.decided_ms)
     return LogLine(
         user=alias.hex(),
@@ -92,9 +93,9 @@ def line(
             complexity=LEVELS[bits & rows.LEVEL_MASK] or None,
             hour=int(row["hour"]),
         ),
-        approach=named(combination, approaches),
-        exclude=_excluded(made.report.excluded, approaches),
-        locked=[] if made.ask is None else _locked(made.ask, approaches),
+        approach=approaches.told(version, combination),
+        exclude=_excluded(made.report.excluded, approaches.layout_at(version)),
+        locked=[] if made.ask is None or reason else _locked(made.ask, approaches),
         group="control" if bits & rows.CONTROL else "learned",
         floored=bool(bits & rows.FLOORED),
         explored=bool(bits & rows.EXPLORED),
@@ -105,28 +106,22 @@ def line(
         reward=float(reward.rewards(made.row, weights)[0]),
         final=bool(row["final"]),
         step=int(row["step"]),
-        policy_version=int(row["policy_version"]),
+        policy_version=version,
         prior_version=int(row["prior_version"]),
         nonce=str(int(row["nonce"])),
-        shadow=None if made.report.shadow is None else named(made.report.shadow, approaches),
+        shadow=None if made.report.shadow is None else approaches.told(version, made.report.shadow),
     )
 
 
-def _excluded(mask: int, approaches: Approaches) -> dict[str, list[str]]:
+def _excluded(mask: int, layout: Names) -> dict[str, list[str]]:
     """Options by dimension, from a bit for each option of all dimensions."""
     told: dict[str, list[str]] = {}
-    for dimension in approaches.dimensions:
-        out = [option for place, option in enumerate(dimension.options) if mask >> place & 1]
-        mask >>= len(dimension.options)
+    for name, options in layout:
+        out = [option for place, option in enumerate(options) if mask >> place & 1]
+        mask >>= len(options)
         if out:
-            told[dimension.name] = out
+            told[name] = out
     return told
-
-
-def named(combination: int, approaches: Approaches) -> dict[str, str]:
-    """A combination's options by dimension."""
-    names = approaches.names(combination)
-    return {each.name: option for each, option in zip(approaches.dimensions, names, strict=True)}
 
 
 def numbered(approach: dict[str, str], approaches: Approaches) -> int:
@@ -158,8 +153,14 @@ def allowed(line: LogLine, approaches: Approaches) -> Mask:
 
 
 def _locked(ask: Ask, approaches: Approaches) -> list[str]:
-    stated = zip(approaches.dimensions, ask.preferences, strict=False)
-    return [dimension.name for dimension, preference in stated if preference and preference.locked]
+    """Dimensions whose lock held; one on an option that the request ruled out did not."""
+    locked: list[str] = []
+    first = 0
+    for dimension, preference in zip(approaches.dimensions, ask.preferences, strict=False):
+        if preference and preference.locked and not ask.excluded >> (first + preference.option) & 1:
+            locked.append(dimension.name)
+        first += len(dimension.options)
+    return locked
 
 
 def _signals(row: np.void) -> LogSignals:

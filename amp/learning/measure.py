@@ -115,11 +115,11 @@ class Measure:
         outcomes = await self._facts.outcomes(tenant)
         known = sum(await self._facts.known_users(tenant))
         users = await self._chosen(tenant, known, share)
-        pages = [summed([], policy.weights, approaches.count)]
+        pages = [summed([], policy.weights, approaches)]
         for start in range(0, len(users), PAGE):
             page = users[start : start + PAGE]
             _, records = await self._facts.read([(tenant, user) for user in page])
-            pages.append(summed(list(zip(page, records, strict=True)), policy.weights, approaches.count))
+            pages.append(summed(list(zip(page, records, strict=True)), policy.weights, approaches))
         now_ms, _ = await self._facts.read([])
         days: Mapping[int, Counted] = await self._insights.counted(tenant, now_ms)
         sums = joined(pages)
@@ -131,7 +131,7 @@ class Measure:
             Occasion(
                 computed_at=iso(now_ms),
                 now_ms=now_ms,
-                window_ms=self._insights.window_ms,
+                window_ms=policy.outcome_window_ms,
                 outcomes=outcomes,
                 users_known=known,
                 users_seen=len(users),

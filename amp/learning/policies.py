@@ -75,7 +75,7 @@ class Policies:
                 self._take(tag, version, data)
 
     async def at(self, tenant: Tenant, version: int) -> InForce | None:
-        """What was in force then, if it chose between the same combinations; None if not, or unknown.
+        """What was in force then, if its combinations were numbered as they are now; None if not, or unknown.
 
         Raises:
             StoreUnavailable: there is no answer.
@@ -90,9 +90,7 @@ class Policies:
             if data is None:
                 return None
             earlier = in_force(documents.decode(data))
-        same = earlier.approaches.layout == standing.approaches.layout
-        offered = earlier.approaches.offered_sizes == standing.approaches.offered_sizes
-        return earlier if same and offered else None
+        return earlier if earlier.approaches.layout == standing.approaches.layout else None
 
     def _take(self, tag: str, version: int, data: bytes) -> None:
         try:

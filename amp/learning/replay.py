@@ -110,6 +110,14 @@ def remembered(reports: Sequence[Logged], kept: Kept | None, complete_from_ms: i
             yield Remembered(report, row, None, known)
 
 
+def stated(made: Remembered, approaches: Approaches) -> Remembered:
+    """The same with the preferences that had an effect under these approaches."""
+    ask = made.ask
+    if ask is None:
+        return made
+    return made._replace(ask=structs.replace(ask, preferences=approaches.stated(ask.preferences)))
+
+
 def again(made: Sequence[Remembered], prior: Prior, policy: Policy, approaches: Approaches) -> bool:
     """Whether these decisions, which all have an ask, come out as they did when made again."""
     choices = choose(asks(made, policy), prior, policy, approaches)

@@ -17,6 +17,8 @@ from amp.learning.types import Floats, Ints, Policy
 TEMPERATURES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 USERS = 256
 INTERACTIONS = 40
+COEFFICIENTS_MAX = 48
+"""Of a user; a wider model keeps the temperature it has: each game would cost their cube, and minutes."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class _Game:
 
 def temperature(prior: Prior, policy: Policy, approaches: Approaches, rng: np.random.Generator) -> float:
     """The temperature under which simulated users are worth most over their first `INTERACTIONS`."""
+    if prior.mean.size > COEFFICIENTS_MAX:
+        return prior.temperature
     game = _game(prior, approaches, rng)
     return max(TEMPERATURES, key=lambda each: _play(game, prior, policy, approaches, each))
 

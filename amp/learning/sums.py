@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from amp.learning import rows
+from amp.learning.approaches import Approaches
 from amp.learning.lift import TIME_MIN_S
 from amp.learning.record import Record
 from amp.learning.reward import rewards
@@ -77,11 +78,11 @@ class Sums:
     """Users with interactions of both groups."""
     unreadable: int
     reports: Reports
-    by_combination: Floats
-    """Rewards summed and counted; shape (2, combinations)."""
+    by_point: Floats
+    """Rewards summed and counted; shape (2, points)."""
 
 
-def summed(found: Sequence[tuple[str, Record]], weights: Weights, combinations: int) -> Sums:
+def summed(found: Sequence[tuple[str, Record]], weights: Weights, approaches: Approaches) -> Sums:
     """One page of users."""
     read = [(name, record, _readable(record)) for name, record in found]
     theirs = [each for each in read if each[2] is not None and each[2].size]
@@ -95,7 +96,8 @@ def summed(found: Sequence[tuple[str, Record]], weights: Weights, combinations: 
     grouped, mixed = _grouped(every, user, owners)
     kept = grouped[user] & ~rows.has(every, rows.SHADOW, "circumstance")
     page = _Page(every[kept], (np.cumsum(grouped) - 1)[user[kept]], worth[kept])
-    within = every["combination"] < combinations
+    within = np.ones(len(every), bool) if approaches.layouts else every["combination"] < approaches.count
+    point, points = approaches.points(every[within]), len(approaches.options_at)
     return Sums(
         users=[name for (name, *_), counts in zip(theirs, grouped, strict=True) if counts],
         control=page.control(int(grouped.sum())),
@@ -108,11 +110,8 @@ def summed(found: Sequence[tuple[str, Record]], weights: Weights, combinations: 
         mixed=mixed,
         unreadable=sum(history is None for *_, history in read),
         reports=_reports(every),
-        by_combination=np.stack(
-            [
-                _totals(every["combination"][within], worth[within], combinations),
-                _totals(every["combination"][within], np.ones(int(within.sum())), combinations),
-            ]
+        by_point=np.stack(
+            [_totals(point, worth[within], points), _totals(point, np.ones(len(point)), points)]
         ),
     )
 
@@ -139,7 +138,7 @@ def _two(one: Sums, two: Sums) -> Sums:
         mixed=one.mixed + two.mixed,
         unreadable=one.unreadable + two.unreadable,
         reports=one.reports + two.reports,
-        by_combination=one.by_combination + two.by_combination,
+        by_point=one.by_point + two.by_point,
     )
 
 

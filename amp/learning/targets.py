@@ -111,7 +111,7 @@ def target(description: Description, approaches: Approaches, policy: Policy, pri
     if description.learner is not None:
         return _learner(_changed(policy, description.learner), approaches)
     if description.policy == "control":
-        return _control(policy, approaches)
+        return _control(replace(policy, mode="learning"), approaches)
     if description.policy == "default" and prior is not None:
         return _fixed(_one(population(prior, approaches).default, approaches), approaches)
     if description.approach is not None:
@@ -137,7 +137,7 @@ def _changed(policy: Policy, change: _LearnerChange) -> Policy:
         if value is not None and not 0.0 <= value <= (10.0 if name == "temperature" else 1.0):
             raise ValueError(f"learner: {name} is out of range: {value}")
     said = {name: value for name, value in settings.items() if value is not None}
-    return replace(policy, weights=replace(policy.weights, **weights), **said)
+    return replace(policy, mode="learning", weights=replace(policy.weights, **weights), **said)
 
 
 def _learner(policy: Policy, approaches: Approaches) -> Target:
@@ -167,7 +167,8 @@ def _table(
     cases: list[_Case], otherwise: dict[str, str] | Literal["uniform"], approaches: Approaches
 ) -> Target:
     known = [(case, _one(numbered(case.approach, approaches), approaches)) for case in cases]
-    rest = np.full(approaches.count, 1.0 / approaches.count)
+    rest = np.zeros(approaches.count)
+    rest[approaches.offered] = 1.0 / len(approaches.offered)
     if otherwise != "uniform":
         rest = _one(numbered(otherwise, approaches), approaches)
 

@@ -184,9 +184,10 @@ def _mean_rewards(sums: Sums, approaches: Approaches) -> dict[str, dict[str, flo
     """Of what was reported, by dimension and option."""
     means: dict[str, dict[str, float]] = {}
     for index, dimension in enumerate(approaches.dimensions):
-        option = approaches.options_of[:, index]
+        option = approaches.options_at[:, index]
+        has = option >= 0
         worth, number = (
-            np.bincount(option, each, minlength=len(dimension.options)) for each in sums.by_combination
+            np.bincount(option[has], each[has], minlength=len(dimension.options)) for each in sums.by_point
         )
         means[dimension.name] = {
             name: float(worth[at] / number[at]) for at, name in enumerate(dimension.options) if number[at]

@@ -14,6 +14,7 @@ import numpy as np
 from amp.exits import CommandFailed
 from amp.learning import fit, reward, rows
 from amp.learning.approaches import Approaches
+from amp.learning.carry import carry
 from amp.learning.prior import POPULATION_DRAWS, Prior, shipped
 from amp.learning.types import Context, Floats, History, Ints, Policy
 from amp.simulate.emission import LUCK, Belief, Signalling, signalling
@@ -65,11 +66,16 @@ class FittedPopulation:
     @property
     def best_fixed(self) -> int:
         """The one combination that the fit thinks best for all users and contexts together."""
-        expected = self.approaches.design @ self.prior.mean
-        if self.prior.effects:
-            tables = [self.prior.effects.table(context)[0] for context in self.contexts]
-            expected = expected + self.shares @ np.array(tables)
-        return int(expected.argmax())
+        offered = self.approaches.offered
+        tables = np.array([self.prior.effects.table(context)[0] for context in self.contexts])
+        expected = self.approaches.design[offered] @ self.prior.mean + self.shares @ tables
+        return int(offered[expected.argmax()])
+
+    def _added(self, context: Context, draw: int) -> Floats:
+        """What a context adds to every combination; nothing to one that is not offered."""
+        added = np.zeros(self.approaches.count)
+        added[self.approaches.offered] = self.prior.effects.table(context)[draw]
+        return added
 
     def _expected_reward(self, utility: Floats) -> Floats:
         return self.signalling.expected_reward(utility, self.policy.weights)
@@ -81,9 +87,7 @@ class FittedPopulation:
         p = len(self.prior.mean)
         root = np.linalg.cholesky(np.linalg.inv(self.prior.precision))
         coefficients = self.prior.mean_draws[drawn] + rng.standard_normal((users, p)) @ root.T
-        none = np.zeros(self.approaches.count)
-        effects = self.prior.effects
-        added = [effects.table(each)[1 + drawn] if effects else none for each in self.contexts]
+        added = [self._added(each, 1 + drawn) for each in self.contexts]
         like = rng.integers(len(self.stays), size=users)
         order = like[np.argsort(self.arrives[like], kind="stable")]
         count = int(self.stays[order].sum())
@@ -123,10 +127,11 @@ def fit_population(
     everything = rows.joined(learned)
     belief = _left_out(learned, prior, steady, approaches)
     contexts, shares = _contexts(everything)
+    now = replace(approaches, layouts=(), slots=())  # new users have no rows of earlier layouts
     return FittedPopulation(
-        approaches=approaches,
+        approaches=now,
         policy=policy,
-        prior=prior,
+        prior=carry(prior, now),
         signalling=signalling(everything, belief),
         contexts=contexts,
         shares=shares,
@@ -158,8 +163,8 @@ def _left_out(histories: Sequence[History], prior: Prior, policy: Policy, approa
     means: list[Floats] = []
     sds: list[Floats] = []
     for history in histories:
-        x = approaches.design[history["combination"]]
-        offset = prior.effects.at(history) if prior.effects else np.zeros(len(history))
+        x = approaches.design[approaches.points(history)]
+        offset = prior.effects.at(history)
         y = reward.rewards(history, policy.weights) - offset
         spread = np.linalg.inv(x.T @ x / prior.noise + prior.precision)
         expected = x @ (spread @ (x.T @ y / prior.noise + prior.precision @ prior.mean))

@@ -7,7 +7,7 @@ import numpy as np
 
 from amp.learning import fit, selfplay
 from amp.learning.approaches import Approaches
-from amp.learning.choice import choose
+from amp.learning.learners import choose
 from amp.learning.prior import POPULATION_DRAWS, Prior, shipped
 from amp.learning.types import Ask, Context, Floats, History, Ints, Policy
 from amp.simulate.histories import Histories

@@ -1,8 +1,6 @@
 """A tenant's own rows, as a world is fitted to them."""
 
-from contextlib import suppress
-
-from amp.learning import rows
+from amp.learning.crowd import readable
 from amp.learning.policies import InForce, Policies, first
 from amp.learning.policy_store import PolicyStore
 from amp.learning.store import LIBRARY, LearningStore
@@ -34,10 +32,5 @@ async def read(settings: Settings, owner: Tenant) -> tuple[list[History], InForc
     finally:
         await store.close()
     ruled = policies.of(owner)
-    histories: list[History] = []
-    for _, record in sorted(sampled):
-        with suppress(ValueError):
-            history = rows.unpack(record.rows)
-            if len(history) and (history["combination"] < ruled.approaches.count).all():
-                histories.append(history)
-    return histories, ruled
+    histories = readable([record.rows for _, record in sorted(sampled)], ruled.approaches)
+    return [history for history in histories if len(history)], ruled

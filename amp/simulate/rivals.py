@@ -24,10 +24,10 @@ class Uniform(_Deaf):
     """Every combination alike."""
 
     def __init__(self, approaches: Approaches, rng: np.random.Generator) -> None:
-        self._count, self._rng = approaches.count, rng
+        self._offered, self._rng = approaches.offered, rng
 
     def decide(self, turn: Turn) -> Ints:
-        return self._rng.integers(self._count, size=len(turn.users))
+        return self._offered[self._rng.integers(len(self._offered), size=len(turn.users))]
 
 
 class Fixed(_Deaf):

@@ -97,7 +97,12 @@ class Collected:
             )
         self.start(ruled, None)
         for line in _lines(file):
-            self._take(line, None)
+            try:
+                self._take(line, None)
+            except ValueError as error:
+                raise CommandFailed(
+                    f"{file} is of other dimensions than amp's own ({error}): evaluate without --log."
+                ) from error
 
     def _take(self, line: LogLine, entry: Entry | None) -> None:
         if line.group == "control" or line.shadow is not None:
@@ -115,7 +120,7 @@ class Collected:
         self._users.setdefault(line.user, len(self._users))
         self.rewards.append(line.reward)
         self.targets.append(float(wanted[numbered(line.approach, self._approaches)]))
-        self._wanted.append(wanted @ self._approaches.design)
+        self._wanted.append(wanted @ self._approaches.design[: wanted.size])
         if entry is not None and entry.probabilities is not None:
             self.out_of_reach.append(float(wanted[entry.probabilities == 0.0].sum()))
 

@@ -182,7 +182,9 @@ def _schema(arrow: Any, approaches: Approaches) -> Any:
     """The columns of a log line, as `LogLine` names them on the wire."""
     text, moment = arrow.string(), arrow.timestamp("ms", tz="UTC")
     flag, number = arrow.bool_(), arrow.float64()
-    approach = arrow.struct([(each.name, text) for each in approaches.dimensions])
+    layouts = (approaches.layout, *(each.dimensions for each in approaches.layouts))
+    names = dict.fromkeys(name for layout in layouts for name, _ in layout)
+    approach = arrow.struct([(name, text) for name in names])
     signals = [("started", flag), ("completed", flag), ("timeToStart", number), ("flowState", flag)]
     return arrow.schema(
         [

@@ -71,14 +71,20 @@ def change(
     wanted, settings = _read(file), settings_of(data=data, redis=redis)
     would = _with_book(lambda book, owner: book.dry_run(owner, wanted, None), tenant, env, settings)
     if dry_run:
-        return _write_json(would) if as_json else _print(*_outlook(would, file))
+        return (
+            _write_json(would)
+            if as_json
+            else _print(*_outlook(would, f"{file} --tenant {tenant} --env {env}"))
+        )
     made = _with_book(lambda book, owner: book.change(owner, wanted, None), tenant, env, settings)
     if as_json:
         return _write_json(made)
     if not would.changes:
         return talk.say(f"Nothing to change: version {made.version} says so already.")
     _print(_table(would.changes))
-    return talk.say(f"Version {made.version} is in force. See it: amp policy show")
+    return talk.say(
+        f"Version {made.version} is in force. See it: amp policy show --tenant {tenant} --env {env}"
+    )
 
 
 @policy.command()
@@ -196,7 +202,7 @@ def _weights(found: "PolicyReply") -> dict[str, float]:
     return weights
 
 
-def _outlook(would: "DryRunReply", file: str) -> "list[RenderableType]":
+def _outlook(would: "DryRunReply", arguments: str) -> "list[RenderableType]":
     from rich.table import Table
 
     if not would.changes:
@@ -213,7 +219,7 @@ def _outlook(would: "DryRunReply", file: str) -> "list[RenderableType]":
             move = f"{each.after - each.before:+.3f}"
             table.add_row(each.dimension, each.option, f"{each.before:.3f}", f"{each.after:.3f}", move)
         shown.append(table)
-    return [*shown, f"Nothing was changed. Do it: amp policy set {file}"]
+    return [*shown, f"Nothing was changed. Do it: amp policy set {arguments}"]
 
 
 def _table(changes: "list[Change]") -> "RenderableType":

@@ -51,7 +51,10 @@ def run(settings: Settings, asked: Asked, *, as_json: bool) -> None:
     owner = tenant(asked.tenant, asked.env)
     with opened(settings) as complete:
         histories, ruled = asyncio.run(logs.read(complete, owner))
-    others = policies(ruled.policy, {given: _weights(given, ruled.policy.weights) for given in asked.weights})
+    others = policies(
+        replace(ruled.policy, mode="learning"),
+        {given: _weights(given, ruled.policy.weights) for given in asked.weights},
+    )
     population = fit_population(histories, *ruled, np.random.default_rng(asked.seeds[0]))
     playing = players(population, others)
     users = asked.users or min(population.quality.users, USERS_MAX)

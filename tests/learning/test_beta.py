@@ -8,7 +8,8 @@ from histories import COLD, COMPLETED, NEVER_STARTED, PAPER, UNFINISHED, WARM, h
 from scipy import stats
 
 from amp.learning import beta
-from amp.learning.approaches import PUBLISHED
+from amp.learning.approaches import PUBLISHED, Approaches
+from amp.learning.carry import carry
 from amp.learning.learners import choose, describe, user_weight
 from amp.learning.population import population
 from amp.learning.prior import shipped
@@ -187,3 +188,13 @@ def test_the_rationale_claims_nobody_elses_outcomes():
     known = ask([(0, COMPLETED), (255, NEVER_STARTED)] * 20)
     (told,) = rationales([known], choose([known], crowd, UNFLOORED, PUBLISHED), crowd, PUBLISHED, UNFLOORED)
     assert told.startswith("This user completed ")
+
+
+def test_an_option_that_is_paused_is_not_described_and_not_chosen():
+    first, *others = PUBLISHED.dimensions
+    paused = Approaches((replace(first, closed=(3,)), *others))
+    on = carry(shipped(PUBLISHED), paused)
+    told = beta.describe(history((3, COMPLETED), (64, COMPLETED)), (), on, BETA, paused)
+    assert [option.option for option in told[0].options] == list(first.options[:3])
+    picked = beta.choose([ask([(192, COMPLETED)] * 9, nonce=n) for n in range(200)], on, BETA, paused)
+    assert max(paused.options_of[each.combination, 0] for each in picked) == 2

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from amp.learning import rows, sums
+from amp.learning.approaches import PUBLISHED
 from amp.learning.record import Record
 from amp.learning.sums import Reports
 from amp.learning.types import Preference, Signals, Weights
@@ -44,7 +45,7 @@ def record(*packed, preferences=(), trimmed=0):
 
 def summed(*records):
     named = [(f"user {number}", each) for number, each in enumerate(records)]
-    return sums.summed(named, Weights(), 256)
+    return sums.summed(named, Weights(), PUBLISHED)
 
 
 def test_sums_on_paper():
@@ -108,10 +109,10 @@ def test_reports_that_make_one_wonder_are_counted_over_all_rows():
     assert told.reports == Reports(number=6, negative=2, completed=4, too_soon=2)
 
 
-def test_rewards_by_combination_leave_out_what_is_no_approach():
+def test_rewards_by_point_leave_out_what_is_no_approach():
     told = summed(record(row(0, combination=7), row(1, NEVER, combination=7), row(2, combination=300)))
-    assert told.by_combination[:, 7] == pytest.approx([0.8, 2])
-    assert told.by_combination[1].sum() == 2
+    assert told.by_point[:, 7] == pytest.approx([0.8, 2])
+    assert told.by_point[1].sum() == 2
 
 
 def test_pages_joined_are_one_page():
@@ -131,10 +132,10 @@ def test_pages_joined_are_one_page():
         for user in range(20)
     ]
     named = [(f"{number}", each) for number, each in enumerate(people)]
-    whole = sums.summed(named, Weights(), 256)
-    parts = sums.joined([sums.summed(named[at : at + 7], Weights(), 256) for at in (0, 7, 14)])
+    whole = sums.summed(named, Weights(), PUBLISHED)
+    parts = sums.joined([sums.summed(named[at : at + 7], Weights(), PUBLISHED) for at in (0, 7, 14)])
     assert parts.users == whole.users
-    for name in ("control", "sums", "numbers", "by_combination"):
+    for name in ("control", "sums", "numbers", "by_point"):
         assert getattr(parts, name) == pytest.approx(getattr(whole, name)), name
     for name in ("phases", "tasks"):
         one, other = getattr(parts, name), getattr(whole, name)

@@ -79,7 +79,7 @@ def test_it_says_why_nothing_can_be_said():
 
 def measured(days, *, window_ms=DAY_MS, at=100.5):
     return told(
-        sums.summed([], Weights(), 256),
+        sums.summed([], Weights(), PUBLISHED),
         days,
         Occasion("now", int(at * DAY_MS), window_ms, 0, 0, 0, 0.05, PUBLISHED, {}),
     ).reporting

@@ -30,7 +30,7 @@ def crowd(tasks, *, first_seen=None, phases=None):
         mixed=0,
         unreadable=0,
         reports=Reports(),
-        by_combination=np.zeros((2, 256)),
+        by_point=np.zeros((2, 256)),
     )
 
 

@@ -10,9 +10,9 @@ import pytest
 from running import serving
 
 from amp.learning.approaches import PUBLISHED
-from amp.learning.logline import LogContext, LogLine, LogSignals, named
+from amp.learning.logline import LogContext, LogLine, LogSignals
 
-FIXED = named(0, PUBLISHED)
+FIXED = PUBLISHED.told(1, 0)
 
 
 def logged(combination, *, user="aa", reward=0.5, propensity=0.1, **said):
@@ -23,7 +23,7 @@ def logged(combination, *, user="aa", reward=0.5, propensity=0.1, **said):
         user=user,
         decided_at=at,
         reported_at=at,
-        approach=named(combination, PUBLISHED),
+        approach=PUBLISHED.told(1, combination),
         floored=False,
         explored=False,
         degraded=False,
@@ -94,7 +94,7 @@ def test_within_a_lock_the_policy_shows_the_rest_of_what_it_would(evaluated):
 
 
 def test_a_table_goes_by_the_context_and_its_first_match(evaluated):
-    other = named(9, PUBLISHED)
+    other = PUBLISHED.told(1, 9)
     policy = {
         "table": [
             {"taskType": "coding", "complexity": "high", "approach": FIXED},

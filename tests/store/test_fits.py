@@ -1,6 +1,7 @@
 """Asked for, remembered, rolled back: what the store knows of fits and of the workers that use them."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -392,3 +393,14 @@ async def test_names_are_asked_for_once(facts, fits, refit, store):
     await fits.ask(TENANT)
     await refit.look(1.0)
     assert await fits.task_names(TENANT) == {told: "as it was read"}
+
+
+async def test_the_shipped_prior_can_be_gone_back_to_with_an_option_paused(facts, fits, refit):
+    """What is published is for the options of today, and every worker can read it."""
+    await published(facts, refit, 1)
+    first, *others = PUBLISHED.dimensions
+    ruling = Policies(InForce(Policy(), Approaches((replace(first, closed=(3,)), *others))))
+    reply = await Admin(facts, fits, policies=ruling).rollback(TENANT, 0)
+    priors = Priors(facts, ruling)
+    await priors.refresh()
+    assert priors.of(TENANT).version == reply.prior_version == 2
