@@ -164,6 +164,16 @@ def test_a_fresh_preference_is_followed_and_the_other_dimensions_draw_as_before(
     assert [each[1:] for each in bound] == [each[1:] for each in free]
 
 
+def test_user_weight_is_of_rows_only_preferences_and_exclusions_left_out():
+    for outcomes in ((), mixed(np.random.default_rng(3), 12)):
+        free = ask(outcomes)
+        asks = [free, *(structs.replace(free, preferences=each) for each in (FRAMING_2, LOCKED_2))]
+        asks.append(structs.replace(free, excluded=0b0101))
+        weights = {choice.user_weight for choice in choose(asks, SHIPPED, POLICY, PUBLISHED)}
+        assert len(weights) == 1
+        assert (weights == {0.0}) is (not outcomes)
+
+
 def test_a_preference_that_keeps_failing_gives_way_within_a_few_dozen_interactions():
     """The user asked for framing 2, never starts with it, and completes everything else."""
     outcomes, shown = [], []

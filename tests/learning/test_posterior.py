@@ -153,6 +153,23 @@ def test_user_weight_is_nothing_without_rows_and_rises_with_them():
     assert weights[-1] < 1.0
 
 
+def test_user_weight_rises_until_decay_saturates_it():
+    """At .98 a row stands for 50 in the long run, and 300 have said nearly all that can be said."""
+    on, outcomes = prior(PAPER), [(WARM, COMPLETED), (COLD, UNFINISHED)]
+
+    def gained(decay):
+        weights = [
+            float(posteriors([history(*outcomes * n)], on, Policy(decay=decay), PAPER).user_weight[0])
+            for n in (75, 150, 225)
+        ]
+        return np.diff(weights)
+
+    fading, lasting = gained(0.98), gained(1.0)
+    assert fading[0] > 0.0
+    assert fading[1] < 0.002
+    assert lasting[1] > 5 * fading[1]
+
+
 @pytest.mark.parametrize("gap", [0.0, 0.6])
 def test_a_stated_preference_leads_even_where_the_population_thinks_otherwise(gap):
     on = prior(PAPER, mean=[0.5, -gap * ROOT_HALF], sd=0.01)
