@@ -27,6 +27,8 @@ from amp.simulate.score import BINS, score
 POPULATIONS, CROWD, LATE = (1, 2, 3), 300, 200
 INTERACTIONS = (1, 5, 20, 49)
 """Rows that a user has when what is stated is looked at."""
+pytestmark = pytest.mark.timeout(400)
+
 POLICY = Policy()
 NORMAL_90 = 1.645
 NAMES = [dimension.name for dimension in PUBLISHED.dimensions]
