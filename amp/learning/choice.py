@@ -79,14 +79,13 @@ def best_of_draws(
     Uniforms of shape (asks, draws, `uniforms_each`) give shape (asks, 1 + draws); what preferences add to
     each option comes with it, for the asks that have any.
     """
-    temperatures = crowd.prior.drawn(policy), policy.population_temperature
+    share = policy.population_temperature
+    temperatures = crowd.prior.drawn(policy), share
     coefficients, population_draws = _coefficients(beliefs, uniform, temperatures)
     tilts = _tilts(asks, coefficients, crowd, policy)
     values = coefficients @ crowd.combinations
     for index, ask in enumerate(asks):
-        table = crowd.prior.effects.table(ask.context)
-        apart = table[population_draws[index]] - table[0]
-        values[index] += table[0] + policy.population_temperature * apart
+        values[index] += crowd.prior.effects.drawn(ask.context, share)[population_draws[index]]
     for index, added in tilts.items():
         values[index] += _over_combinations(added, crowd)
     return values.argmax(axis=2), tilts

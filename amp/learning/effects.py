@@ -11,7 +11,7 @@ import numpy as np
 
 from amp.learning import rows
 from amp.learning.approaches import Approaches
-from amp.learning.types import LEVELS, Context, Floats, History, Ints
+from amp.learning.types import LEVELS, Context, Effects, Floats, History, Ints
 
 _Cache = dict[tuple[int, int], Floats]  # by (place of the task type, level)
 ANY_OTHER_TASK = 1 << 32
@@ -20,7 +20,7 @@ POPULATION_DRAWS = 64
 _NOTHING = np.zeros((1 + POPULATION_DRAWS, 1))
 
 
-class NoEffects:
+class NoEffects(Effects):
     """Contexts and pairs add nothing; `types.Effects` with one column for all combinations or options."""
 
     def table(self, context: Context) -> Floats:  # noqa: ARG002  as the protocol names it
@@ -48,7 +48,7 @@ class OwnRows:
 
 
 @dataclass(frozen=True)
-class PopulationEffects:
+class PopulationEffects(Effects):
     """The offsets in 1 + POPULATION_DRAWS versions: their mean, then draws from their posterior."""
 
     sizes: tuple[int, ...]
@@ -66,6 +66,7 @@ class PopulationEffects:
     own: OwnRows | None = None
     """Then `sizes`, `design` and `pairs` are of the options and combinations that are offered."""
     _tables: _Cache = field(default_factory=lambda: {}, init=False, repr=False)  # noqa: PIE807 - typed so
+    _drawn: dict[tuple[int, int, float], Floats] = field(default_factory=lambda: {}, init=False, repr=False)  # noqa: PIE807 - typed so
     _options: _Cache = field(default_factory=lambda: {}, init=False, repr=False)  # noqa: PIE807 - typed so
 
     def table(self, context: Context) -> Floats:
@@ -77,6 +78,14 @@ class PopulationEffects:
             table = self.pairs + (self.levels[:, level] + self.tasks[:, task]) @ self.design.T
             self._tables[known] = table
         return table
+
+    def drawn(self, context: Context, share: float) -> Floats:
+        """`table` with its draws only this share as far from their mean; same shape."""
+        key = (*self._known(context), share)
+        drawn = self._drawn.get(key)
+        if drawn is None:
+            drawn = self._drawn[key] = super().drawn(context, share)
+        return drawn
 
     def options(self, context: Context) -> Floats:
         """`table` averaged over the other dimensions; shape (versions, sum of options)."""

@@ -117,6 +117,11 @@ class Effects(Protocol):
         """Offsets of every combination; shape (1 + POPULATION_DRAWS, count), row 0 their mean."""
         ...
 
+    def drawn(self, context: Context, share: float) -> Floats:
+        """`table` with its draws only this share as far from their mean; same shape."""
+        table = self.table(context)
+        return table[0] + share * (table - table[0])
+
     def options(self, context: Context) -> Floats:
         """`table` averaged over the other dimensions; shape (1 + POPULATION_DRAWS, sum of options)."""
         ...

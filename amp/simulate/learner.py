@@ -9,7 +9,7 @@ from amp.learning import fit, selfplay
 from amp.learning.approaches import Approaches
 from amp.learning.learners import choose
 from amp.learning.prior import POPULATION_DRAWS, Prior, shipped
-from amp.learning.types import Ask, Context, Floats, History, Ints, Policy
+from amp.learning.types import Ask, Context, Effects, Floats, History, Ints, Policy
 from amp.simulate.histories import Histories
 from amp.simulate.streams import Stream, Turn
 from amp.simulate.worlds import CONTEXTS, World, expected_reward
@@ -64,7 +64,7 @@ class Learner:
 
 
 @dataclass(frozen=True)
-class KnownEffects:
+class KnownEffects(Effects):
     """What contexts and pairs truly add; `types.Effects` without uncertainty."""
 
     approaches: Approaches

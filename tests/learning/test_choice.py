@@ -14,7 +14,7 @@ from amp.learning.approaches import PUBLISHED
 from amp.learning.choice import choose
 from amp.learning.posterior import describe, posteriors
 from amp.learning.prior import POPULATION_DRAWS, shipped
-from amp.learning.types import Ask, Context, Policy, Preference, Signals
+from amp.learning.types import Ask, Context, Effects, Policy, Preference, Signals
 
 SHIPPED = shipped(PUBLISHED)
 LAST_ARE_BEST = prior(PUBLISHED, mean=np.r_[0.5, np.tile([0.0, 0.0, -0.1], 4)], population_sd=0.2)
@@ -227,7 +227,7 @@ def test_confidence_is_a_coin_toss_without_outcomes_and_grows_with_consistent_on
     assert [choice.user_weight == 0.0 for choice in choices] == [True, False, False, False]
 
 
-class HardTasks:
+class HardTasks(Effects):
     """Offsets that favour cold, on hard tasks only; row 0 and every draw alike."""
 
     def table(self, context):

@@ -9,13 +9,13 @@ from amp.learning.approaches import PUBLISHED
 from amp.learning.posterior import describe, posteriors
 from amp.learning.prior import POPULATION_DRAWS, shipped
 from amp.learning.reward import rewards
-from amp.learning.types import Context, Policy, Preference, Signals
+from amp.learning.types import Context, Effects, Policy, Preference, Signals
 
 POLICY = Policy()
 ROOT_HALF = 0.5**0.5
 
 
-class Constant:
+class Constant(Effects):
     """Offsets that are the same for every combination and context."""
 
     def __init__(self, offset):

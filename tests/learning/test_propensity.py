@@ -11,7 +11,7 @@ from amp.learning.choice import choose
 from amp.learning.posterior import posteriors
 from amp.learning.prior import POPULATION_DRAWS, shipped
 from amp.learning.propensity import propensities
-from amp.learning.types import Ask, Context, Policy, Preference
+from amp.learning.types import Ask, Context, Effects, Policy, Preference
 
 SHIPPED = shipped(PUBLISHED)
 OUTCOMES = [(WARM, COMPLETED), (COLD, COMPLETED), (WARM, UNFINISHED)]
@@ -122,7 +122,7 @@ def test_a_controls_decision_is_certain():
 def test_a_population_draw_counts_with_its_own_offsets():
     """A quarter of the population's draws favours cold by a lot in this context."""
 
-    class Split:
+    class Split(Effects):
         def table(self, _context):
             cold = np.r_[0.0, np.where(np.arange(POPULATION_DRAWS) < 16, 5.0, -5.0)]
             return np.column_stack([np.zeros(1 + POPULATION_DRAWS), cold])
