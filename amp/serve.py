@@ -37,7 +37,7 @@ _GRACE_S = 10  # for requests under way, at the end
 _HUNG_S = 15  # a worker whose interpreter has not moved for so long is replaced
 _REFIT_EVERY_S = 2.0  # the background fit is started again at most this often
 
-REFIT_NICENESS = 10
+REFIT_NICENESS = 19
 """Whoever waits for an answer comes first."""
 
 _spawn = multiprocessing.get_context("spawn")
