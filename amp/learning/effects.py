@@ -109,6 +109,21 @@ class PopulationEffects(Effects):
         place = (task * len(LEVELS) + level) * len(approaches.design) + approaches.points(history)
         return self._means.take(place)
 
+    def drawn_at(self, history: History) -> Floats:
+        """`at` in every draw; shape (n, POPULATION_DRAWS)."""
+        task = task_numbers(self.hashes, history["task_hash"])
+        level = history["circumstance"] & rows.LEVEL_MASK
+        if self.own is None:
+            chosen = history["combination"]
+            pairs, x = self.pairs[1:, chosen], self.design[chosen]
+        else:
+            approaches = self.own.approaches
+            points = approaches.points(history)
+            pairs = pair_table(self.own.theta[1:], approaches, approaches.options_at[points])
+            x = approaches.design[points]
+        shifts = self.levels[1:, level] + self.tasks[1:, task]
+        return (pairs + np.einsum("knp,np->kn", shifts, x)).T
+
     @cached_property
     def _means(self) -> Floats:
         """The mean offset by task type, level and combination (or point), one after the other."""

@@ -6,7 +6,7 @@ With P = L L' all of it is one triangular L^-1 a user. Source: learning.md secti
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -56,6 +56,25 @@ def posteriors(
         if not len(history):
             weight[index] = 0.0  # to the bit
     return Posteriors(root, whitened, weight)
+
+
+def informed(
+    beliefs: Posteriors, histories: Sequence[History], prior: Prior, policy: Policy, approaches: Approaches
+) -> Posteriors:
+    """The same where the rows are read by each draw's own offsets, not by their mean: for what is stated.
+
+    m_k = P^-1 (X'W(y - off_k)/s2 + S^-1 mu_k). A draw adds its offsets to what the rows say; read by the mean
+    offsets they would say them once more, and intervals would be too wide. Decisions keep to the mean: draws
+    that agree with the rows explore less, and some users stayed with what was wrong.
+    """
+    whitened = beliefs.whitened.copy()
+    scale = _root_weights(policy.decay, prior.noise)
+    for index, history in enumerate(histories):
+        away = prior.effects.drawn_at(history) - prior.effects.at(history)[:, None]
+        x = approaches.design[approaches.points(history)]
+        weight = scale[rows.KEPT_ROWS - len(history) :] ** 2
+        whitened[index, :, 1:] -= beliefs.root[index] @ (x.T @ (weight * away))
+    return replace(beliefs, whitened=whitened)
 
 
 def _grams(histories: Sequence[History], crowd: Population, policy: Policy) -> Floats:
@@ -151,9 +170,10 @@ def describe(  # noqa: PLR0917 - a belief depends on these six and no two of the
     """What is believed of every option for this user in this context. Contract: GET .../posterior."""
     crowd = population(prior, approaches)
     beliefs = posteriors([history], prior, policy, approaches)
+    stated = informed(beliefs, [history], prior, policy, approaches)
     directions = crowd.option_design @ beliefs.root[0].T
     offsets = prior.effects.options(context).T
-    own = directions @ beliefs.whitened[0] + offsets
+    own = directions @ stated.whitened[0] + offsets
     shared = crowd.option_design @ np.column_stack([prior.mean, prior.mean_draws.T]) + offsets
     among_users = crowd.option_design @ np.linalg.inv(prior.precision) @ crowd.option_design.T
     added = tilt(preferences, history, own[:, 0], crowd, policy)

@@ -130,6 +130,10 @@ class Effects(Protocol):
         """The mean offset of each row's context and combination; shape (n,)."""
         ...
 
+    def drawn_at(self, history: History) -> Floats:
+        """The same in every draw; shape (n, POPULATION_DRAWS), or (n, 1) where all are alike."""
+        return self.at(history)[:, None]
+
 
 class Ask(msgspec.Struct, frozen=True, gc=False):
     """One decision to make: everything that `choice.choose` may look at."""

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -6,7 +7,8 @@ from histories import COLD, COMPLETED, NEVER_STARTED, PAPER, START_MS, UNFINISHE
 from scipy.stats import norm
 
 from amp.learning.approaches import PUBLISHED
-from amp.learning.posterior import describe, posteriors
+from amp.learning.features import features
+from amp.learning.posterior import describe, informed, posteriors
 from amp.learning.prior import POPULATION_DRAWS, shipped
 from amp.learning.reward import rewards
 from amp.learning.types import Context, Effects, Policy, Preference, Signals
@@ -74,6 +76,35 @@ def test_forty_rows_agree_with_the_formula_inverted_outright():
         right = X.T @ W @ rewards(rows, POLICY.weights) / on.noise + on.precision @ mu
         assert beliefs.root[0].T @ beliefs.whitened[0, :, column] == pytest.approx(np.linalg.solve(P, right))
     assert beliefs.root[0].T @ beliefs.root[0] == pytest.approx(np.linalg.inv(P))
+
+
+def test_what_is_stated_reads_the_rows_by_each_draws_own_offsets():
+    """Draw k believes (mu_k, off_k): its centre is m_k = P^-1 (X'W(y - off_k)/s2 + S^-1 mu_k)."""
+    rng = np.random.default_rng(5)
+    on = replace(
+        shipped(PUBLISHED), effects=features(history((0, COMPLETED)), PUBLISHED).effects(_coefficients(rng))
+    )
+    rows = history(
+        *[(int(rng.integers(256)), COMPLETED if rng.random() < 0.5 else UNFINISHED) for _ in range(30)]
+    )
+    beliefs = posteriors([rows], on, POLICY, PUBLISHED)
+    told = informed(beliefs, [rows], on, POLICY, PUBLISHED)
+    X, y = PUBLISHED.design[rows["combination"]], rewards(rows, POLICY.weights)
+    W = np.diag(POLICY.decay ** np.arange(29, -1, -1.0))
+    P = X.T @ W @ X / on.noise + on.precision
+    for column, mu in [(0, on.mean), (1, on.mean_draws[0]), (64, on.mean_draws[63])]:
+        offsets = on.effects.table(Context())[column, rows["combination"]]
+        right = X.T @ W @ (y - offsets) / on.noise + on.precision @ mu
+        assert told.root[0].T @ told.whitened[0, :, column] == pytest.approx(np.linalg.solve(P, right))
+    assert not np.allclose(told.whitened, beliefs.whitened)
+
+
+def _coefficients(rng):
+    """Of pairs alone, in the mean and 64 draws."""
+    size = features(history((0, COMPLETED)), PUBLISHED).size
+    versions = np.zeros((1 + POPULATION_DRAWS, size))
+    versions[:, 13:67] = rng.normal(0.0, 0.1, (1 + POPULATION_DRAWS, 54))
+    return versions
 
 
 def test_a_precision_that_no_covariance_has_is_refused():
