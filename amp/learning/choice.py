@@ -12,7 +12,7 @@ from amp.learning import draws
 from amp.learning.approaches import Approaches
 from amp.learning.baseline import baseline
 from amp.learning.population import Population, population
-from amp.learning.posterior import Posteriors, option_draws, posteriors
+from amp.learning.posterior import Draws, Posteriors, option_draws, posteriors
 from amp.learning.preference import tilt
 from amp.learning.prior import POPULATION_DRAWS, Prior
 from amp.learning.types import Ask, Choice, Context, Floats, Ints, Policy
@@ -99,12 +99,17 @@ def _coefficients(
     The mu of each is a number of `Posteriors.whitened`: 0 is the mean mu.
     """
     users, count, _ = uniform.shape
+    own, shared = temperatures
     drawn = np.zeros((users, 1 + count), np.int64)
     drawn[:, 1:] = uniform[:, :, _POPULATION_DRAW] * POPULATION_DRAWS + 1
-    each = beliefs.whitened.transpose(0, 2, 1)[np.arange(users)[:, None], drawn]
-    own, shared = temperatures
-    each[:, 1:] = each[:, :1] + shared * (each[:, 1:] - each[:, :1])
-    each[:, 1:] += own * draws.normals(uniform[:, :, _NORMALS:])
+    each = np.empty((users, 1 + count, beliefs.whitened.shape[1]))
+    for user, columns in enumerate(drawn):  # a gather of all users at once costs more than the loop
+        beliefs.whitened[user].T.take(columns, axis=0, out=each[user])
+    mean, draws_of = each[:, :1], each[:, 1:]
+    draws_of -= mean
+    draws_of *= shared
+    draws_of += mean
+    draws_of += own * draws.normals(uniform[:, :, _NORMALS:])
     return each @ beliefs.root, drawn
 
 
@@ -161,9 +166,19 @@ def _confidences(
     worth = option_draws(beliefs, [ask.context for ask in asks], crowd)
     for index, added in tilts.items():
         worth[index] += added[:, None]
-    shown = worth[np.arange(len(asks))[:, None], crowd.options_of[picked]]
-    best = np.empty_like(shown)
+    options = crowd.options_of.take(picked, axis=0) + worth.shape[1] * np.arange(len(asks))[:, None]
+    shown = np.take(worth.reshape(-1, POPULATION_DRAWS), options, axis=0)
+    shares: list[list[float]] = ((shown == _best(worth, crowd)).sum(axis=2) / POPULATION_DRAWS).tolist()
+    return shares
+
+
+def _best(worth: Draws, crowd: Population) -> Draws:
+    """The worth of each dimension's best option in each draw; shape (users, dimensions, draws)."""
+    users, _, count = worth.shape
+    sizes = set(crowd.sizes)
+    if len(sizes) == 1:
+        return worth.reshape(users, -1, *sizes, count).max(axis=2)
+    best = np.empty((users, len(crowd.sizes), count), worth.dtype)
     for dimension, (start, size) in enumerate(zip(crowd.starts, crowd.sizes, strict=True)):
         np.maximum.reduce(worth[:, start : start + size], axis=1, out=best[:, dimension])
-    shares: list[list[float]] = ((shown == best).sum(axis=2) / POPULATION_DRAWS).tolist()
-    return shares
+    return best
