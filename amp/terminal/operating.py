@@ -24,7 +24,6 @@ from amp.store.connection import connect
 from amp.store.functions import Functions
 from amp.store.keeper import opened
 from amp.store.keyring import Keyring, pepper
-from amp.store.keys import REFIT_LEASE
 from amp.tenancy import Tenant, tenant
 from amp.terminal import talk
 
@@ -38,7 +37,7 @@ class Place(NamedTuple):
     admin: Admin
     overview: Overview
     served: bool
-    """Somebody fits priors in the background: a service runs on this store."""
+    """A service runs on this store, and its background fits."""
 
 
 def refit(settings: Settings, tenant_name: str, env: str) -> RefitReply:
@@ -154,8 +153,7 @@ async def _work(settings: Settings, owner: Tenant, work: Callable[[Place], Await
         priors = Priors(facts, ruling)
         await ruling.refresh()
         await priors.refresh()
-        served = bool(await store.ask("EXISTS", REFIT_LEASE))
         admin, overview = Admin(facts, fits, policies=ruling), Overview(fits, priors, policies=ruling)
-        return await work(Place(owner, admin, overview, served))
+        return await work(Place(owner, admin, overview, await fits.attended()))
     finally:
         await store.close()
