@@ -211,7 +211,7 @@ def evaluate(
         ),
     ],
     log: Annotated[
-        str | None, typer.Option(metavar="FILE", help="JSONL of `amp log export`; without it, the store.")
+        str | None, typer.Option(metavar="FILE", help="One of `amp log export`, instead of the store's.")
     ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="7d|DATE", help="Decisions since then; not with --log.")

@@ -10,7 +10,7 @@ from amp.learning import reward, rows
 from amp.learning.approaches import Approaches
 from amp.learning.layouts import Names
 from amp.learning.replay import Reason, Remembered
-from amp.learning.types import LEVELS, Ask, Floats, Ints, Weights
+from amp.learning.types import LEVELS, Ask, Floats, Ints, Signals, Weights
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Mask = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
@@ -111,6 +111,39 @@ def line(
         nonce=str(int(row["nonce"])),
         shadow=None if made.report.shadow is None else approaches.told(version, made.report.shadow),
     )
+
+
+def packed(told: LogLine, approaches: Approaches) -> bytes:
+    """The row that a line was told from, but for its fingerprint and when it was reported.
+
+    Raises:
+        ValueError: it is of other dimensions or options.
+    """
+    signals, context = told.signals, told.context
+    seconds = signals.time_to_start
+    decision = rows.Decision(
+        nonce=int(told.nonce),
+        decided_ms=(told.decided_at - _EPOCH) // timedelta(milliseconds=1),
+        combination=numbered(told.approach, approaches),
+        task_hash=rows.task_hash(context.task_type or ""),
+        level=LEVELS.index(context.complexity or ""),
+        hour=context.hour,
+        policy_version=told.policy_version,
+        prior_version=told.prior_version,
+        control=told.group == "control",
+        floored=told.floored,
+        explored=told.explored,
+        degraded=told.degraded,
+        shadow=None if told.shadow is None else numbered(told.shadow, approaches),
+    )
+    reported = Signals(
+        started=signals.started,
+        completed=signals.completed,
+        time_to_start_ms=None if seconds is None else round(1000 * seconds),
+        flow_state=signals.flow_state,
+        satisfaction=signals.satisfaction,
+    )
+    return rows.pack(decision, reported, fingerprint=bytes(6), final=told.final, step=told.step)
 
 
 def _excluded(mask: int, layout: Names) -> dict[str, list[str]]:

@@ -1,6 +1,17 @@
-"""A tenant's own rows, as a world is fitted to them."""
+"""A tenant's own rows, as a world is fitted to them: from the store, or from an exported log.
 
+Users come in the order of their first decision, so that both give the same to the bit.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+
+from amp.exits import CommandFailed
+from amp.learning import reward, rows
 from amp.learning.crowd import readable
+from amp.learning.logline import LogLine, packed
 from amp.learning.policies import InForce, Policies, first
 from amp.learning.policy_store import PolicyStore
 from amp.learning.store import LIBRARY, LearningStore
@@ -33,4 +44,39 @@ async def read(settings: Settings, owner: Tenant) -> tuple[list[History], InForc
         await store.close()
     ruled = policies.of(owner)
     histories = readable([record.rows for _, record in sorted(sampled)], ruled.approaches)
-    return [history for history in histories if len(history)], ruled
+    return _in_order(histories), ruled
+
+
+def of_file(lines: Iterable[LogLine], ruled: InForce) -> list[History]:
+    """The rows of every user of an exported log, under the policy that the operator's settings describe.
+
+    Raises:
+        CommandFailed: the log is of other dimensions or weights.
+    """
+    users: dict[str, list[bytes]] = defaultdict(list)
+    told: dict[str, list[float]] = defaultdict(list)
+    for line in lines:
+        try:
+            row = packed(line, ruled.approaches)
+        except ValueError as error:
+            raise CommandFailed(
+                f"The log is of other dimensions than amp's own ({error}): simulate without --log."
+            ) from error
+        users[line.user].append(row)
+        told[line.user].append(line.reward)
+    for user, each in users.items():
+        found = reward.rewards(np.frombuffer(b"".join(each), rows.ROW), ruled.policy.weights)
+        if not np.allclose(found, told[user], rtol=0.0, atol=1e-6):
+            raise CommandFailed(
+                "The log's rewards are of other weights than amp's own: simulate without --log."
+            )
+    return _in_order(rows.unpack_all([b"".join(each) for each in users.values()]))
+
+
+def _in_order(histories: Iterable[History]) -> list[History]:
+    """Of those who have rows."""
+
+    def first(history: History) -> tuple[int, int]:
+        return int(rows.decided_ms(history[:1])[0]), int(history["nonce"][0])
+
+    return sorted((history for history in histories if len(history)), key=first)
