@@ -46,6 +46,8 @@ class LogLine(Struct, rename="camel", kw_only=True):
     context: LogContext
     approach: dict[str, str]
     """What was served: option by dimension."""
+    offered: dict[str, list[str]] = {}
+    """Options that could be shown, by dimension: paused ones are out. Empty: not known, or all."""
     exclude: dict[str, list[str]] = {}
     """Options that the request ruled out, by dimension."""
     locked: list[str] = []
@@ -78,9 +80,10 @@ def line(
     reason: Reason | None,
     approaches: Approaches,
     *,
+    then: Approaches | None,
     weights: Weights,
 ) -> LogLine:
-    """The line of one decision; `probabilities` are those of all combinations, None for a `reason`."""
+    """The line of a decision; no `probabilities` for a `reason`, no `then` if what was offered is unknown."""
     row, combination = made.row[0], int(made.row["combination"][0])
     bits, version = int(row["circumstance"]), int(row["policy_version"])
     decided = _EPOCH + timedelta(milliseconds=made.decided_ms)
@@ -88,12 +91,9 @@ def line(
         user=alias.hex(),
         decided_at=decided,
         reported_at=decided + timedelta(milliseconds=int(row["reported_after_ms"])),
-        context=LogContext(
-            task_type=made.report.task_type or None,
-            complexity=LEVELS[bits & rows.LEVEL_MASK] or None,
-            hour=int(row["hour"]),
-        ),
+        context=_context(made),
         approach=approaches.told(version, combination),
+        offered={} if then is None else _offered(then),
         exclude=_excluded(made.report.excluded, approaches.layout_at(version)),
         locked=[] if made.ask is None or reason else _locked(made.ask, approaches),
         group="control" if bits & rows.CONTROL else "learned",
@@ -111,6 +111,16 @@ def line(
         nonce=str(int(row["nonce"])),
         shadow=None if made.report.shadow is None else approaches.told(version, made.report.shadow),
     )
+
+
+def _context(made: Remembered) -> LogContext:
+    row = made.row[0]
+    level = LEVELS[int(row["circumstance"]) & rows.LEVEL_MASK]
+    return LogContext(made.report.task_type or None, level or None, int(row["hour"]))
+
+
+def _offered(approaches: Approaches) -> dict[str, list[str]]:
+    return {each.name: [each.options[number] for number in each.offered] for each in approaches.dimensions}
 
 
 def packed(told: LogLine, approaches: Approaches) -> bytes:
@@ -174,10 +184,14 @@ def numbered(approach: dict[str, str], approaches: Approaches) -> int:
 
 
 def allowed(line: LogLine, approaches: Approaches) -> Mask:
-    """The combinations that no lock and no exclusion forbade; shape (combinations,)."""
+    """The combinations that were offered and that no lock or exclusion forbade; shape (combinations,)."""
     options: Ints = approaches.options_of
     mask = np.ones(approaches.count, bool)
     for index, dimension in enumerate(approaches.dimensions):
+        offered = line.offered.get(dimension.name) or [dimension.options[each] for each in dimension.offered]
+        for number, option in enumerate(dimension.options):
+            if option not in offered:
+                mask &= options[:, index] != number
         if dimension.name in line.locked:
             mask &= options[:, index] == dimension.options.index(line.approach[dimension.name])
         for option in line.exclude.get(dimension.name, []):

@@ -79,7 +79,7 @@ class Situation(NamedTuple):
 
 
 Target = Callable[[Situation], Floats | None]
-"""The probability of each combination; None when a lock or exclusion leaves the target nothing to show."""
+"""The probability of each combination; None when a pause, lock or exclusion leaves it nothing to show."""
 
 
 def read(text: str) -> Description:
@@ -167,8 +167,7 @@ def _table(
     cases: list[_Case], otherwise: dict[str, str] | Literal["uniform"], approaches: Approaches
 ) -> Target:
     known = [(case, _one(numbered(case.approach, approaches), approaches)) for case in cases]
-    rest = np.zeros(approaches.count)
-    rest[approaches.offered] = 1.0 / len(approaches.offered)
+    rest = np.full(approaches.count, 1.0 / approaches.count)
     if otherwise != "uniform":
         rest = _one(numbered(otherwise, approaches), approaches)
 
@@ -186,9 +185,7 @@ def _one(combination: int, approaches: Approaches) -> Floats:
 
 
 def _permitted(wanted: Floats, line: LogLine, approaches: Approaches) -> Floats | None:
-    """The same within what locks and exclusions allow."""
-    if not line.locked and not line.exclude:
-        return wanted
+    """The same within what was offered then, and locks and exclusions allow."""
     left = np.where(allowed(line, approaches), wanted, 0.0)
     total = float(left.sum())
     return left / total if total > 0.0 else None

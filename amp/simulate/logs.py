@@ -5,11 +5,13 @@ Users come in the order of their first decision, so that both give the same to t
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from amp.exits import CommandFailed
 from amp.learning import reward, rows
+from amp.learning.approaches import Approaches, Dimension
 from amp.learning.crowd import readable
 from amp.learning.logline import LogLine, packed
 from amp.learning.policies import InForce, Policies, first
@@ -47,12 +49,15 @@ async def read(settings: Settings, owner: Tenant) -> tuple[list[History], InForc
     return _in_order(histories), ruled
 
 
-def of_file(lines: Iterable[LogLine], ruled: InForce) -> list[History]:
-    """The rows of every user of an exported log, under the policy that the operator's settings describe.
+def of_file(lines: Iterable[LogLine], settings: Settings) -> tuple[list[History], InForce]:
+    """The same from an exported log, under the policy that the settings describe.
+
+    Options are offered as they were in the newest decision.
 
     Raises:
         CommandFailed: the log is of other dimensions or weights.
     """
+    ruled, newest = first(settings), None
     users: dict[str, list[bytes]] = defaultdict(list)
     told: dict[str, list[float]] = defaultdict(list)
     for line in lines:
@@ -62,6 +67,8 @@ def of_file(lines: Iterable[LogLine], ruled: InForce) -> list[History]:
             raise CommandFailed(
                 f"The log is of other dimensions than amp's own ({error}): simulate without --log."
             ) from error
+        if newest is None or line.decided_at > newest.decided_at:
+            newest = line
         users[line.user].append(row)
         told[line.user].append(line.reward)
     for user, each in users.items():
@@ -70,7 +77,19 @@ def of_file(lines: Iterable[LogLine], ruled: InForce) -> list[History]:
             raise CommandFailed(
                 "The log's rewards are of other weights than amp's own: simulate without --log."
             )
-    return _in_order(rows.unpack_all([b"".join(each) for each in users.values()]))
+    histories = rows.unpack_all([b"".join(each) for each in users.values()])
+    return _in_order(histories), ruled._replace(approaches=_offering(newest, ruled.approaches))
+
+
+def _offering(newest: LogLine | None, approaches: Approaches) -> Approaches:
+    if newest is None or not newest.offered:
+        return approaches
+    dimensions: list[Dimension] = []
+    for each in approaches.dimensions:
+        offered = newest.offered.get(each.name, each.options)
+        closed = (number for number, option in enumerate(each.options) if option not in offered)
+        dimensions.append(replace(each, closed=tuple(closed)))
+    return replace(approaches, dimensions=tuple(dimensions))
 
 
 def _in_order(histories: Iterable[History]) -> list[History]:

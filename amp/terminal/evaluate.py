@@ -154,7 +154,7 @@ class Collected:
 
 def _why(reason: str) -> str:
     texts: dict[str, str] = {str(key): text for key, text in REASONS.items()}
-    return texts.get(reason, "locked or excluded, so that the policy had nothing to show")
+    return texts.get(reason, "paused, locked or excluded, so that the policy had nothing to show")
 
 
 def _as_json(result: Evaluation, collected: Collected) -> None:

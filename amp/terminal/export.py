@@ -21,7 +21,7 @@ from amp.learning.replay import REASONS, Reason
 from amp.settings import Settings
 from amp.tenancy import tenant
 from amp.terminal import talk
-from amp.terminal.logfile import pyarrow
+from amp.terminal.logfile import MAPS, pyarrow
 from amp.terminal.reading import Take, read, since
 
 Write = Callable[[LogLine], None]
@@ -158,7 +158,8 @@ class _Parquet:
     def _flush(self) -> None:
         plain: list[dict[str, Any]] = msgspec.to_builtins(self._lines, builtin_types=[datetime])
         for each in plain:
-            each["exclude"] = list(each["exclude"].items())
+            for name in MAPS:
+                each[name] = list(each[name].items())
         self._writer.write_table(self._arrow.Table.from_pylist(plain, self._schema))
         self._lines.clear()
 
@@ -188,7 +189,7 @@ def _schema(arrow: Any, approaches: Approaches) -> Any:
                 arrow.struct([("taskType", text), ("complexity", text), ("hour", arrow.int8())]),
             ),
             ("approach", approach),
-            ("exclude", arrow.map_(text, arrow.list_(text))),
+            *((name, arrow.map_(text, arrow.list_(text))) for name in MAPS),
             ("locked", arrow.list_(text)),
             ("group", text),
             *((name, flag) for name in ("floored", "explored", "degraded")),

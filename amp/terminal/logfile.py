@@ -10,6 +10,8 @@ import msgspec
 from amp.exits import CommandFailed
 from amp.learning.logline import LogLine
 
+MAPS = ("offered", "exclude")
+"""Columns of options by dimension, which Parquet has as lists of pairs."""
 _PARQUET = b"PAR1"
 """How such a file begins."""
 
@@ -65,7 +67,7 @@ def _of_parquet(file: Path) -> Iterator[LogLine]:
 
 def _plain(columns: dict[str, Any]) -> dict[str, Any]:
     """As JSON has it: a map is a list of pairs here, and an approach names the dimensions of every layout."""
-    for name in ("exclude",):
+    for name in MAPS:
         columns[name] = dict(columns.get(name) or ())
     for name in ("approach", "shadow"):
         if columns.get(name):

@@ -93,6 +93,7 @@ def _line(entry: Entry, ruled: InForce) -> LogLine:
         entry.probabilities,
         entry.reason,
         ruled.approaches,
+        then=entry.approaches,
         weights=ruled.policy.weights,
     )
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from amp.exits import CommandFailed
-from amp.learning.policies import InForce, first
+from amp.learning.policies import InForce
 from amp.learning.types import History, Weights
 from amp.settings import Settings
 from amp.simulate import logs
@@ -81,8 +81,7 @@ def run(settings: Settings, asked: Asked, *, as_json: bool) -> None:
 
 def _read(settings: Settings, asked: Asked) -> tuple[list[History], InForce]:
     if asked.log is not None:
-        ruled = first(settings)
-        return logs.of_file(logfile.lines(Path(asked.log)), ruled), ruled
+        return logs.of_file(logfile.lines(Path(asked.log)), settings)
     owner = tenant(asked.tenant, asked.env)
     with opened(settings) as complete:
         return asyncio.run(logs.read(complete, owner))
