@@ -14,50 +14,29 @@ from amp.learning import reward, rows
 from amp.learning.approaches import Approaches, Dimension
 from amp.learning.crowd import readable
 from amp.learning.logline import LogLine, packed
-from amp.learning.policies import InForce, Policies, first
-from amp.learning.policy_store import PolicyStore
-from amp.learning.store import LIBRARY, LearningStore
+from amp.learning.policies import InForce
+from amp.learning.store import LearningStore
 from amp.learning.types import History
-from amp.settings import Settings
-from amp.store.connection import connect
-from amp.store.functions import Functions
 from amp.tenancy import Tenant
 
 
-async def read(settings: Settings, owner: Tenant) -> tuple[list[History], InForce]:
-    """The rows of every user, and the policy in force; records that cannot be read are left out.
+async def of_store(facts: LearningStore, ruled: InForce, owner: Tenant) -> list[History]:
+    """The rows of every user; records that cannot be read are left out.
 
     Raises:
         StoreUnavailable: there is no answer.
     """
-    store = connect(settings.redis or "")
-    functions = Functions(store, [LIBRARY])
-    try:
-        facts = LearningStore(
-            store,
-            functions,
-            window_ms=settings.outcome_window_ms,
-            retention_ms=settings.log_retention_ms,
-        )
-        policies = Policies(first(settings), PolicyStore(store, functions))
-        await policies.refresh()
-        sampled = await facts.sample(owner, await facts.known_users(owner))
-    finally:
-        await store.close()
-    ruled = policies.of(owner)
-    histories = readable([record.rows for _, record in sorted(sampled)], ruled.approaches)
-    return _in_order(histories), ruled
+    sampled = await facts.sample(owner, await facts.known_users(owner))
+    return _in_order(readable([record.rows for _, record in sampled], ruled.approaches))
 
 
-def of_file(lines: Iterable[LogLine], settings: Settings) -> tuple[list[History], InForce]:
-    """The same from an exported log, under the policy that the settings describe.
-
-    Options are offered as they were in the newest decision.
+def of_file(lines: Iterable[LogLine], ruled: InForce) -> tuple[list[History], Approaches]:
+    """The same from an exported log; and the approaches, offered as they were in its newest decision.
 
     Raises:
         CommandFailed: the log is of other dimensions or weights.
     """
-    ruled, newest = first(settings), None
+    newest = None
     users: dict[str, list[bytes]] = defaultdict(list)
     told: dict[str, list[float]] = defaultdict(list)
     for line in lines:
@@ -78,7 +57,7 @@ def of_file(lines: Iterable[LogLine], settings: Settings) -> tuple[list[History]
                 "The log's rewards are of other weights than amp's own: simulate without --log."
             )
     histories = rows.unpack_all([b"".join(each) for each in users.values()])
-    return _in_order(histories), ruled._replace(approaches=_offering(newest, ruled.approaches))
+    return _in_order(histories), _offering(newest, ruled.approaches)
 
 
 def _offering(newest: LogLine | None, approaches: Approaches) -> Approaches:

@@ -1,7 +1,6 @@
 """`amp policy`: a tenant's policy, read and changed in the store whether or not the service runs."""
 # ruff: noqa: PLC0415  loaded when a command runs: `amp --help` stays quick
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -127,40 +126,17 @@ def _read(file: str) -> "PolicyChange":
 
 
 def _with_book(work: "Work[Answer]", name: str, env: str, settings: "Settings") -> Answer:
-    from amp.learning import policies
-    from amp.learning.policies import Policies
     from amp.learning.policy_book import PolicyBook
-    from amp.learning.policy_store import PolicyStore
-    from amp.learning.priors import Priors
-    from amp.learning.store import LIBRARY, LearningStore
-    from amp.store.connection import connect
-    from amp.store.functions import Functions
-    from amp.store.keeper import opened
     from amp.tenancy import tenant
+    from amp.terminal.learner import Learner, with_learner
 
     owner = tenant(name, env)
 
-    async def run(complete: "Settings") -> Answer:
-        store = connect(complete.redis or "")
-        try:
-            functions = Functions(store, [LIBRARY])
-            facts = LearningStore(
-                store,
-                functions,
-                window_ms=complete.outcome_window_ms,
-                retention_ms=complete.log_retention_ms,
-            )
-            documents = PolicyStore(store, functions)
-            ruling = Policies(policies.first(complete), documents)
-            priors = Priors(facts, ruling)
-            await ruling.refresh()
-            await priors.refresh()
-            return await work(PolicyBook(documents, facts, policies=ruling, priors=priors), owner)
-        finally:
-            await store.close()
+    def on(learner: Learner) -> Awaitable[Answer]:
+        facts, ruling = learner.facts, learner.policies
+        return work(PolicyBook(learner.documents, facts, policies=ruling, priors=learner.priors), owner)
 
-    with opened(settings) as complete:
-        return asyncio.run(run(complete))
+    return with_learner(settings, on)
 
 
 def _drawn(found: "PolicyReply") -> "list[RenderableType]":

@@ -1,6 +1,5 @@
 """What `amp simulate --from-log` shows: what other policies would have earned, and how good the guess is."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,16 +11,16 @@ from rich.console import Console
 from rich.table import Table
 
 from amp.exits import CommandFailed
-from amp.learning.policies import InForce
+from amp.learning.policies import InForce, first
 from amp.learning.types import History, Weights
 from amp.settings import Settings
 from amp.simulate import logs
 from amp.simulate.compare import Estimate
 from amp.simulate.fitted import FittedPopulation, fit_population
 from amp.simulate.whatif import CURRENT, Forecast, forecast, players, policies
-from amp.store.keeper import opened
 from amp.tenancy import tenant
 from amp.terminal import logfile, talk
+from amp.terminal.learner import Learner, with_learner
 from amp.terminal.progress import runs
 
 USERS_FEW = 150
@@ -81,10 +80,16 @@ def run(settings: Settings, asked: Asked, *, as_json: bool) -> None:
 
 def _read(settings: Settings, asked: Asked) -> tuple[list[History], InForce]:
     if asked.log is not None:
-        return logs.of_file(logfile.lines(Path(asked.log)), settings)
+        ruled = first(settings)
+        histories, approaches = logs.of_file(logfile.lines(Path(asked.log)), ruled)
+        return histories, ruled._replace(approaches=approaches)
     owner = tenant(asked.tenant, asked.env)
-    with opened(settings) as complete:
-        return asyncio.run(logs.read(complete, owner))
+
+    async def read(learner: Learner) -> tuple[list[History], InForce]:
+        ruled = learner.policies.of(owner)
+        return await logs.of_store(learner.facts, ruled, owner), ruled
+
+    return with_learner(settings, read)
 
 
 def _weights(given: str, current: Weights) -> Weights:
