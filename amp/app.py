@@ -149,7 +149,7 @@ def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
     fits = FitStore(store, functions, retention_ms=settings.log_retention_ms)
     return Room(
         ruling,
-        Attendance(fits, priors),
+        Attendance(fits, priors, ruling),
         learning,
         Profiles(facts, priors, policies=ruling),
         Admin(facts, fits, policies=ruling),

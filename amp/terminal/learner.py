@@ -50,6 +50,7 @@ async def _worked(settings: Settings, work: Callable[[Learner], Awaitable[Answer
     store = connect(settings.redis or "")
     try:
         learner = _learner(settings, store)
+        await learner.policies.as_served()
         await learner.policies.refresh()
         await learner.priors.refresh()
         return await work(learner)
