@@ -188,7 +188,7 @@ class Refit:
     async def _refuse(self, each: Tenant, ask: int, reason: str) -> None:
         """Remembers that there was no fit, and tells those who asked for one."""
         now, _ = await self._facts.read([])
-        standing = self._priors.of(each).version
+        standing = self._priors.standing(each).version
         await self._fits.remember(each, FitReply(iso(now), standing, published=False, reason=reason, ask=ask))
 
     async def _fit(self, each: Tenant, ask: int) -> FitReply:
@@ -198,7 +198,7 @@ class Refit:
         known = await self._facts.known_users(each)
         share = min(1.0, USERS_MAX / max(sum(known), 1))
         sampled = sorted(await self._facts.sample(each, [int(np.ceil(count * share)) for count in known]))
-        current, ruled = self._priors.of(each), self._policies.of(each)
+        current, ruled = self._priors.standing(each), self._policies.of(each)
         users = _readable(each, sampled, ruled.approaches)
         fitted = fit(
             [history for _, history in users], current, *ruled, np.random.default_rng(current.version)
