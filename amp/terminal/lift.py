@@ -252,4 +252,4 @@ def _next(seen: Seen) -> str:
         return "amp lift --env live; only live keys have a control group"
     if not lift.control_users:
         return "amp serve with AMP_CONTROL_SHARE=0.05 keeps a control group to compare with"
-    return "the same for machines: amp lift --json, or GET /v1/insights/lift"
+    return "for machines: amp lift --env live --json, or GET /v1/insights/lift"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from amp.terminal import talk
-from amp.terminal.options import Data, Json, RedisUrl, settings_of
+from amp.terminal.options import TEST, Data, Json, RedisUrl, settings_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,7 +37,7 @@ def show(
         int | None, typer.Option(metavar="N", help="An earlier version; else the one in force.")
     ] = None,
     tenant: Owner = "default",
-    env: Env = "test",
+    env: Env = TEST,
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,
@@ -61,7 +61,7 @@ def change(
         bool, typer.Option("--dry-run", help="Only say what would change, and how rewards would move.")
     ] = False,
     tenant: Owner = "default",
-    env: Env = "test",
+    env: Env = TEST,
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,
@@ -91,7 +91,7 @@ def versions(
     *,
     last: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="How many.")] = 20,
     tenant: Owner = "default",
-    env: Env = "test",
+    env: Env = TEST,
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,

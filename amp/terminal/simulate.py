@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 from amp.exits import CommandFailed
-from amp.terminal.options import Data, Json, RedisUrl, settings_of
+from amp.terminal.options import TEST, Data, Json, RedisUrl, settings_of
 
 _IN_A_WORLD, _OF_A_LOG, _OVER_HTTP = "In a world", "Of your own log", "Over HTTP"
 
@@ -113,7 +113,7 @@ def simulate(
     from_log: FromLog = False,
     log: Log = None,
     tenant: Owner = "default",
-    env: Env = "live",
+    env: Env = TEST,
     weights: Changed = None,
     users: Users = None,
     seed: Seed = 1,

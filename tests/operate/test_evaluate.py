@@ -231,7 +231,7 @@ def test_a_paused_option_is_out_in_a_file_as_in_the_store(data, run, tmp_path, t
     assert ["high", "moderate", "minimal", "none"] in shown
 
     asked = ("simulate", "--from-log", "--users", 5, "--seeds", 1, "--json")
-    stored = json.loads(run(*asked, "--env", "test", "--data", data).stdout)
+    stored = json.loads(run(*asked, "--data", data).stdout)
     read = json.loads(run(*asked, "--log", tmp_path / "jsonl").stdout)
     assert (stored["fit"], stored["policies"]) == (read["fit"], read["policies"])
 

@@ -210,7 +210,7 @@ def test_a_key_that_may_not_read_does_not_wait_for_the_fit():
 @pytest.mark.slow
 def test_a_log_tells_what_other_policies_would_have_earned(data, run):
     played = json.loads(run("demo", "--users", 40, "--json", "--data", data).stdout)
-    place = ("--from-log", "--tenant", played["tenant"], "--data", data)
+    place = ("--from-log", "--tenant", played["tenant"], "--env", "live", "--data", data)
     shown = run("simulate", *place, "--users", 5, "--seeds", 2, "--weights", "completed=1,flow=0", "--json")
     assert shown.exit_code == 0, shown.stderr
     told = json.loads(shown.stdout)
@@ -240,10 +240,10 @@ def test_a_log_tells_what_other_policies_would_have_earned(data, run):
 def test_an_exported_log_tells_the_same_as_the_store(data, run, tmp_path):
     """As text and as Parquet, to the last digit."""
     played = json.loads(run("demo", "--users", 40, "--json", "--data", data).stdout)
-    place = ("--tenant", played["tenant"], "--data", data)
+    place = ("--tenant", played["tenant"], "--env", "live", "--data", data)
     for form in ("jsonl", "parquet"):
         out = ("--format", form, "--out", tmp_path / form)
-        assert run("log", "export", "--env", "live", *place, *out).exit_code == 0
+        assert run("log", "export", *place, *out).exit_code == 0
     asked = ("simulate", "--from-log", "--users", 5, "--seeds", 2, "--json")
     stored = json.loads(run(*asked, *place).stdout)
     for form in ("jsonl", "parquet"):
