@@ -16,6 +16,7 @@ from amp.store.keyring import Keyring, pepper
 from amp.tenancy import Tenant, tenant
 from amp.terminal import talk
 from amp.terminal.learner import Learner, with_learner
+from amp.terminal.population import within_a_standard_error
 
 Answer = TypeVar("Answer")
 
@@ -84,7 +85,8 @@ def refitted(reply: RefitReply) -> None:
     if fit.score is not None and fit.current_score is not None:
         talk.write(
             f"On users held out it scores {fit.score:+.4f}, the one before {fit.current_score:+.4f} "
-            "(log predictive density of a reward, in nats: higher is better)."
+            "(log predictive density of a reward, in nats: higher is better)"
+            + (": within one standard error." if within_a_standard_error(fit) else ".")
         )
     talk.say(_workers(reply.workers, done=reply.done))
     talk.say("Next: amp population")

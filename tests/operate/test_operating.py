@@ -8,10 +8,12 @@ import pytest
 from running import serving
 
 from amp.learning import fit_store
+from amp.learning.admin_wire import ContextDefaults, FitReply, PopulationReply, RefitReply
 from amp.learning.fit_store import FitStore
 from amp.store.connection import connect
 from amp.store.functions import Functions
 from amp.store.keys import REFIT_LEASE
+from amp.terminal import operating, population
 
 
 def taught(announced, users=12):
@@ -56,6 +58,30 @@ def test_a_prior_is_fitted_seen_and_taken_back(data, run):
     refused = run("refit", "--data", data)
     assert refused.exit_code == 1
     assert "Start: amp serve" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("published", "score", "before", "said"),
+    [
+        (True, 0.112, 0.118, True),
+        (True, 0.118, 0.118, False),
+        (True, 0.121, 0.118, False),
+        (False, 0.112, 0.118, False),
+        (True, None, None, False),
+    ],
+)
+def test_a_fit_that_is_published_though_it_scores_worse_says_by_what_right(
+    capsys, published, score, before, said
+):
+    fit = FitReply("2026-11-26T04:00:00Z", 7, published=published, reason="" if published else "Worse.")
+    fit.score, fit.current_score = score, before
+    contexts = [ContextDefaults(None, None, [])]
+    population.draw(PopulationReply(7, 1, "hierarchical", "learning", 12, 120, {}, contexts, [fit]))
+    drawn = capsys.readouterr().out
+    assert ("published," in drawn and "within one standard error" in drawn) == said
+    assert max(map(len, drawn.splitlines())) <= 80
+    operating.refitted(RefitReply(done=True, prior_version=7, workers=1, fit=fit))
+    assert (": within one standard error." in capsys.readouterr().out) == said
 
 
 @pytest.fixture
