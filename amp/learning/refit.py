@@ -282,14 +282,13 @@ async def _run(settings: configuration.Settings, store: Store) -> None:
     kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
     facts, secret = LearningStore(store, functions, **kept), settings.secret or ""
     ruling = Policies(policies.first(settings), PolicyStore(store, functions))
+    insights = InsightStore(store, functions, policies=ruling, retention_ms=settings.log_retention_ms)
     refit = Refit(
         facts,
         Keyring(store, pepper(secret)),
         fits=FitStore(store, functions, retention_ms=settings.log_retention_ms),
         policies=ruling,
-        measure=Measure(
-            facts, InsightStore(store, functions, **kept), policies=ruling, key=group_key(secret)
-        ),
+        measure=Measure(facts, insights, policies=ruling, key=group_key(secret)),
     )
     running = asyncio.ensure_future(refit.run())
     # Ends as if cancelled, so that the lease is given up and whoever starts next need not wait for its end.

@@ -68,7 +68,7 @@ def _learner(settings: Settings, store: Store) -> Learner:
         store,
         facts,
         FitStore(store, functions, retention_ms=settings.log_retention_ms),
-        InsightStore(store, functions, **kept),
+        InsightStore(store, functions, policies=policies, retention_ms=settings.log_retention_ms),
         documents,
         policies,
         Priors(facts, policies),
