@@ -37,6 +37,7 @@ class _LearnerChange(Struct, rename="camel", forbid_unknown_fields=True):
     """What amp's own learner would do differently."""
 
     temperature: float | None = None
+    population_temperature: float | None = None
     explore_floor: float | None = None
     decay: float | None = None
     weights: _WeightsChange | None = None
@@ -130,11 +131,12 @@ def _changed(policy: Policy, change: _LearnerChange) -> Policy:
     weights = {name: value for name, value in weights.items() if value is not None}
     settings = {
         "temperature": change.temperature,
+        "population_temperature": change.population_temperature,
         "explore_floor": change.explore_floor,
         "decay": change.decay,
     }
     for name, value in settings.items():
-        if value is not None and not 0.0 <= value <= (10.0 if name == "temperature" else 1.0):
+        if value is not None and not 0.0 <= value <= (10.0 if name.endswith("temperature") else 1.0):
             raise ValueError(f"learner: {name} is out of range: {value}")
     said = {name: value for name, value in settings.items() if value is not None}
     return replace(policy, mode="learning", weights=replace(policy.weights, **weights), **said)

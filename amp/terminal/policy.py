@@ -161,6 +161,7 @@ def _drawn(found: "PolicyReply") -> "list[RenderableType]":
         "exploreFloor": f"{found.explore_floor:.1%}",
         "decay": f"{found.decay:g}",
         "temperature": "the learner's own" if found.temperature is None else f"{found.temperature:g}",
+        "populationTemperature": f"{found.population_temperature:g}",
         "learner": found.learner,
         "mode": found.mode + (f" since {found.frozen_at}" if found.frozen_at else ""),
         "baseline": baseline or "none",
