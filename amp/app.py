@@ -133,9 +133,9 @@ def _dependencies(room: Room) -> dict[str, Provide]:
 def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
     secret = settings.secret or ""
     kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
-    facts, measured = LearningStore(store, functions, **kept), InsightStore(store, functions, **kept)
-    documents = PolicyStore(store, functions)
+    facts, documents = LearningStore(store, functions, **kept), PolicyStore(store, functions)
     ruling = Policies(policies.first(settings), documents)
+    measured = InsightStore(store, functions, policies=ruling, retention_ms=settings.log_retention_ms)
     priors = Priors(facts, ruling)
     counting = Counting(measured, ruling)
     learning = Learning(
@@ -149,7 +149,7 @@ def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
     fits = FitStore(store, functions, retention_ms=settings.log_retention_ms)
     return Room(
         ruling,
-        Attendance(fits, priors),
+        Attendance(fits, priors, ruling),
         learning,
         Profiles(facts, priors, policies=ruling),
         Admin(facts, fits, policies=ruling),

@@ -13,7 +13,7 @@ from amp.exits import EXIT_CODES, CommandFailed, StoreMissing
 from amp.terminal import talk
 from amp.terminal.keys import keys
 from amp.terminal.log import log
-from amp.terminal.options import Data, Env, Json, RedisUrl, Whose, settings_of
+from amp.terminal.options import TEST, Data, Env, Json, RedisUrl, Whose, settings_of
 from amp.terminal.policy import policy
 from amp.terminal.simulate import SimulateCommand, simulate
 
@@ -123,7 +123,7 @@ def profile(
     user: Annotated[str, typer.Argument(metavar="USER", help="The user's id.")],
     *,
     tenant: Whose = "default",
-    env: Env = "test",
+    env: Env = TEST,
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,
@@ -139,7 +139,7 @@ def profile(
 def population(
     *,
     tenant: Whose = "default",
-    env: Env = "test",
+    env: Env = TEST,
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,
@@ -156,7 +156,7 @@ def population(
 def refit(
     *,
     tenant: Whose = "default",
-    env: Env = "test",
+    env: Env = TEST,
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,
@@ -173,7 +173,7 @@ def rollback(
     version: Annotated[int, typer.Argument(metavar="VERSION", help="The prior; 0 is the shipped one.")],
     *,
     tenant: Whose = "default",
-    env: Env = "test",
+    env: Env = TEST,
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,
@@ -189,7 +189,7 @@ def rollback(
 def lift(
     *,
     tenant: Annotated[str, typer.Option(help="Whose users.")] = "default",
-    env: Annotated[str, typer.Option(metavar="live|test", help="Live data or test data.")] = "live",
+    env: Env = TEST,
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,
@@ -211,13 +211,13 @@ def evaluate(
         ),
     ],
     log: Annotated[
-        str | None, typer.Option(metavar="FILE", help="JSONL of `amp log export`; without it, the store.")
+        str | None, typer.Option(metavar="FILE", help="One of `amp log export`, instead of the store's.")
     ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="7d|DATE", help="Decisions since then; not with --log.")
     ] = None,
     tenant: Annotated[str, typer.Option(help="Whose log it is.")] = "default",
-    env: Annotated[str, typer.Option(metavar="live|test", help="Live data or test data.")] = "test",
+    env: Env = TEST,
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,

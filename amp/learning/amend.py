@@ -56,6 +56,7 @@ class PolicyChange(Struct, rename="camel"):
     explore_floor: float | UnsetType = UNSET
     decay: float | UnsetType = UNSET
     temperature: float | UnsetType | None = UNSET
+    population_temperature: float | UnsetType | None = UNSET
     learner: Learner | UnsetType = UNSET
     mode: Mode | UnsetType = UNSET
     baseline: dict[str, str] | UnsetType | None = UNSET
@@ -127,9 +128,17 @@ def _policy(
         weights=_weights(before.weights, change.weights),
         decay=_new(_ranged("decay", change.decay, 0.5, 1.0), before.decay),
         temperature=_new(temperature, before.temperature),
+        population_temperature=_population_temperature(before, change.population_temperature),
         explore_floor=_new(_ranged("exploreFloor", change.explore_floor, 0.0, 1.0), before.explore_floor),
         control_share=_new(_ranged("controlShare", change.control_share, 0.0, 1.0), before.control_share),
     )
+
+
+def _population_temperature(before: Policy, said: float | UnsetType | None) -> float:
+    if said is None:
+        return Policy().population_temperature
+    said = _ranged("populationTemperature", said, 0.0, TEMPERATURE_MAX)
+    return _new(said, before.population_temperature)
 
 
 def _new(said: Value | UnsetType, before: Value) -> Value:

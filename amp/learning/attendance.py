@@ -1,4 +1,4 @@
-"""A worker keeps up with the priors, and says that it is there and which of them it holds."""
+"""A worker keeps up with the priors, and says that it is there, which it holds and what it serves by."""
 
 import asyncio
 import secrets
@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from amp.errors import StoreUnavailable
 from amp.learning.fit_store import FitStore
+from amp.learning.policies import Policies
 from amp.learning.priors import POLL_S, Priors
 
 HEARTBEAT_S = 2.0
@@ -17,10 +18,16 @@ class Attendance:
     """One worker's. Said when it changes and every `HEARTBEAT_S`; unsaid when it ends in good order."""
 
     def __init__(
-        self, fits: FitStore, priors: Priors, *, elapsed_s: Callable[[], float] = time.monotonic
+        self,
+        fits: FitStore,
+        priors: Priors,
+        policies: Policies,
+        *,
+        elapsed_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fits = fits
         self._priors = priors
+        self._policies = policies
         self._elapsed_s = elapsed_s
         self._worker = secrets.token_hex(8)
         self._said: dict[str, int] = {}
@@ -43,4 +50,5 @@ class Attendance:
             held, now_s = self._priors.held(), self._elapsed_s()
             if held != self._said or now_s >= self._due_s:
                 await self._fits.announce(self._worker, held)
+                await self._policies.tell_served()
                 self._said, self._due_s = held, now_s + HEARTBEAT_S

@@ -11,6 +11,7 @@ from amp.store.connection import Store
 from amp.store.functions import Call, Functions
 from amp.store.keys import (
     PRIOR_VERSIONS,
+    REFIT_LEASE,
     REFITS_ASKED,
     REFITS_DONE,
     WORKERS,
@@ -156,6 +157,14 @@ class FitStore:
         since_ms = int(time[0]) * 1000 + int(time[1]) // 1000 - SILENT_MS
         heard = [each.split(b" ", 1) for each in _pairs(told).values()]
         return [_versions.decode(versions) for at, versions in heard if int(at) >= since_ms]
+
+    async def attended(self) -> bool:
+        """Whether a service runs: a worker attends, or the background fit leads, which takes longer to start.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        return bool(await self.workers() or await self._store.ask("EXISTS", REFIT_LEASE))
 
     async def name_tasks(self, tenant: Tenant, names: Mapping[int, str]) -> None:
         """Keeps these names of task types, by hash, and no others.

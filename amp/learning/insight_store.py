@@ -6,6 +6,7 @@ from importlib.resources import files
 import msgspec
 
 from amp.learning.insights import Snapshot
+from amp.learning.policies import Policies
 from amp.learning.reporting import Counted, together
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
@@ -25,11 +26,16 @@ _SNAPSHOT = msgspec.json.Decoder(Snapshot)
 class InsightStore:
     """Counts and measurements in Redis or Valkey."""
 
-    def __init__(self, store: Store, functions: Functions, *, window_ms: int, retention_ms: int) -> None:
+    def __init__(self, store: Store, functions: Functions, *, policies: Policies, retention_ms: int) -> None:
         self._store = store
         self._functions = functions
-        self.window_ms = window_ms
-        self._kept_ms = max(window_ms, retention_ms)
+        self._policies = policies
+        self._retention_ms = retention_ms
+
+    def _kept_ms(self, tenant: Tenant) -> int:
+        """How long after its end a day is kept: outcomes may come as late as the policy lets them."""
+        policy = self._policies.of(tenant).policy
+        return max(policy.outcome_window_ms, policy.earlier_window_ms, self._retention_ms)
 
     async def count(self, worker: str, days: Iterable[tuple[Tenant, int, Counted]]) -> None:
         """Writes what this worker has counted of some days, in place of what it wrote before.
@@ -42,7 +48,7 @@ class InsightStore:
                 Call(
                     "amp_insights_count_v1",
                     (counts(tenant, day),),
-                    (worker, msgspec.json.encode(counted), (day + 1) * DAY_MS + self._kept_ms),
+                    (worker, msgspec.json.encode(counted), (day + 1) * DAY_MS + self._kept_ms(tenant)),
                 )
                 for tenant, day, counted in days
             ]
@@ -59,7 +65,7 @@ class InsightStore:
         """
         today = now_ms // DAY_MS
         # decisions that were made without the store bear another clock's time
-        days = range(today - min(DAYS_MAX, self._kept_ms // DAY_MS + 1), today + 2)
+        days = range(today - min(DAYS_MAX, self._kept_ms(tenant) // DAY_MS + 1), today + 2)
         hashes: list[list[bytes]] = await self._store.ask_all(
             [("HGETALL", counts(tenant, day)) for day in days]
         )

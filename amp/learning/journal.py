@@ -38,6 +38,8 @@ class Entry:
     """Of each combination in this decision; shape (combinations,)."""
     prior: Prior | None = None
     """What the decision rested on, where it has probabilities."""
+    approaches: Approaches | None = None
+    """Those in force then, where they are known and numbered as they are now."""
 
     @property
     def ask(self) -> Ask | None:
@@ -102,16 +104,17 @@ class Journal:
             chunks = [known[start : start + _AT_A_TIME] for start in range(0, len(known), _AT_A_TIME)]
             if not all(again([each for _, each in chunk], prior, *ruled) for chunk in chunks):
                 missing = "mismatch"
+        then = ruled.approaches if ruled else None
         for alias, each in found:
             if each.reason or missing:
-                yield Entry(alias, each, each.reason or missing)
+                yield Entry(alias, each, each.reason or missing, approaches=then)
         if missing or not ruled or not prior:
             return
         for start in range(0, len(known), _AT_A_TIME):
             some = known[start : start + _AT_A_TIME]
             told = propensities(asks([each for _, each in some], ruled.policy), prior, *ruled)
             for (alias, each), probabilities in zip(some, told, strict=True):
-                yield Entry(alias, each, None, probabilities, prior)
+                yield Entry(alias, each, None, probabilities, prior, then)
 
     async def _prior(self, tenant: Tenant, version: int, approaches: Approaches) -> Prior | None:
         """A published prior as it was for these approaches; None when it is not kept, or cannot be read."""

@@ -10,7 +10,7 @@ from amp.learning import reward, rows
 from amp.learning.approaches import Approaches
 from amp.learning.layouts import Names
 from amp.learning.replay import Reason, Remembered
-from amp.learning.types import LEVELS, Ask, Floats, Ints, Weights
+from amp.learning.types import LEVELS, Ask, Floats, Ints, Signals, Weights
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Mask = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
@@ -46,6 +46,8 @@ class LogLine(Struct, rename="camel", kw_only=True):
     context: LogContext
     approach: dict[str, str]
     """What was served: option by dimension."""
+    offered: dict[str, list[str]] = {}
+    """Options that could be shown, by dimension: paused ones are out. Empty: not known, or all."""
     exclude: dict[str, list[str]] = {}
     """Options that the request ruled out, by dimension."""
     locked: list[str] = []
@@ -78,9 +80,10 @@ def line(
     reason: Reason | None,
     approaches: Approaches,
     *,
+    then: Approaches | None,
     weights: Weights,
 ) -> LogLine:
-    """The line of one decision; `probabilities` are those of all combinations, None for a `reason`."""
+    """The line of a decision; no `probabilities` for a `reason`, no `then` if what was offered is unknown."""
     row, combination = made.row[0], int(made.row["combination"][0])
     bits, version = int(row["circumstance"]), int(row["policy_version"])
     decided = _EPOCH + timedelta(milliseconds=made.decided_ms)
@@ -88,12 +91,9 @@ def line(
         user=alias.hex(),
         decided_at=decided,
         reported_at=decided + timedelta(milliseconds=int(row["reported_after_ms"])),
-        context=LogContext(
-            task_type=made.report.task_type or None,
-            complexity=LEVELS[bits & rows.LEVEL_MASK] or None,
-            hour=int(row["hour"]),
-        ),
+        context=_context(made),
         approach=approaches.told(version, combination),
+        offered={} if then is None else _offered(then),
         exclude=_excluded(made.report.excluded, approaches.layout_at(version)),
         locked=[] if made.ask is None or reason else _locked(made.ask, approaches),
         group="control" if bits & rows.CONTROL else "learned",
@@ -111,6 +111,49 @@ def line(
         nonce=str(int(row["nonce"])),
         shadow=None if made.report.shadow is None else approaches.told(version, made.report.shadow),
     )
+
+
+def _context(made: Remembered) -> LogContext:
+    row = made.row[0]
+    level = LEVELS[int(row["circumstance"]) & rows.LEVEL_MASK]
+    return LogContext(made.report.task_type or None, level or None, int(row["hour"]))
+
+
+def _offered(approaches: Approaches) -> dict[str, list[str]]:
+    return {each.name: [each.options[number] for number in each.offered] for each in approaches.dimensions}
+
+
+def packed(told: LogLine, approaches: Approaches) -> bytes:
+    """The row that a line was told from, but for its fingerprint and when it was reported.
+
+    Raises:
+        ValueError: it is of other dimensions or options.
+    """
+    signals, context = told.signals, told.context
+    seconds = signals.time_to_start
+    decision = rows.Decision(
+        nonce=int(told.nonce),
+        decided_ms=(told.decided_at - _EPOCH) // timedelta(milliseconds=1),
+        combination=numbered(told.approach, approaches),
+        task_hash=rows.task_hash(context.task_type or ""),
+        level=LEVELS.index(context.complexity or ""),
+        hour=context.hour,
+        policy_version=told.policy_version,
+        prior_version=told.prior_version,
+        control=told.group == "control",
+        floored=told.floored,
+        explored=told.explored,
+        degraded=told.degraded,
+        shadow=None if told.shadow is None else numbered(told.shadow, approaches),
+    )
+    reported = Signals(
+        started=signals.started,
+        completed=signals.completed,
+        time_to_start_ms=None if seconds is None else round(1000 * seconds),
+        flow_state=signals.flow_state,
+        satisfaction=signals.satisfaction,
+    )
+    return rows.pack(decision, reported, fingerprint=bytes(6), final=told.final, step=told.step)
 
 
 def _excluded(mask: int, layout: Names) -> dict[str, list[str]]:
@@ -141,10 +184,14 @@ def numbered(approach: dict[str, str], approaches: Approaches) -> int:
 
 
 def allowed(line: LogLine, approaches: Approaches) -> Mask:
-    """The combinations that no lock and no exclusion forbade; shape (combinations,)."""
+    """The combinations that were offered and that no lock or exclusion forbade; shape (combinations,)."""
     options: Ints = approaches.options_of
     mask = np.ones(approaches.count, bool)
     for index, dimension in enumerate(approaches.dimensions):
+        offered = line.offered.get(dimension.name) or [dimension.options[each] for each in dimension.offered]
+        for number, option in enumerate(dimension.options):
+            if option not in offered:
+                mask &= options[:, index] != number
         if dimension.name in line.locked:
             mask &= options[:, index] == dimension.options.index(line.approach[dimension.name])
         for option in line.exclude.get(dimension.name, []):

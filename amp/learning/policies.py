@@ -48,6 +48,29 @@ class Policies:
         """Version 1 of every tenant."""
         return documents.first(self._first.policy)
 
+    async def tell_served(self) -> None:
+        """Tells the commands beside the service by which settings it serves; they may have others.
+
+        Raises:
+            StoreUnavailable: they may not know.
+        """
+        if self._store:
+            await self._store.serve(documents.encode(self.first))
+
+    async def as_served(self) -> None:
+        """Takes the settings of whoever served last for ours.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        data = await self._store.served() if self._store else None
+        if data is None:
+            return
+        try:
+            self._first = in_force(documents.decode(data))
+        except ValueError:
+            _log.exception("The policy that is served cannot be read; the settings here stand in.")
+
     async def follow(self) -> None:
         """Keeps up with what is published, until cancelled."""
         while True:

@@ -181,6 +181,7 @@ def reply(document: Document) -> PolicyReply:
         explore_floor=policy.explore_floor,
         decay=policy.decay,
         temperature=document.temperature,
+        population_temperature=policy.population_temperature,
         learner=policy.learner,
         mode=policy.mode,
         frozen_at=iso(policy.frozen_ms) if policy.frozen_ms else None,

@@ -3,7 +3,7 @@
 from amp.learning.store import clock_ms
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
-from amp.store.keys import POLICY_VERSIONS, policy_document, policy_version
+from amp.store.keys import POLICY_VERSIONS, SERVED_POLICY, policy_document, policy_version
 from amp.tenancy import Tenant
 
 
@@ -22,6 +22,23 @@ class PolicyStore:
         """
         flat: list[bytes] = await self._store.ask("HGETALL", POLICY_VERSIONS)
         return {tag.decode(): int(version) for tag, version in zip(flat[::2], flat[1::2], strict=True)}
+
+    async def served(self) -> bytes | None:
+        """What a tenant without a policy of its own was last served by; None if nobody ever served here.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        return await self._store.ask("GET", SERVED_POLICY)
+
+    async def serve(self, document: bytes) -> None:
+        """Says that this is what such tenants are served by; safe to repeat.
+
+        Raises:
+            StoreUnavailable: it may not be known.
+        """
+        if await self.served() != document:
+            await self._store.ask("SET", SERVED_POLICY, document)
 
     async def standing(self, tag: str) -> tuple[int, int]:
         """The store's clock in milliseconds, and the version that stands; 0 where there is none.

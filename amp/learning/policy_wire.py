@@ -40,6 +40,9 @@ class PolicyReply(Struct, rename="camel"):
     explore_floor: float
     decay: float
     temperature: float | None
+    """Share of a user's own uncertainty that a decision draws; null is what self-play finds."""
+    population_temperature: float
+    """The same of what is uncertain of everybody."""
     learner: Learner
     mode: Mode
     frozen_at: str | None

@@ -1,6 +1,8 @@
 """The priors that a worker decides with: the newest published one of each tenant, read in the background."""
 
 import logging
+from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 from amp.learning import prior
@@ -34,6 +36,8 @@ class Priors:
         self._current: dict[str, Prior] = {}
         self._earlier: dict[tuple[str, int], Prior | None] = {}
         self._carried: dict[str, _Carried] = {}
+        self._unreadable: dict[str, int] = {}
+        """The published version of a tenant that cannot be read, by tenant tag."""
 
     def of(self, tenant: Tenant, policy: Policy | None = None) -> Prior:
         """The prior in force, for the dimensions of the policy in force.
@@ -52,6 +56,16 @@ class Priors:
             self._carried[tenant.tag] = carried
         return carried.prior
 
+    def standing(self, tenant: Tenant) -> Prior:
+        """What the next fit starts from, and comes after: the newest that was published.
+
+        One that cannot be read counts as none: the shipped prior stands under its version.
+        """
+        version = self._unreadable.get(tenant.tag)
+        if version is None:
+            return self.of(tenant)
+        return replace(carry(self._shipped, self._policies.of(tenant).approaches), version=version)
+
     def _published(self, tenant: Tenant, policy: Policy | None) -> Prior:
         current = self._current.get(tenant.tag, self._shipped)
         frozen = policy.frozen_prior if policy and policy.mode == "frozen" else None
@@ -66,7 +80,7 @@ class Priors:
         return {tag: current.version for tag, current in self._current.items()}
 
     async def refresh(self) -> None:
-        """Reads every prior that is newer than ours.
+        """Reads every prior that is newer than ours; the one before stays for one that cannot be read.
 
         Raises:
             StoreUnavailable: there is no answer.
@@ -75,18 +89,29 @@ class Priors:
             current = self._current.get(tag, self._shipped)
             if version == current.version:
                 continue
-            if newest := await self._read(tag, version):
-                self._current[tag] = newest
+            try:
+                self._current[tag] = await self._read(tag, version)
+                self._unreadable.pop(tag, None)
+            except ValueError as error:
+                if self._unreadable.get(tag) != version:
+                    _log.error("The prior %d of %s cannot be read: %s", version, tag, error)
+                self._unreadable[tag] = version
         for (tag, version), held in list(self._earlier.items()):
             if held is None:
-                self._earlier[tag, version] = await self._read(tag, version)
+                with suppress(ValueError):
+                    self._earlier[tag, version] = await self._read(tag, version)
 
-    async def _read(self, tag: str, version: int) -> Prior | None:
+    async def _read(self, tag: str, version: int) -> Prior:
+        """One version.
+
+        Raises:
+            ValueError: it is not kept, or is no prior for any dimensions of this tenant.
+            StoreUnavailable: there is no answer.
+        """
         blob = await self._store.prior(tag, version)
         if blob is None:
-            return None
-        try:
-            return prior.decode(blob)
-        except ValueError:
-            _log.exception("The prior %d of %s cannot be read; the one before stays.", version, tag)
-            return None
+            raise ValueError("it is not kept")
+        found = prior.decode(blob)
+        if not found.layout and found.mean.size != self._shipped.mean.size:
+            raise ValueError("it is of other dimensions")
+        return found

@@ -188,7 +188,7 @@ class Refit:
     async def _refuse(self, each: Tenant, ask: int, reason: str) -> None:
         """Remembers that there was no fit, and tells those who asked for one."""
         now, _ = await self._facts.read([])
-        standing = self._priors.of(each).version
+        standing = self._priors.standing(each).version
         await self._fits.remember(each, FitReply(iso(now), standing, published=False, reason=reason, ask=ask))
 
     async def _fit(self, each: Tenant, ask: int) -> FitReply:
@@ -198,7 +198,7 @@ class Refit:
         known = await self._facts.known_users(each)
         share = min(1.0, USERS_MAX / max(sum(known), 1))
         sampled = sorted(await self._facts.sample(each, [int(np.ceil(count * share)) for count in known]))
-        current, ruled = self._priors.of(each), self._policies.of(each)
+        current, ruled = self._priors.standing(each), self._policies.of(each)
         users = _readable(each, sampled, ruled.approaches)
         fitted = fit(
             [history for _, history in users], current, *ruled, np.random.default_rng(current.version)
@@ -282,14 +282,13 @@ async def _run(settings: configuration.Settings, store: Store) -> None:
     kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
     facts, secret = LearningStore(store, functions, **kept), settings.secret or ""
     ruling = Policies(policies.first(settings), PolicyStore(store, functions))
+    insights = InsightStore(store, functions, policies=ruling, retention_ms=settings.log_retention_ms)
     refit = Refit(
         facts,
         Keyring(store, pepper(secret)),
         fits=FitStore(store, functions, retention_ms=settings.log_retention_ms),
         policies=ruling,
-        measure=Measure(
-            facts, InsightStore(store, functions, **kept), policies=ruling, key=group_key(secret)
-        ),
+        measure=Measure(facts, insights, policies=ruling, key=group_key(secret)),
     )
     running = asyncio.ensure_future(refit.run())
     # Ends as if cancelled, so that the lease is given up and whoever starts next need not wait for its end.

@@ -37,6 +37,7 @@ class _LearnerChange(Struct, rename="camel", forbid_unknown_fields=True):
     """What amp's own learner would do differently."""
 
     temperature: float | None = None
+    population_temperature: float | None = None
     explore_floor: float | None = None
     decay: float | None = None
     weights: _WeightsChange | None = None
@@ -79,7 +80,7 @@ class Situation(NamedTuple):
 
 
 Target = Callable[[Situation], Floats | None]
-"""The probability of each combination; None when a lock or exclusion leaves the target nothing to show."""
+"""The probability of each combination; None when a pause, lock or exclusion leaves it nothing to show."""
 
 
 def read(text: str) -> Description:
@@ -130,11 +131,12 @@ def _changed(policy: Policy, change: _LearnerChange) -> Policy:
     weights = {name: value for name, value in weights.items() if value is not None}
     settings = {
         "temperature": change.temperature,
+        "population_temperature": change.population_temperature,
         "explore_floor": change.explore_floor,
         "decay": change.decay,
     }
     for name, value in settings.items():
-        if value is not None and not 0.0 <= value <= (10.0 if name == "temperature" else 1.0):
+        if value is not None and not 0.0 <= value <= (10.0 if name.endswith("temperature") else 1.0):
             raise ValueError(f"learner: {name} is out of range: {value}")
     said = {name: value for name, value in settings.items() if value is not None}
     return replace(policy, mode="learning", weights=replace(policy.weights, **weights), **said)
@@ -167,8 +169,7 @@ def _table(
     cases: list[_Case], otherwise: dict[str, str] | Literal["uniform"], approaches: Approaches
 ) -> Target:
     known = [(case, _one(numbered(case.approach, approaches), approaches)) for case in cases]
-    rest = np.zeros(approaches.count)
-    rest[approaches.offered] = 1.0 / len(approaches.offered)
+    rest = np.full(approaches.count, 1.0 / approaches.count)
     if otherwise != "uniform":
         rest = _one(numbered(otherwise, approaches), approaches)
 
@@ -186,9 +187,7 @@ def _one(combination: int, approaches: Approaches) -> Floats:
 
 
 def _permitted(wanted: Floats, line: LogLine, approaches: Approaches) -> Floats | None:
-    """The same within what locks and exclusions allow."""
-    if not line.locked and not line.exclude:
-        return wanted
+    """The same within what was offered then, and locks and exclusions allow."""
     left = np.where(allowed(line, approaches), wanted, 0.0)
     total = float(left.sum())
     return left / total if total > 0.0 else None

@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from amp.learning.targets import Description, Situation, Target
 from amp.learning.types import Floats
 from amp.settings import Settings
 from amp.tenancy import tenant
-from amp.terminal import talk
+from amp.terminal import logfile, talk
 from amp.terminal.reading import Take, read, since
 
 _TASK_TYPES_MAX = 8
@@ -96,7 +95,7 @@ class Collected:
                 "A log file does not hold users' rows and priors: evaluate this policy without --log."
             )
         self.start(ruled, None)
-        for line in _lines(file):
+        for line in logfile.lines(file):
             try:
                 self._take(line, None)
             except ValueError as error:
@@ -155,22 +154,7 @@ class Collected:
 
 def _why(reason: str) -> str:
     texts: dict[str, str] = {str(key): text for key, text in REASONS.items()}
-    return texts.get(reason, "locked or excluded, so that the policy had nothing to show")
-
-
-def _lines(file: Path) -> Iterator[LogLine]:
-    decoder = msgspec.json.Decoder(LogLine)
-    try:
-        with file.open("rb") as opened:
-            for number, line in enumerate(opened, 1):
-                try:
-                    yield decoder.decode(line)
-                except (msgspec.DecodeError, msgspec.ValidationError) as error:
-                    raise CommandFailed(
-                        f"{file}, line {number}: {error}; a log is what amp log export writes as JSONL."
-                    ) from error
-    except OSError as error:
-        raise CommandFailed(f"{file} cannot be read: {error.strerror}.") from error
+    return texts.get(reason, "paused, locked or excluded, so that the policy had nothing to show")
 
 
 def _as_json(result: Evaluation, collected: Collected) -> None:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -22,6 +21,7 @@ from amp.learning.replay import REASONS, Reason
 from amp.settings import Settings
 from amp.tenancy import tenant
 from amp.terminal import talk
+from amp.terminal.logfile import MAPS, pyarrow
 from amp.terminal.reading import Take, read, since
 
 Write = Callable[[LogLine], None]
@@ -102,15 +102,7 @@ def _check(form: str, out: str | None) -> None:
     if form == "parquet" and out is None:
         raise CommandFailed("--format parquet needs --out FILE: it is no text for a terminal.")
     if form == "parquet":
-        _pyarrow()
-
-
-def _pyarrow() -> Any:
-    try:
-        import_module("pyarrow.parquet")
-    except ImportError as missing:
-        raise CommandFailed("Parquet needs pyarrow: pip install 'amp[parquet]'.") from missing
-    return import_module("pyarrow")
+        pyarrow()
 
 
 @contextmanager
@@ -144,7 +136,7 @@ class _Parquet:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._arrow = _pyarrow()
+        self._arrow = pyarrow()
         self._lines: list[LogLine] = []
         self._writer: Any = None
         self._schema: Any = None
@@ -166,7 +158,8 @@ class _Parquet:
     def _flush(self) -> None:
         plain: list[dict[str, Any]] = msgspec.to_builtins(self._lines, builtin_types=[datetime])
         for each in plain:
-            each["exclude"] = list(each["exclude"].items())
+            for name in MAPS:
+                each[name] = list(each[name].items())
         self._writer.write_table(self._arrow.Table.from_pylist(plain, self._schema))
         self._lines.clear()
 
@@ -196,7 +189,7 @@ def _schema(arrow: Any, approaches: Approaches) -> Any:
                 arrow.struct([("taskType", text), ("complexity", text), ("hour", arrow.int8())]),
             ),
             ("approach", approach),
-            ("exclude", arrow.map_(text, arrow.list_(text))),
+            *((name, arrow.map_(text, arrow.list_(text))) for name in MAPS),
             ("locked", arrow.list_(text)),
             ("group", text),
             *((name, flag) for name in ("floored", "explored", "degraded")),

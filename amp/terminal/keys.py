@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from amp.terminal import talk
-from amp.terminal.options import Data, Json, RedisUrl, settings_of
+from amp.terminal.options import TEST, Data, Env, Json, RedisUrl, settings_of
 
 if TYPE_CHECKING:
     from amp.store.keyring import KeyRecord, Keyring
@@ -25,7 +25,7 @@ def create(
     tenant: Annotated[
         str, typer.Option(help="Whose data it opens: 1 to 32 of a-z, 0-9 and '-'.")
     ] = "default",
-    env: Annotated[str, typer.Option(metavar="live|test", help="Live data or test data.")] = "test",
+    env: Env = TEST,
     scopes: Annotated[
         str,
         typer.Option(

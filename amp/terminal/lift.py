@@ -1,6 +1,5 @@
 """`amp lift`: what learning is worth, measured from the store whether or not the service runs."""
 
-import asyncio
 import textwrap
 from collections.abc import Sequence
 from itertools import groupby
@@ -11,9 +10,6 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from amp.learning import insight_store
-from amp.learning import store as learning_store
-from amp.learning.insight_store import InsightStore
 from amp.learning.insights import (
     DifferenceReply,
     LiftReply,
@@ -24,15 +20,10 @@ from amp.learning.insights import (
     Snapshot,
 )
 from amp.learning.measure import Measure, group_key
-from amp.learning.policies import Policies, first
-from amp.learning.policy_store import PolicyStore
-from amp.learning.store import LearningStore
 from amp.settings import Settings
-from amp.store.connection import connect
-from amp.store.functions import Functions
-from amp.store.keeper import opened
 from amp.tenancy import Tenant, tenant
 from amp.terminal import talk
+from amp.terminal.learner import Learner, with_learner
 from amp.terminal.posterior import PLAIN, Glyphs, glyphs
 
 WIDTH = 25
@@ -58,26 +49,13 @@ def read(settings: Settings, tenant_name: str, env: str) -> Seen:
         InvalidInput: no such tenant can be.
     """
     owner = tenant(tenant_name, env)
-    with opened(settings) as complete:
-        return Seen(owner, asyncio.run(_measured(complete, owner)))
 
+    async def seen(learner: Learner) -> Seen:
+        key = group_key(learner.settings.secret or "")
+        measure = Measure(learner.facts, learner.insights, policies=learner.policies, key=key)
+        return Seen(owner, await measure.of(owner))
 
-async def _measured(settings: Settings, owner: Tenant) -> Snapshot:
-    store = connect(settings.redis or "")
-    functions = Functions(store, [learning_store.LIBRARY, insight_store.LIBRARY])
-    kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
-    ruling = Policies(first(settings), PolicyStore(store, functions))
-    measure = Measure(
-        LearningStore(store, functions, **kept),
-        InsightStore(store, functions, **kept),
-        policies=ruling,
-        key=group_key(settings.secret or ""),
-    )
-    try:
-        await ruling.refresh()
-        return await measure.of(owner)
-    finally:
-        await store.close()
+    return with_learner(settings, seen)
 
 
 def as_json(seen: Seen) -> None:
@@ -274,4 +252,4 @@ def _next(seen: Seen) -> str:
         return "amp lift --env live; only live keys have a control group"
     if not lift.control_users:
         return "amp serve with AMP_CONTROL_SHARE=0.05 keeps a control group to compare with"
-    return "the same for machines: amp lift --json, or GET /v1/insights/lift"
+    return "for machines: amp lift --env live --json, or GET /v1/insights/lift"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from amp.terminal.options import Data, RedisUrl, settings_of
+from amp.terminal.options import TEST, Data, Env, RedisUrl, settings_of
 
 log = typer.Typer(no_args_is_help=True, help="Take the log of decisions and outcomes out of the store.")
 
@@ -29,7 +29,7 @@ def export(
         typer.Option(metavar="7d|DATE", help="Decisions since then; without it, all that are kept."),
     ] = None,
     tenant: Annotated[str, typer.Option(help="Whose log it is.")] = "default",
-    env: Annotated[str, typer.Option(metavar="live|test", help="Live data or test data.")] = "test",
+    env: Env = TEST,
     data: Data = None,
     redis: RedisUrl = None,
 ) -> None:

@@ -1,6 +1,5 @@
 """`amp refit`, `amp rollback` and `amp population`: the learner operated, or looked at, through its store."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
@@ -9,24 +8,15 @@ import msgspec
 from rich.console import Console
 
 from amp.exits import CommandFailed
-from amp.learning import fit_store
-from amp.learning import store as learning_store
 from amp.learning.admin import REFIT_WITHIN_S, Admin
 from amp.learning.admin_wire import FitReply, PopulationReply, RefitReply, RollbackReply
-from amp.learning.fit_store import FitStore
 from amp.learning.overview import Overview
-from amp.learning.policies import Policies, first
-from amp.learning.policy_store import PolicyStore
-from amp.learning.priors import Priors
-from amp.learning.store import LearningStore
 from amp.settings import Settings
-from amp.store.connection import connect
-from amp.store.functions import Functions
-from amp.store.keeper import opened
 from amp.store.keyring import Keyring, pepper
-from amp.store.keys import REFIT_LEASE
 from amp.tenancy import Tenant, tenant
 from amp.terminal import talk
+from amp.terminal.learner import Learner, with_learner
+from amp.terminal.population import within_a_standard_error
 
 Answer = TypeVar("Answer")
 
@@ -38,7 +28,7 @@ class Place(NamedTuple):
     admin: Admin
     overview: Overview
     served: bool
-    """Somebody fits priors in the background: a service runs on this store."""
+    """A service runs on this store, and its background fits."""
 
 
 def refit(settings: Settings, tenant_name: str, env: str) -> RefitReply:
@@ -95,7 +85,8 @@ def refitted(reply: RefitReply) -> None:
     if fit.score is not None and fit.current_score is not None:
         talk.write(
             f"On users held out it scores {fit.score:+.4f}, the one before {fit.current_score:+.4f} "
-            "(log predictive density of a reward, in nats: higher is better)."
+            "(log predictive density of a reward, in nats: higher is better)"
+            + (": within one standard error." if within_a_standard_error(fit) else ".")
         )
     talk.say(_workers(reply.workers, done=reply.done))
     talk.say("Next: amp population")
@@ -132,30 +123,16 @@ def _spinner(words: str) -> Generator[None]:
 
 def _at(settings: Settings, tenant_name: str, env: str, work: Callable[[Place], Awaitable[Answer]]) -> Answer:
     owner = tenant(tenant_name, env)
-    with opened(settings) as complete:
-        return asyncio.run(_work(complete, owner, work))
 
-
-async def _work(settings: Settings, owner: Tenant, work: Callable[[Place], Awaitable[Answer]]) -> Answer:
-    store = connect(settings.redis or "")
-    try:
-        ring = await Keyring(store, pepper(settings.secret or "")).all()
+    async def at(learner: Learner) -> Answer:
+        ring = await Keyring(learner.store, pepper(learner.settings.secret or "")).all()
         if not any((record.tenant, record.env) == (owner.name, owner.env) for record in ring):
             raise CommandFailed(
                 f"No key was ever made for the {owner.env} data of {owner.name}, so there is nothing to see. "
                 "Another tenant or environment: --tenant, --env."
             )
-        functions = Functions(store, [learning_store.LIBRARY, fit_store.LIBRARY])
-        facts = LearningStore(
-            store, functions, window_ms=settings.outcome_window_ms, retention_ms=settings.log_retention_ms
-        )
-        fits = FitStore(store, functions, retention_ms=settings.log_retention_ms)
-        ruling = Policies(first(settings), PolicyStore(store, functions))
-        priors = Priors(facts, ruling)
-        await ruling.refresh()
-        await priors.refresh()
-        served = bool(await store.ask("EXISTS", REFIT_LEASE))
-        admin, overview = Admin(facts, fits, policies=ruling), Overview(fits, priors, policies=ruling)
-        return await work(Place(owner, admin, overview, served))
-    finally:
-        await store.close()
+        admin = Admin(learner.facts, learner.fits, policies=learner.policies)
+        overview = Overview(learner.fits, learner.priors, policies=learner.policies)
+        return await work(Place(owner, admin, overview, await learner.fits.attended()))
+
+    return with_learner(settings, at)

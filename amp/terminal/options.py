@@ -16,6 +16,8 @@ RedisUrl = Annotated[
 ]
 Whose = Annotated[str, typer.Option("--tenant", help="Whose data it is.")]
 Env = Annotated[str, typer.Option(metavar="live|test", help="Live data or test data.")]
+TEST = "test"
+"""The data that every command means where none is named, as `amp keys create` makes keys of it."""
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
 
 

@@ -1,7 +1,6 @@
 """`amp policy`: a tenant's policy, read and changed in the store whether or not the service runs."""
 # ruff: noqa: PLC0415  loaded when a command runs: `amp --help` stays quick
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from amp.terminal import talk
-from amp.terminal.options import Data, Json, RedisUrl, settings_of
+from amp.terminal.options import TEST, Data, Json, RedisUrl, settings_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -38,7 +37,7 @@ def show(
         int | None, typer.Option(metavar="N", help="An earlier version; else the one in force.")
     ] = None,
     tenant: Owner = "default",
-    env: Env = "test",
+    env: Env = TEST,
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,
@@ -62,7 +61,7 @@ def change(
         bool, typer.Option("--dry-run", help="Only say what would change, and how rewards would move.")
     ] = False,
     tenant: Owner = "default",
-    env: Env = "test",
+    env: Env = TEST,
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,
@@ -92,7 +91,7 @@ def versions(
     *,
     last: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="How many.")] = 20,
     tenant: Owner = "default",
-    env: Env = "test",
+    env: Env = TEST,
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,
@@ -127,40 +126,17 @@ def _read(file: str) -> "PolicyChange":
 
 
 def _with_book(work: "Work[Answer]", name: str, env: str, settings: "Settings") -> Answer:
-    from amp.learning import policies
-    from amp.learning.policies import Policies
     from amp.learning.policy_book import PolicyBook
-    from amp.learning.policy_store import PolicyStore
-    from amp.learning.priors import Priors
-    from amp.learning.store import LIBRARY, LearningStore
-    from amp.store.connection import connect
-    from amp.store.functions import Functions
-    from amp.store.keeper import opened
     from amp.tenancy import tenant
+    from amp.terminal.learner import Learner, with_learner
 
     owner = tenant(name, env)
 
-    async def run(complete: "Settings") -> Answer:
-        store = connect(complete.redis or "")
-        try:
-            functions = Functions(store, [LIBRARY])
-            facts = LearningStore(
-                store,
-                functions,
-                window_ms=complete.outcome_window_ms,
-                retention_ms=complete.log_retention_ms,
-            )
-            documents = PolicyStore(store, functions)
-            ruling = Policies(policies.first(complete), documents)
-            priors = Priors(facts, ruling)
-            await ruling.refresh()
-            await priors.refresh()
-            return await work(PolicyBook(documents, facts, policies=ruling, priors=priors), owner)
-        finally:
-            await store.close()
+    def on(learner: Learner) -> Awaitable[Answer]:
+        facts, ruling = learner.facts, learner.policies
+        return work(PolicyBook(learner.documents, facts, policies=ruling, priors=learner.priors), owner)
 
-    with opened(settings) as complete:
-        return asyncio.run(run(complete))
+    return with_learner(settings, on)
 
 
 def _drawn(found: "PolicyReply") -> "list[RenderableType]":
@@ -185,6 +161,7 @@ def _drawn(found: "PolicyReply") -> "list[RenderableType]":
         "exploreFloor": f"{found.explore_floor:.1%}",
         "decay": f"{found.decay:g}",
         "temperature": "the learner's own" if found.temperature is None else f"{found.temperature:g}",
+        "populationTemperature": f"{found.population_temperature:g}",
         "learner": found.learner,
         "mode": found.mode + (f" since {found.frozen_at}" if found.frozen_at else ""),
         "baseline": baseline or "none",

@@ -88,9 +88,18 @@ def _fits(fits: list[FitReply]) -> Table:
     table.add_column("what came of it")
     for fit in fits[:_FITS_SHOWN]:
         what = fit.reason or "published"
+        if within_a_standard_error(fit):
+            what += ",\nwithin one standard error"
         scores = ("" if each is None else f"{each:+.3f}" for each in (fit.score, fit.current_score))
         table.add_row(_minute(fit.at), f"{fit.prior_version}", *scores, f"{fit.outcomes:,}", what)
     return table
+
+
+def within_a_standard_error(fit: FitReply) -> bool:
+    """Whether it was published though it scores worse than the one before: the gate allows so much."""
+    if fit.score is None or fit.current_score is None:
+        return False
+    return fit.published and fit.score < fit.current_score
 
 
 def _minute(iso: str) -> str:

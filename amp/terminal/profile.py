@@ -1,6 +1,5 @@
 """`amp profile`: one user's profile and posterior, read from the store whether or not the service runs."""
 
-import asyncio
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,19 +9,13 @@ from rich.text import Text
 from amp.errors import NotFound
 from amp.exits import CommandFailed
 from amp.learning import validation
-from amp.learning.policies import Policies, first
-from amp.learning.policy_store import PolicyStore
-from amp.learning.priors import Priors
 from amp.learning.profiles import Profiles
 from amp.learning.service import Phase, phase
-from amp.learning.store import LIBRARY, LearningStore
 from amp.learning.wire import PosteriorReply, ProfileReply
 from amp.settings import Settings
-from amp.store.connection import connect
-from amp.store.functions import Functions
-from amp.store.keeper import opened
 from amp.tenancy import Tenant, tenant
 from amp.terminal import talk
+from amp.terminal.learner import Learner, with_learner
 from amp.terminal.posterior import drawing, glyphs, legend
 
 
@@ -49,40 +42,25 @@ def read(settings: Settings, tenant_name: str, env: str, user_id: str) -> Seen:
         InvalidInput: no such tenant or user can be.
     """
     owner = tenant(tenant_name, env)
-    with opened(settings) as complete:
-        try:
-            return asyncio.run(_read(complete, owner, user_id))
-        except NotFound as unknown:
-            raise CommandFailed(
-                f"No profile for {user_id!r} in the {env} data of {tenant_name}: nothing was reported or "
-                "preferred for this user. Another tenant or environment: --tenant, --env."
-            ) from unknown
 
-
-async def _read(settings: Settings, owner: Tenant, user_id: str) -> Seen:
-    store = connect(settings.redis or "")
-    try:
-        functions = Functions(store, [LIBRARY])
-        facts = LearningStore(
-            store,
-            functions,
-            window_ms=settings.outcome_window_ms,
-            retention_ms=settings.log_retention_ms,
-        )
-        policies = Policies(first(settings), PolicyStore(store, functions))
-        await policies.refresh()
-        priors = Priors(facts, policies)
-        await priors.refresh()
-        profiles = Profiles(facts, priors, policies=policies)
+    async def seen(learner: Learner) -> Seen:
+        policies = learner.policies
+        profiles = Profiles(learner.facts, learner.priors, policies=policies)
         shown = await profiles.show(owner, user_id)
         believed = await profiles.posterior(owner, user_id)
-        record, _ = await facts.profile(owner, validation.user_id(user_id))
-    finally:
-        await store.close()
-    approaches = policies.of(owner).approaches
-    preferences = zip(approaches.dimensions, approaches.stated(record.preferences), strict=False)
-    stated = {each.name: each.preference for each, preference in preferences if preference is not None}
-    return Seen(owner, shown, believed, stated)
+        record, _ = await learner.facts.profile(owner, validation.user_id(user_id))
+        approaches = policies.of(owner).approaches
+        preferences = zip(approaches.dimensions, approaches.stated(record.preferences), strict=False)
+        stated = {each.name: each.preference for each, preference in preferences if preference is not None}
+        return Seen(owner, shown, believed, stated)
+
+    try:
+        return with_learner(settings, seen)
+    except NotFound as unknown:
+        raise CommandFailed(
+            f"No profile for {user_id!r} in the {env} data of {tenant_name}: nothing was reported or "
+            "preferred for this user. Another tenant or environment: --tenant, --env."
+        ) from unknown
 
 
 def as_json(seen: Seen) -> None:

@@ -1,6 +1,5 @@
 """Reads a tenant's log a bucket at a time, with a progress bar on stderr."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,17 +11,12 @@ from amp import parse
 from amp.exits import CommandFailed
 from amp.learning.journal import Entry, Journal
 from amp.learning.logline import LogLine, line
-from amp.learning.policies import InForce, Policies, first
-from amp.learning.policy_store import PolicyStore
+from amp.learning.policies import InForce
 from amp.learning.prior import Prior
-from amp.learning.priors import Priors
-from amp.learning.store import LIBRARY, LearningStore
 from amp.settings import Settings
-from amp.store.connection import connect
-from amp.store.functions import Functions
-from amp.store.keeper import opened
 from amp.store.keys import BUCKETS
 from amp.tenancy import Tenant
+from amp.terminal.learner import Learner, with_learner
 
 Take = Callable[[LogLine, Entry], None]
 Start = Callable[[InForce, Prior], Take]
@@ -36,8 +30,21 @@ def read(settings: Settings, owner: Tenant, since_ms: int, start: Start) -> None
         StoreUnavailable: there is no answer.
         StoreMissing: no store can be started or reached.
     """
-    with opened(settings) as complete:
-        asyncio.run(_read(complete, owner, since_ms, start))
+
+    async def through(learner: Learner) -> None:
+        ruled = learner.policies.of(owner)
+        take = start(ruled, learner.priors.of(owner))
+        journal = Journal(learner.store, learner.facts, learner.policies)
+        sizes = await journal.sizes(owner, range(BUCKETS))
+        with _progress() as bar:
+            task = bar.add_task("Reading the log", total=sum(sizes))
+            for number, size in enumerate(sizes):
+                if size:
+                    async for entry in journal.entries(owner, number, since_ms):
+                        take(_line(entry, ruled), entry)
+                    bar.advance(task, size)
+
+    with_learner(settings, through)
 
 
 def since(value: str | None) -> int:
@@ -57,35 +64,6 @@ def since(value: str | None) -> int:
         raise CommandFailed(f"--since: {error}, not {value!r}.") from error
 
 
-async def _read(settings: Settings, owner: Tenant, since_ms: int, start: Start) -> None:
-    store = connect(settings.redis or "")
-    try:
-        functions = Functions(store, [LIBRARY])
-        facts = LearningStore(
-            store,
-            functions,
-            window_ms=settings.outcome_window_ms,
-            retention_ms=settings.log_retention_ms,
-        )
-        policies = Policies(first(settings), PolicyStore(store, functions))
-        await policies.refresh()
-        priors = Priors(facts, policies)
-        await priors.refresh()
-        ruled = policies.of(owner)
-        take = start(ruled, priors.of(owner))
-        journal = Journal(store, facts, policies)
-        sizes = await journal.sizes(owner, range(BUCKETS))
-        with _progress() as bar:
-            task = bar.add_task("Reading the log", total=sum(sizes))
-            for number, size in enumerate(sizes):
-                if size:
-                    async for entry in journal.entries(owner, number, since_ms):
-                        take(_line(entry, ruled), entry)
-                    bar.advance(task, size)
-    finally:
-        await store.close()
-
-
 def _line(entry: Entry, ruled: InForce) -> LogLine:
     return line(
         entry.alias,
@@ -93,6 +71,7 @@ def _line(entry: Entry, ruled: InForce) -> LogLine:
         entry.probabilities,
         entry.reason,
         ruled.approaches,
+        then=entry.approaches,
         weights=ruled.policy.weights,
     )
 

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 from amp.exits import CommandFailed
-from amp.terminal.options import Data, Json, RedisUrl, settings_of
+from amp.terminal.options import TEST, Data, Json, RedisUrl, settings_of
 
 _IN_A_WORLD, _OF_A_LOG, _OVER_HTTP = "In a world", "Of your own log", "Over HTTP"
 
@@ -68,6 +68,15 @@ FromLog = Annotated[
         rich_help_panel=_OF_A_LOG,
     ),
 ]
+Log = Annotated[
+    str | None,
+    typer.Option(
+        "--log",
+        metavar="FILE",
+        help="One of `amp log export`, instead of the store's.",
+        rich_help_panel=_OF_A_LOG,
+    ),
+]
 Owner = Annotated[str, typer.Option("--tenant", help="Whose log.", rich_help_panel=_OF_A_LOG)]
 Env = Annotated[str, typer.Option(metavar="live|test", help="Live or test data.", rich_help_panel=_OF_A_LOG)]
 Changed = Annotated[
@@ -102,8 +111,9 @@ def simulate(
     url: Url = None,
     key: Key = None,
     from_log: FromLog = False,
+    log: Log = None,
     tenant: Owner = "default",
-    env: Env = "live",
+    env: Env = TEST,
     weights: Changed = None,
     users: Users = None,
     seed: Seed = 1,
@@ -115,12 +125,14 @@ def simulate(
     """Play policies in worlds whose truth is known; it ranks designs, and does not predict users' gains."""
     _one_thread()
     settings, several = settings_of(data=data, redis=redis), world == "all" or (seeds or 1) > 1
+    if log and not from_log:
+        raise CommandFailed("--log is for --from-log.")
     _check(from_log=from_log, other=bool(http or out or policies), misleading=bool(url and several))
     from amp.terminal import scores, whatif
 
     if from_log:
         spans = range(seed, seed + (seeds or 5))
-        whatif.run(settings, whatif.Asked(tenant, env, users, spans, weights or ()), as_json=as_json)
+        whatif.run(settings, whatif.Asked(tenant, env, users, spans, weights or (), log), as_json=as_json)
         return
     asked = scores.Asked(world, users or 1000, range(seed, seed + (seeds or 1)), out)
     with scores.players(policies, settings, http=http, url=url, key=key) as playing:

@@ -1,8 +1,8 @@
 """What `amp simulate --from-log` shows: what other policies would have earned, and how good the guess is."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,16 @@ from rich.console import Console
 from rich.table import Table
 
 from amp.exits import CommandFailed
-from amp.learning.types import Weights
+from amp.learning.policies import InForce, first
+from amp.learning.types import History, Weights
 from amp.settings import Settings
 from amp.simulate import logs
 from amp.simulate.compare import Estimate
 from amp.simulate.fitted import FittedPopulation, fit_population
 from amp.simulate.whatif import CURRENT, Forecast, forecast, players, policies
-from amp.store.keeper import opened
-from amp.tenancy import Tenant, tenant
-from amp.terminal import talk
+from amp.tenancy import tenant
+from amp.terminal import logfile, talk
+from amp.terminal.learner import Learner, with_learner
 from amp.terminal.progress import runs
 
 USERS_FEW = 150
@@ -38,19 +39,24 @@ class Asked:
     users: int | None
     seeds: range
     weights: Sequence[str]
+    log: str | None = None
+    """A file of `amp log export`, to be read instead of the store."""
+
+    @property
+    def source(self) -> str:
+        """Whose data it is, in words."""
+        return self.log or f"{self.env} data of {self.tenant}"
 
 
 def run(settings: Settings, asked: Asked, *, as_json: bool) -> None:
     """Fits, plays, and shows what came of it.
 
     Raises:
-        CommandFailed: too few users, or weights that are none.
+        CommandFailed: too few users, weights that are none, or a file that is no log of amp's own dimensions.
         StoreUnavailable: there is no answer.
         InvalidInput: no such tenant can be.
     """
-    owner = tenant(asked.tenant, asked.env)
-    with opened(settings) as complete:
-        histories, ruled = asyncio.run(logs.read(complete, owner))
+    histories, ruled = _read(settings, asked)
     others = policies(
         replace(ruled.policy, mode="learning"),
         {given: _weights(given, ruled.policy.weights) for given in asked.weights},
@@ -67,9 +73,23 @@ def run(settings: Settings, asked: Asked, *, as_json: bool) -> None:
             lambda policy, seed, share: bar(f"Seed {seed}, {policy}", share),
         )
     if as_json:
-        _as_json(owner, population, users, asked, found)
+        _as_json(population, users, asked, found)
     else:
-        _as_page(owner, population, users, asked, found)
+        _as_page(population, users, asked, found)
+
+
+def _read(settings: Settings, asked: Asked) -> tuple[list[History], InForce]:
+    if asked.log is not None:
+        ruled = first(settings)
+        histories, approaches = logs.of_file(logfile.lines(Path(asked.log)), ruled)
+        return histories, ruled._replace(approaches=approaches)
+    owner = tenant(asked.tenant, asked.env)
+
+    async def read(learner: Learner) -> tuple[list[History], InForce]:
+        ruled = learner.policies.of(owner)
+        return await logs.of_store(learner.facts, ruled, owner), ruled
+
+    return with_learner(settings, read)
 
 
 def _weights(given: str, current: Weights) -> Weights:
@@ -113,12 +133,10 @@ def _warnings(population: FittedPopulation, found: Sequence[Forecast]) -> list[s
     return told
 
 
-def _as_page(
-    owner: Tenant, population: FittedPopulation, users: int, asked: Asked, found: Sequence[Forecast]
-) -> None:
+def _as_page(population: FittedPopulation, users: int, asked: Asked, found: Sequence[Forecast]) -> None:
     """For the eyes, 80 columns wide."""
     console, quality = Console(highlight=False), population.quality
-    console.print(f"[bold]What would have been[/]  {owner.env} data of {owner.name}")
+    console.print(f"[bold]What would have been[/]  {asked.source}")
     console.print(
         f"Fitted to {quality.users:,} users and {quality.outcomes:,} outcomes. Held-out log score "
         f"{quality.score:.3f} nats an outcome; without any log {quality.shipped_score:.3f}. Mean reward in "
@@ -153,9 +171,7 @@ def _told(value: Estimate, form: str) -> str:
     return f"{float(value.mean):{form}}{error}"
 
 
-def _as_json(
-    owner: Tenant, population: FittedPopulation, users: int, asked: Asked, found: Sequence[Forecast]
-) -> None:
+def _as_json(population: FittedPopulation, users: int, asked: Asked, found: Sequence[Forecast]) -> None:
     quality = population.quality
     fit: dict[str, Any] = {
         "users": quality.users,
@@ -165,10 +181,10 @@ def _as_json(
         "loggedReward": quality.logged,
         "loggedRewardStandardError": quality.logged_error,
     }
+    source = {"log": asked.log} if asked.log else {"tenant": asked.tenant, "env": asked.env}
     talk.write_json(
-        {
-            "tenant": owner.name,
-            "env": owner.env,
+        source
+        | {
             "fit": fit,
             "warnings": _warnings(population, found),
             "users": users,

@@ -16,11 +16,13 @@ from amp.tenancy import Tenant
 SECRET = "a secret of the tests, long enough for keys"
 SHARE = 0.4
 LIVE = Tenant("acme", "live")
+RULING = Policies(InForce(Policy(control_share=SHARE), PUBLISHED))
 SCOPES = ("context", "outcome", "profile", "read")
 
 
 def kept_on(store):
-    return InsightStore(store, Functions(store, [FACTS, LIBRARY]), window_ms=DAY_MS, retention_ms=30 * DAY_MS)
+    functions = Functions(store, [FACTS, LIBRARY])
+    return InsightStore(store, functions, policies=RULING, retention_ms=30 * DAY_MS)
 
 
 def measuring(store):
@@ -28,8 +30,7 @@ def measuring(store):
     facts = LearningStore(
         store, Functions(store, [FACTS, LIBRARY]), window_ms=DAY_MS, retention_ms=30 * DAY_MS
     )
-    ruling = Policies(InForce(Policy(control_share=SHARE), PUBLISHED))
-    return Measure(facts, kept_on(store), policies=ruling, key=group_key(SECRET))
+    return Measure(facts, kept_on(store), policies=RULING, key=group_key(SECRET))
 
 
 async def lived(client, *, users=140, times=2, learned=True, control=False, **fields):

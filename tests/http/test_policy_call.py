@@ -112,6 +112,8 @@ BAD = [
     ({"exploreFloor": -0.1}, "exploreFloor"),
     ({"decay": 0.1}, "decay"),
     ({"temperature": 3}, "temperature"),
+    ({"populationTemperature": -0.1}, "populationTemperature"),
+    ({"populationTemperature": 2.1}, "populationTemperature"),
     ({"learner": "oracle"}, "learner"),
     ({"mode": "asleep"}, "mode"),
 ]
@@ -123,6 +125,18 @@ async def test_a_bad_value_is_refused_by_the_name_of_its_field_and_changes_nothi
         answer = await admin.put(path, json=body)
         assert refused(answer, 400, "INVALID_PARAMETER")["field"] == field, answer.text
     assert (await shown(admin))["version"] == 1
+
+
+async def test_how_much_of_the_doubt_about_everybody_is_drawn_can_be_said_and_left_to_the_learner(admin, put):
+    default = (await shown(admin))["populationTemperature"]
+    answer = await admin.put("/v1/policy?dryRun=true", json={"populationTemperature": 1})
+    said = {"field": "populationTemperature", "from": default, "to": 1.0}
+    assert answer.json()["changes"] == [said]
+    second = await put(populationTemperature=1)
+    assert (second["version"], second["populationTemperature"]) == (2, 1.0)
+    assert (await put(decay=0.9))["populationTemperature"] == 1.0
+    assert (await put(populationTemperature=None))["populationTemperature"] == default
+    assert (await put(populationTemperature=0))["populationTemperature"] == 0.0
 
 
 async def test_an_option_cannot_vanish_and_keeps_its_number(admin, put):

@@ -1,9 +1,9 @@
 """What contexts and pairs of options add for everybody alike, fitted, served and published."""
 
+import crowds
 import msgspec
 import numpy as np
 import pytest
-import world
 
 from amp.learning import fit, prior, rows
 from amp.learning.approaches import PUBLISHED
@@ -11,6 +11,7 @@ from amp.learning.effects import ANY_OTHER_TASK
 from amp.learning.features import features
 from amp.learning.prior import POPULATION_DRAWS
 from amp.learning.types import Context, Policy, Signals
+from amp.simulate import worlds
 
 POLICY = Policy()
 
@@ -18,8 +19,8 @@ POLICY = Policy()
 @pytest.fixture(scope="module")
 def taught():
     rng = np.random.default_rng(3)
-    truth = world.contextual(rng, 400)
-    histories = world.histories(rng, truth, 15)
+    truth = crowds.contextual(rng, 400)
+    histories = crowds.histories(rng, truth, 15)
     told = fit.fit(histories, prior.shipped(PUBLISHED), POLICY, PUBLISHED, np.random.default_rng(1))
     return truth, histories, told.prior
 
@@ -31,18 +32,21 @@ def explained(share_of, truth):
 
 def test_the_fit_finds_what_contexts_add(taught):
     truth, _, fitted = taught
-    expected = world.expected_reward(truth.added)
-    told = np.array([fitted.effects.table(context)[0] for context in world.CONTEXTS])
+    expected = worlds.expected_reward(truth.added)
+    told = np.array([fitted.effects.table(context)[0] for context in worlds.CONTEXTS])
     assert explained(told, expected - expected.mean(axis=0)) > 0.85
 
 
 def test_where_contexts_add_nothing_hardly_anything_is_found():
-    """A world in which only users differ: what contexts seem to add is a fraction of what options do."""
-    rng = np.random.default_rng(1)
-    histories = world.histories(rng, world.personal(rng, 300), 15)
+    """A world in which only users differ: what contexts seem to add is a fraction of what options do.
+
+    A fifth to a third, seeds 2 to 10; half in seed 1, whose population has hardly any tastes.
+    """
+    rng = np.random.default_rng(2)
+    histories = crowds.histories(rng, crowds.personal(rng, 300), 15)
     told = fit.fit(histories, prior.shipped(PUBLISHED), POLICY, PUBLISHED, rng).prior
-    tables = np.array([told.effects.table(context)[0] for context in world.CONTEXTS])
-    assert (tables - tables.mean(axis=0)).std() < 0.5 * (PUBLISHED.design @ told.mean).std()
+    tables = np.array([told.effects.table(context)[0] for context in worlds.CONTEXTS])
+    assert (tables - tables.mean(axis=0)).std() < 0.4 * (PUBLISHED.design @ told.mean).std()
 
 
 def test_an_unknown_context_adds_only_what_pairs_of_options_do(taught):
@@ -50,7 +54,7 @@ def test_an_unknown_context_adds_only_what_pairs_of_options_do(taught):
     assert np.array_equal(effects.table(Context()), effects.pairs)
     assert np.array_equal(effects.table(Context(task_hash=7)), effects.pairs)
     assert not np.allclose(effects.table(Context(level=2)), effects.pairs)
-    assert not np.allclose(effects.table(Context(task_hash=11)), effects.pairs)
+    assert not np.allclose(effects.table(Context(worlds.CONTEXTS[0].task_hash)), effects.pairs)
 
 
 def test_a_row_is_offset_by_its_own_context_and_combination(taught):
@@ -82,7 +86,7 @@ def test_the_draws_surround_the_mean(taught):
 def test_a_task_type_needs_outcomes_enough():
     """19 of one type and 20 of another: only the other is known; rows without a type never are."""
     packed = [
-        world.row(nonce, 0, Signals(started=True), context=Context(task_hash))
+        crowds.row(nonce, 0, Signals(started=True), context=Context(task_hash))
         for nonce, task_hash in enumerate([9] * 19 + [5] * 20 + [0] * 300)
     ]
     history = np.frombuffer(b"".join(packed), rows.ROW)
@@ -92,7 +96,7 @@ def test_a_task_type_needs_outcomes_enough():
 def test_the_commonest_task_types_are_known_when_there_are_many():
     """40 types with 20 to 59 outcomes each: the 32 with the most."""
     hashes = [number for number in range(1, 41) for _ in range(19 + number)]
-    packed = [world.row(n, 0, Signals(started=True), context=Context(each)) for n, each in enumerate(hashes)]
+    packed = [crowds.row(n, 0, Signals(started=True), context=Context(each)) for n, each in enumerate(hashes)]
     known = features(np.frombuffer(b"".join(packed), rows.ROW), PUBLISHED).hashes
     assert known.tolist() == [*range(9, 41), ANY_OTHER_TASK]
 
@@ -102,7 +106,7 @@ def test_effects_are_published_with_the_prior_to_the_bit(taught):
     blob = prior.encode(fitted)
     read = prior.decode(blob).effects
     assert len(blob) < 400_000
-    for context in (*world.CONTEXTS, Context()):
+    for context in (*worlds.CONTEXTS, Context()):
         assert np.array_equal(read.table(context), fitted.effects.table(context))
     assert np.array_equal(read.at(taught[1][0]), fitted.effects.at(taught[1][0]))
 

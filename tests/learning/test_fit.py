@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+import crowds
 import numpy as np
 import pytest
-import world
 from scipy import stats
 
 from amp.learning import fit, rows
@@ -12,6 +12,7 @@ from amp.learning.approaches import PUBLISHED
 from amp.learning.crowd import gather
 from amp.learning.prior import shipped
 from amp.learning.types import Policy, Signals
+from amp.simulate import worlds
 
 POLICY = Policy()
 SHIPPED = shipped(PUBLISHED)
@@ -23,20 +24,20 @@ def fitted(histories, current=SHIPPED, seed=1):
 
 def expected_by_contrast(truth):
     """The linear model's best description of each user's expected rewards; shape (users, 13)."""
-    return np.linalg.lstsq(PUBLISHED.design, world.expected_reward(truth.own).T, rcond=None)[0].T
+    return np.linalg.lstsq(PUBLISHED.design, worlds.expected_reward(truth.own).T, rcond=None)[0].T
 
 
 @pytest.fixture(scope="module")
 def crowd():
     rng = np.random.default_rng(11)
-    truth = world.personal(rng, 400)
-    return truth, world.histories(rng, truth, 10)
+    truth = crowds.personal(rng, 400)
+    return truth, crowds.histories(rng, truth, 10)
 
 
 def test_fewer_users_than_can_be_judged_leave_the_current_prior():
     """Nobody, one without rows, one, and nine: four held out would not tell their standard error."""
     rng = np.random.default_rng(2)
-    nine = world.histories(rng, world.personal(rng, 9), 50)
+    nine = crowds.histories(rng, crowds.personal(rng, 9), 50)
     for histories in ([], [rows.unpack(b"")], nine[:1], [*nine, rows.unpack(b"")]):
         told = fitted(histories)
         assert told.prior is SHIPPED
@@ -45,7 +46,7 @@ def test_fewer_users_than_can_be_judged_leave_the_current_prior():
 
 def test_ten_users_are_enough_to_fit_and_hardly_move_the_prior():
     rng = np.random.default_rng(2)
-    told = fitted(world.histories(rng, world.personal(rng, 10), 1))
+    told = fitted(crowds.histories(rng, crowds.personal(rng, 10), 1))
     assert (told.prior.version, told.prior.users, told.prior.rows) == (1, 10, 10)
     assert np.abs(told.prior.mean - SHIPPED.mean).max() < 0.2
     assert np.linalg.eigvalsh(told.prior.precision)[0] > 0
@@ -63,7 +64,7 @@ def test_the_fitted_mean_is_the_populations_within_its_own_uncertainty(crowd):
 def test_the_fitted_spread_orders_the_dimensions_as_the_world_does():
     """Users differ most in the first dimension (sd 0.6) and least in the last (sd 0.25)."""
     rng = np.random.default_rng(8)
-    told = fitted(world.histories(rng, world.personal(rng, 200), 40))
+    told = fitted(crowds.histories(rng, crowds.personal(rng, 200), 40))
     spread = np.diag(np.linalg.inv(told.prior.precision))[1:].reshape(4, 3).mean(axis=1)
     assert spread[0] > 1.5 * spread[3]
 
@@ -71,14 +72,14 @@ def test_the_fitted_spread_orders_the_dimensions_as_the_world_does():
 def test_adaptive_choice_does_not_bias_the_fit():
     """Users who repeat what completed: what they repeat looks better than it is, but not to the fit."""
     rng = np.random.default_rng(4)
-    truth = world.personal(rng, 400)
+    truth = crowds.personal(rng, 400)
 
     def stay_or_switch(combination, signals):
         if signals is not None and signals.completed:
             return combination
         return int(rng.integers(PUBLISHED.count))
 
-    told = fitted(world.histories(rng, truth, 12, pick=stay_or_switch))
+    told = fitted(crowds.histories(rng, truth, 12, pick=stay_or_switch))
     off = told.prior.mean - expected_by_contrast(truth).mean(axis=0)
     assert np.abs(off / told.prior.mean_draws.std(axis=0)).max() < 3.5
 
@@ -86,7 +87,7 @@ def test_adaptive_choice_does_not_bias_the_fit():
 def test_control_rows_teach_nobody(crowd):
     histories = crowd[1][:40]
     success = Signals(started=True, completed=True, satisfaction=1.0)
-    control = [rows.unpack(world.row(n, 3, success, control=True)) for n in range(30)]
+    control = [rows.unpack(crowds.row(n, 3, success, control=True)) for n in range(30)]
     plain, mixed = fitted(histories), fitted([*control, *histories, *control])
     assert np.array_equal(plain.prior.mean, mixed.prior.mean)
     assert np.array_equal(plain.prior.precision, mixed.prior.precision)
@@ -111,9 +112,9 @@ def test_a_fit_that_predicts_unseen_users_worse_is_not_published(crowd):
     truth, histories = crowd
     current = fitted(histories).prior
     rng = np.random.default_rng(3)
-    opposite = world.World(-3.0 * truth.own, truth.added)
-    news = world.histories(rng, truth, 10, prior_version=1)[:100]
-    lies = world.histories(rng, opposite, 10, prior_version=1)[:100]
+    opposite = replace(truth, own=-3.0 * truth.own)
+    news = crowds.histories(rng, truth, 10, prior_version=1)[:100]
+    lies = crowds.histories(rng, opposite, 10, prior_version=1)[:100]
     mixed = [news[n] if n % fit.HELD_OUT_EVERY == 1 else lies[n] for n in range(100)]
     told = fitted(mixed, current)
     assert told.score < told.current_score - 0.05
@@ -128,7 +129,7 @@ def test_at_least_five_users_are_held_out_however_few_there_are(monkeypatch, use
         fit, "gather", lambda taught, policy: gathered.append(len(taught)) or gather(taught, policy)
     )
     rng = np.random.default_rng(6)
-    fitted(world.histories(rng, world.personal(rng, users), 2))
+    fitted(crowds.histories(rng, crowds.personal(rng, users), 2))
     held_out, seen, everybody = gathered
     assert (held_out + seen, everybody) == (users, users)
     assert fit.HELD_OUT_MIN <= held_out <= users / 2
@@ -139,7 +140,7 @@ def test_only_news_decides_whether_a_prior_is_published(crowd):
     truth, histories = crowd
     rng = np.random.default_rng(5)
     current = fitted(histories).prior
-    latest = [world.row(99, 0, world.emit(rng, eta), prior_version=1) for eta in truth.own[:, 0]]
+    latest = [crowds.row(99, 0, crowds.emit(rng, eta), prior_version=1) for eta in truth.own[:, 0]]
     grown = [rows.unpack(one.tobytes() + last) for one, last in zip(histories, latest, strict=True)]
     densities = []
     for history in grown[1 :: fit.HELD_OUT_EVERY]:
@@ -160,7 +161,7 @@ def test_only_news_decides_whether_a_prior_is_published(crowd):
 def test_a_fit_learns_from_the_index_where_it_predicts_better():
     """World c, 400 users with 20 outcomes: satisfaction and flow tell what a bare completion leaves open."""
     rng = np.random.default_rng(11)
-    told = fitted(world.histories(rng, world.personal(rng, 400), 20)).prior
+    told = fitted(crowds.histories(rng, crowds.personal(rng, 400), 20)).prior
     assert told.index is not None
     assert told.judged == POLICY.weights
     assert told.noise < 0.9 * told.reward_noise

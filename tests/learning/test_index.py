@@ -1,8 +1,8 @@
 """Which signals are learned from: an index of all five, on the scale of the reward."""
 
+import crowds
 import numpy as np
 import pytest
-import world
 
 from amp.learning import reward, rows
 from amp.learning.approaches import PUBLISHED
@@ -24,8 +24,8 @@ def learned(histories):
 @pytest.fixture(scope="module")
 def told():
     rng = np.random.default_rng(2)
-    truth = world.personal(rng, 400)
-    return truth, world.histories(rng, truth, 20)
+    truth = crowds.personal(rng, 400)
+    return truth, crowds.histories(rng, truth, 20)
 
 
 def test_the_reward_is_linear_in_the_five_signals(told):
@@ -48,7 +48,7 @@ def vars_of(weights):
 def test_nothing_is_told_by_users_with_one_outcome_each():
     """No two rows of a user, no likeness: the reward itself is learned from."""
     rng = np.random.default_rng(3)
-    assert learned(world.histories(rng, world.personal(rng, 40), 1)) == POLICY.weights
+    assert learned(crowds.histories(rng, crowds.personal(rng, 40), 1)) == POLICY.weights
 
 
 def test_the_index_tells_options_apart_with_less_noise(told):
@@ -57,7 +57,7 @@ def test_the_index_tells_options_apart_with_less_noise(told):
     chosen = learned(histories)
     rng = np.random.default_rng(5)
     etas = rng.normal(0.0, 0.7, 400)
-    packed = [[world.row(n, 0, world.emit(rng, eta)) for n in range(60)] for eta in etas]
+    packed = [[crowds.row(n, 0, crowds.emit(rng, eta)) for n in range(60)] for eta in etas]
     heard = {}
     for name, weights in (("reward", POLICY.weights), ("index", chosen)):
         values = np.array([reward.rewards(rows.unpack(b"".join(each)), weights) for each in packed])
@@ -73,7 +73,7 @@ def test_the_index_stands_on_the_scale_of_the_reward(told):
     rng = np.random.default_rng(6)
     means = []
     for eta in np.linspace(-0.6, 0.8, 8):
-        history = rows.unpack(b"".join(world.row(n, 0, world.emit(rng, eta)) for n in range(500)))
+        history = rows.unpack(b"".join(crowds.row(n, 0, crowds.emit(rng, eta)) for n in range(500)))
         means.append([reward.rewards(history, each).mean() for each in (chosen, POLICY.weights)])
     slope = np.polyfit(*np.array(means).T, 1)[0]
     assert slope == pytest.approx(1.0, abs=0.2)
@@ -82,15 +82,15 @@ def test_the_index_stands_on_the_scale_of_the_reward(told):
 def test_a_signal_that_says_nothing_of_options_is_hardly_heard():
     """Flow by the throw of a coin: it loses most of its weight."""
     rng = np.random.default_rng(7)
-    truth = world.personal(rng, 300)
+    truth = crowds.personal(rng, 300)
     histories = []
     for user in range(300):
         packed = b""
         for nonce in range(20):
             combination = int(rng.integers(PUBLISHED.count))
-            said = world.emit(rng, truth.own[user, combination])
+            said = crowds.emit(rng, truth.own[user, combination])
             flow = bool(rng.random() < 0.5) if said.completed else None
             said = Signals(said.started, said.completed, said.time_to_start_ms, flow, said.satisfaction)
-            packed += world.row(nonce, combination, said)
+            packed += crowds.row(nonce, combination, said)
         histories.append(rows.unpack(packed))
     assert abs(learned(histories).flow) < 0.5 * POLICY.weights.flow

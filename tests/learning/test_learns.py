@@ -2,15 +2,16 @@
 
 from collections import defaultdict
 
+import crowds
 import numpy as np
 import pytest
-import world
 
 from amp.learning import fit, reward, rows
 from amp.learning.approaches import PUBLISHED
 from amp.learning.choice import choose
 from amp.learning.prior import shipped
 from amp.learning.types import Ask, Policy
+from amp.simulate import worlds
 
 BINS = ((1, 5), (6, 20), (21, 50))
 
@@ -25,17 +26,17 @@ class Crowd:
 
     def decide(self, users, contexts, nonce):
         asks = [
-            Ask(rows.unpack(self.packed[user]), world.CONTEXTS[context], nonce + index)
+            Ask(rows.unpack(self.packed[user]), worlds.CONTEXTS[context], nonce + index)
             for index, (user, context) in enumerate(zip(users, contexts, strict=True))
         ]
         return [choice.combination for choice in choose(asks, self.prior, self.policy, PUBLISHED)]
 
     def hear(self, user, context, combination, signals, nonce):
-        self.packed[user] += world.row(
+        self.packed[user] += crowds.row(
             nonce,
             combination,
             signals,
-            context=world.CONTEXTS[context],
+            context=worlds.CONTEXTS[context],
             prior_version=self.prior.version,
         )
         self.outcomes += 1
@@ -86,13 +87,13 @@ def captured(policy_of, truth, *, lifetime, rounds, seed):
     won, best = defaultdict(float), defaultdict(float)
     for now in range(rounds):
         present = np.flatnonzero((arrivals <= now) & (now < arrivals + lifetime))
-        contexts = rng.integers(len(world.CONTEXTS), size=len(present))
+        contexts = rng.integers(len(worlds.CONTEXTS), size=len(present))
         nonce = now * 100_000
         combinations = policy.decide(present, contexts, nonce)
         eta = truth.utilities(present, contexts)
-        values = world.expected_reward(eta)
+        values = worlds.expected_reward(eta)
         for index, (user, combination) in enumerate(zip(present, combinations, strict=True)):
-            signals = world.emit(rng, eta[index, combination])
+            signals = crowds.emit(rng, eta[index, combination])
             policy.hear(user, contexts[index], combination, signals, nonce + index)
             nth, late = now - arrivals[user] + 1, bool(arrivals[user] > 0.4 * (rounds - lifetime))
             for start, end in BINS:
@@ -106,7 +107,7 @@ def captured(policy_of, truth, *, lifetime, rounds, seed):
 
 def test_amp_learns_faster_than_a_beta_for_each_option():
     """World c, 120 users: clearly ahead of the peer in interactions 6 to 20, for early and late users."""
-    truth = world.personal(np.random.default_rng(1), 120)
+    truth = crowds.personal(np.random.default_rng(1), 120)
     (ours, _), (peer, _) = (
         captured(each, truth, lifetime=20, rounds=60, seed=1) for each in (Crowd, FactoredBeta)
     )
@@ -117,7 +118,7 @@ def test_amp_learns_faster_than_a_beta_for_each_option():
 @pytest.mark.slow
 def test_late_users_get_more_than_half_of_what_an_oracle_would_give_them():
     """World c, 200 users: the crowd's prior serves from the first interaction, the user's own rows after."""
-    truth = world.personal(np.random.default_rng(1), 200)
+    truth = crowds.personal(np.random.default_rng(1), 200)
     (ours, _), (peer, _) = (
         captured(each, truth, lifetime=50, rounds=120, seed=1) for each in (Crowd, FactoredBeta)
     )
@@ -129,7 +130,7 @@ def test_late_users_get_more_than_half_of_what_an_oracle_would_give_them():
 @pytest.mark.slow
 def test_a_crowd_learns_what_contexts_call_for():
     """World f, 300 users: a model without contexts ends at about half, for taste explains little here."""
-    truth = world.contextual(np.random.default_rng(2), 300)
+    truth = crowds.contextual(np.random.default_rng(2), 300)
     ours, policy = captured(Crowd, truth, lifetime=50, rounds=120, seed=2)
     assert policy.prior.effects is not None
     assert ours[21, 50, True] > 0.7

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+import crowds
 import numpy as np
 import pytest
-import world
 from scipy import stats
 from scipy.linalg import block_diag
 
@@ -14,6 +14,7 @@ from amp.learning.crowd import gather
 from amp.learning.features import features
 from amp.learning.prior import shipped, start
 from amp.learning.types import Context, Policy, Signals
+from amp.simulate import worlds
 
 POLICY = Policy()
 SMALL = Approaches(
@@ -33,7 +34,7 @@ def rows_of_six():
         packed = b""
         for nonce in range(20):
             context = Context(int(rng.choice([11, 22])), int(rng.choice([0, 2])))
-            packed += world.row(nonce, int(rng.integers(6)), world.emit(rng, 0.3), context=context)
+            packed += crowds.row(nonce, int(rng.integers(6)), crowds.emit(rng, 0.3), context=context)
         histories.append(rows.unpack(packed))
     return gather(histories, POLICY)
 
@@ -71,7 +72,7 @@ def test_the_mean_of_one_row_is_the_one_worked_out_by_hand():
     v = c0 + S0 + h^2 (c1 + S1) + s2 around m0: gain = (c0, h c1) / v, mean = (m0, 0) + gain (y - m0).
     """
     one = Approaches((Dimension("style", "style", "style", ("one", "two")),))
-    crowd = gather([rows.unpack(world.row(1, 0, Signals(started=True, completed=True)))], POLICY)
+    crowd = gather([rows.unpack(crowds.row(1, 0, Signals(started=True, completed=True)))], POLICY)
     told = features(crowd.history, one)
     given, centre = start(told).variances, start(told).centre
     known = mixed.posterior(mixed.moments(crowd, told), given, centre)
@@ -100,15 +101,15 @@ def test_each_step_explains_the_same_rows_better(rows_of_six):
 def test_the_spread_of_users_is_found():
     """World c: users' own expected rewards, described by the linear model, spread in each dimension so."""
     rng = np.random.default_rng(8)
-    truth = world.personal(rng, 400)
-    crowd = gather(world.histories(rng, truth, 40), POLICY)
+    truth = crowds.personal(rng, 400)
+    crowd = gather(crowds.histories(rng, truth, 40), POLICY)
     told = features(crowd.history, PUBLISHED)
     known, begin = mixed.moments(crowd, told), start(told)
     given = shipped(PUBLISHED).variances
     for _ in range(12):
         given = mixed.maximise(known, given, mixed.posterior(known, given, begin.centre), begin)
     sds = np.sqrt(np.diag(given.spread))[1:].reshape(4, 3).mean(axis=1)
-    own = np.linalg.lstsq(PUBLISHED.design, world.expected_reward(truth.own).T, rcond=None)[0]
+    own = np.linalg.lstsq(PUBLISHED.design, worlds.expected_reward(truth.own).T, rcond=None)[0]
     assert np.allclose(sds, own.std(axis=1)[1:].reshape(4, 3).mean(axis=1), rtol=0.35)
 
 

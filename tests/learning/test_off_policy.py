@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 
+import crowds
 import numpy as np
 import pytest
-import world
 
 from amp.learning import reward, rows
 from amp.learning.approaches import Approaches, Dimension
@@ -18,6 +18,7 @@ from amp.learning.evaluation import Sample, evaluate, predicted
 from amp.learning.prior import shipped
 from amp.learning.propensity import propensities
 from amp.learning.types import Ask, Policy
+from amp.simulate import worlds
 
 SMALL = Approaches(
     (
@@ -61,16 +62,16 @@ def logged(seed):
         asks = [
             Ask(
                 rows.unpack(packed[user]),
-                world.CONTEXTS[levels[user]],
+                worlds.CONTEXTS[levels[user]],
                 (seed * ROUNDS + round_) * USERS + user + 1,
             )
             for user in range(USERS)
         ]
         for user, choice in enumerate(choose(asks, PRIOR, POLICY, SMALL)):
             eta = tastes[user] @ SMALL.design.T + added[levels[user]]
-            signals = world.emit(rng, eta[choice.combination])
+            signals = crowds.emit(rng, eta[choice.combination])
             nonce = round_ * USERS + user
-            packed[user] += world.row(nonce, choice.combination, signals, context=asks[user].context)
+            packed[user] += crowds.row(nonce, choice.combination, signals, context=asks[user].context)
             earned = reward.reward(signals, POLICY.weights)
             told.append((asks[user], user, levels[user], choice.combination, earned, eta))
     return told
@@ -81,7 +82,7 @@ def outcome(seed):
     """For each target: its true value in this log, the mean reward of the log, and its evaluation."""
     told = logged(seed)
     asks, _, _, picked, _, etas = (list(each) for each in zip(*told, strict=True))
-    values = world.expected_reward(np.array(etas))
+    values = worlds.expected_reward(np.array(etas))
     known = propensities(asks, PRIOR, POLICY, SMALL, DRAWS)
     each = np.arange(len(asks))
     return [

@@ -1,8 +1,8 @@
 """The probability of a decision, against what the decision does and against the normal distribution."""
 
+import crowds
 import numpy as np
 import pytest
-import world
 from histories import COLD, COMPLETED, NEVER_STARTED, PAPER, UNFINISHED, WARM, history, prior
 from scipy import stats
 
@@ -12,6 +12,7 @@ from amp.learning.posterior import posteriors
 from amp.learning.prior import POPULATION_DRAWS, shipped
 from amp.learning.propensity import propensities
 from amp.learning.types import Ask, Context, Effects, Policy, Preference
+from amp.simulate import worlds
 
 SHIPPED = shipped(PUBLISHED)
 OUTCOMES = [(WARM, COMPLETED), (COLD, COMPLETED), (WARM, UNFINISHED)]
@@ -71,9 +72,9 @@ def test_the_weights_of_what_was_decided_average_to_one():
 @pytest.mark.slow
 def test_the_weights_of_256_combinations_average_to_one_at_fewer_draws_than_combinations():
     rng = np.random.default_rng(2)
-    taught = world.histories(rng, world.personal(rng, 40), 20)
+    taught = crowds.histories(rng, crowds.personal(rng, 40), 20)
     asks = [
-        Ask(taught[nonce % 40][: nonce % 21], world.CONTEXTS[nonce % 12], nonce * 7919)
+        Ask(taught[nonce % 40][: nonce % 21], worlds.CONTEXTS[nonce % 12], nonce * 7919)
         for nonce in range(6000)
     ]
     policy = Policy(temperature=0.5, explore_floor=0.5)

@@ -38,7 +38,7 @@ def environment():
     return os.environ | {"PYTHONPATH": str(Path(amp.__file__).parents[1])}
 
 
-def until(condition, *, within_s=8.0):
+def until(condition, *, within_s=20.0):
     """The first true answer of `condition`; the test fails when there is none in time."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:

@@ -3,6 +3,9 @@
 import json
 
 import pytest
+import typer
+
+from amp.cli import cli
 
 
 def test_help_lists_the_commands_and_the_exit_codes(run):
@@ -10,6 +13,25 @@ def test_help_lists_the_commands_and_the_exit_codes(run):
     assert shown.exit_code == 0
     for word in ("serve", "keys", "Exit codes", "0 done"):
         assert word in shown.stdout
+
+
+def every(command, name="amp"):
+    """Each command with its name, those of groups too."""
+    for part, inner in getattr(command, "commands", {}).items():
+        yield from every(inner, f"{name} {part}")
+    yield name, command
+
+
+def test_every_command_means_the_same_data_where_none_is_named():
+    """That of the keys that `amp keys create` makes."""
+    meant = {
+        name: option.default
+        for name, command in every(typer.main.get_command(cli))
+        for option in command.params
+        if option.name == "env"
+    }
+    assert len(meant) > 9
+    assert set(meant.values()) == {meant["amp keys create"]} == {"test"}
 
 
 def test_a_mistyped_command_is_refused_with_the_nearest_one(run):

@@ -92,7 +92,7 @@ def test_a_killed_store_is_back_on_the_same_socket_with_its_data(chosen, data):
         ask(listens(complete), "SET kept yes")
         killed = store_pid(data)
         os.kill(killed, signal.SIGKILL)
-        until(lambda: store_pid(data) != killed and ready(listens(complete)), within_s=2)
+        until(lambda: store_pid(data) != killed and ready(listens(complete)))
         assert ask(listens(complete), "STRLEN kept") == ":3"
     assert any("ended (exit code -9); starting it again" in words for words in said)
 

@@ -7,7 +7,7 @@ import httpx
 import msgspec
 import numpy as np
 import pytest
-from running import serving
+from running import serving, until
 
 from amp.learning.approaches import PUBLISHED
 from amp.learning.logline import LogContext, LogLine, LogSignals
@@ -93,6 +93,19 @@ def test_within_a_lock_the_policy_shows_the_rest_of_what_it_would(evaluated):
     assert evaluated("uniform", excluded, excluded)["weightMax"] == pytest.approx(1 / 128 / 0.1)
 
 
+def test_within_a_pause_too_and_a_log_that_does_not_say_what_was_offered_offered_all(evaluated):
+    """Uniform over 256 is uniform over the 128 that were offered; an approach that was not is no decision."""
+    offered = {each.name: list(each.options) for each in PUBLISHED.dimensions}
+    halved = offered | {"encouragement": ["high", "moderate"]}
+    assert PUBLISHED.told(1, 0)["encouragement"] == "high"
+    lines = [logged(0, offered=halved), logged(0, user="bb", offered=offered)]
+    assert evaluated("uniform", *lines)["weightMax"] == pytest.approx(1 / 128 / 0.1)
+    assert evaluated("uniform", logged(0), *lines[1:])["weightMax"] == pytest.approx(1 / 256 / 0.1)
+    quiet = {"approach": FIXED | {"encouragement": "none"}}
+    told = evaluated(quiet, *lines)
+    assert (told["decisions"], told["unusable"]) == (1, {"locked": 1})
+
+
 def test_a_table_goes_by_the_context_and_its_first_match(evaluated):
     other = PUBLISHED.told(1, 9)
     policy = {
@@ -161,22 +174,82 @@ def test_a_file_that_is_no_log_is_refused_with_its_line(run, tmp_path):
     assert "cannot be read: No such file" in missing.stderr
 
 
-def test_the_store_and_its_export_say_the_same_and_the_learner_unchanged_is_the_log(data, run, tmp_path):
-    """Three hundred outcomes of thirty users; the learner with other settings needs the store."""
+def used(announced, times):
+    """So many outcomes of thirty users."""
     rng = np.random.default_rng(1)
-    with serving(data) as (_, announced):
-        headers = {"Authorization": f"Bearer {announced['key']}"}
-        with httpx.Client(base_url=announced["url"], headers=headers) as service:
-            for nth in range(150):
-                asked = service.post("/v1/context", json={"userId": f"{nth % 30}", "task": "t"}).json()
-                outcome = {"requestId": asked["requestId"], "started": bool(rng.random() < 0.6)}
-                service.post("/v1/outcome", json=outcome).raise_for_status()
+    headers = {"Authorization": f"Bearer {announced['key']}"}
+    with httpx.Client(base_url=announced["url"], headers=headers) as service:
+        for nth in range(times):
+            asked = service.post("/v1/context", json={"userId": f"{nth % 30}", "task": "t"}).json()
+            outcome = {"requestId": asked["requestId"], "started": bool(rng.random() < 0.6)}
+            service.post("/v1/outcome", json=outcome).raise_for_status()
+
+
+@pytest.fixture
+def told(run, tmp_path):
+    """What `amp evaluate` says of a policy with these options."""
 
     def told(policy, *more):
         (tmp_path / "policy").write_text(policy)
         ended = run("evaluate", "--policy", tmp_path / "policy", "--json", *more)
         assert ended.exit_code == 0, ended.stderr
         return json.loads(ended.stdout)
+
+    return told
+
+
+def test_a_paused_option_is_out_in_a_file_as_in_the_store(data, run, tmp_path, told):
+    """A hundred and twenty outcomes before the pause, ninety after it, and a simulation on them."""
+    paused = {"suggestedFraming": ["challenge"], "encouragement": ["high", "none"]}
+    dimensions = [
+        {
+            "name": each.name,
+            "options": [
+                {"name": name, "state": "paused" if name in paused.get(each.name, ()) else "active"}
+                for name in each.options
+            ],
+        }
+        for each in PUBLISHED.dimensions
+    ]
+    (tmp_path / "change").write_text(json.dumps({"dimensions": dimensions}))
+    with serving(data) as (_, announced):
+        used(announced, 120)
+        assert run("policy", "set", tmp_path / "change", "--data", data).exit_code == 0
+        until(lambda: no_longer_shown(announced, "challenge"))
+        used(announced, 90)
+
+    for form in ("jsonl", "parquet"):
+        file = tmp_path / form
+        assert run("log", "export", "--data", data, "--format", form, "--out", file).exit_code == 0
+        for policy in ("uniform", json.dumps({"approach": FIXED | {"encouragement": "none"}})):
+            from_store, from_file = told(policy, "--data", data), told(policy, "--log", file)
+            assert from_store == from_file
+            assert from_store["decisions"] > 30
+    lines = [json.loads(line) for line in (tmp_path / "jsonl").read_text().splitlines()]
+    shown = [line["offered"]["encouragement"] for line in lines if line["propensity"] is not None]
+    assert ["moderate", "minimal"] in shown
+    assert ["high", "moderate", "minimal", "none"] in shown
+
+    asked = ("simulate", "--from-log", "--users", 5, "--seeds", 1, "--json")
+    stored = json.loads(run(*asked, "--data", data).stdout)
+    read = json.loads(run(*asked, "--log", tmp_path / "jsonl").stdout)
+    assert (stored["fit"], stored["policies"]) == (read["fit"], read["policies"])
+
+
+def no_longer_shown(announced, framing):
+    """Whether the worker decides by the policy that pauses this; so many draws would show it otherwise."""
+    headers = {"Authorization": f"Bearer {announced['key']}"}
+    asks = [{"userId": f"{user}", "task": "t"} for user in range(60)]
+    answer = httpx.post(announced["url"] + "/v1/context/batch", json={"items": asks}, headers=headers)
+    return all(item["suggestedFraming"] != framing for item in answer.json()["items"])
+
+
+def test_the_store_and_its_export_say_the_same_and_the_learner_unchanged_is_the_log(
+    data, run, tmp_path, told
+):
+    """A hundred and fifty outcomes of thirty users; the learner with other settings needs the store."""
+    with serving(data) as (_, announced):
+        used(announced, 150)
 
     run("log", "export", "--data", data, "--out", tmp_path / "log.jsonl")
     from_store, from_file = told("uniform", "--data", data), told("uniform", "--log", tmp_path / "log.jsonl")

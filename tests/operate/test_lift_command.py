@@ -50,15 +50,15 @@ def test_it_is_the_same_from_the_service_beside_it_and_without_it(data, run, mon
                 return (told, reporting) if reporting["all"]["reported"] == 220 == told["outcomes"] else None
 
             told, reporting = until(published, within_s=30)
-        beside = json.loads(run("lift", "--json", "--data", data).stdout)
+        beside = json.loads(run("lift", "--env", "live", "--json", "--data", data).stdout)
     assert told["verdict"].startswith("learned users do better")
     moving = {"computedAt": None}
     assert beside["lift"] | moving == told | moving
     assert beside["reporting"] | moving == reporting | moving
-    after = json.loads(run("lift", "--json", "--data", data).stdout)
+    after = json.loads(run("lift", "--env", "live", "--json", "--data", data).stdout)
     assert after["lift"] | moving == told | moving
 
-    drawn = run("lift", "--data", data).stdout
+    drawn = run("lift", "--env", "live", "--data", data).stdout
     assert max(map(len, drawn.splitlines())) <= 80
     assert "\x1b" not in drawn
     assert "Learned users do better: +" in drawn
@@ -69,7 +69,7 @@ def test_it_is_the_same_from_the_service_beside_it_and_without_it(data, run, mon
 def test_nothing_yet_says_what_to_do(data, run):
     drawn = run("lift", "--data", data).stdout
     assert "No outcomes yet" in drawn
-    assert "amp lift --env test" in drawn
+    assert "amp lift --env live" in drawn
     refused = run("lift", "--env", "prod", "--data", data)
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "env: must be one of live, test" in refused.stderr

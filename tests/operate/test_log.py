@@ -71,7 +71,8 @@ def test_parquet_holds_the_same(data, run, logged, tmp_path):
     as_text = [json.loads(line) for line in run("log", "export", "--data", data).stdout.splitlines()]
     table = pyarrow.parquet.read_table(out).to_pylist()
     for columns, line in zip(table, as_text, strict=True):
-        columns["exclude"] = dict(columns["exclude"])
+        for name in ("offered", "exclude"):
+            columns[name] = dict(columns[name])
         for moment in ("decidedAt", "reportedAt"):
             assert columns.pop(moment) == datetime.fromisoformat(line.pop(moment))
         assert columns == line

@@ -45,6 +45,34 @@ def test_a_profile_is_the_same_from_the_service_beside_it_and_without_it(data, r
         assert all(option in drawn for option in (dimension.name, *dimension.options))
 
 
+def test_what_the_service_was_told_to_decide_with_the_commands_know(data, run, tmp_path, monkeypatch):
+    """A flag and a setting of `amp serve` alone; they stand until somebody serves by others."""
+
+    def told(*command):
+        return json.loads(run(*command, "--json", "--data", data).stdout)
+
+    monkeypatch.setenv("AMP_EXPLORE_FLOOR", "0.5")
+    with serving(data, "--policy", "beta") as (_, announced):
+        monkeypatch.delenv("AMP_EXPLORE_FLOOR")
+        _, posterior = taught(announced)
+        assert told("profile", "ada")["posterior"] == posterior
+    assert told("profile", "ada")["posterior"] == posterior
+    assert told("population")["learner"] == "beta"
+    assert told("policy", "show")["exploreFloor"] == 0.5
+    run("log", "export", "--data", data, "--out", tmp_path / "log")
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    known = [line["propensity"] for line in lines if line["propensityReason"] != "preferences"]
+    assert "mismatch" not in {line["propensityReason"] for line in lines}
+    assert all(each >= 0.5 / 256 for each in known if each)
+
+    (tmp_path / "change").write_text('{"decay": 0.9}')
+    changed = told("policy", "set", tmp_path / "change", "--dry-run")
+    assert (changed["policy"]["learner"], changed["policy"]["exploreFloor"]) == ("beta", 0.5)
+    with serving(data):
+        assert told("population")["learner"] == "hierarchical"
+        assert told("profile", "ada")["posterior"] != posterior
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

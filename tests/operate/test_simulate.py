@@ -68,6 +68,7 @@ def test_help_says_what_each_world_and_policy_is(run):
         (("--http", "--url", "http://127.0.0.1:1"), "needs a --key"),
         (("--http", "--url", "http://127.0.0.1:1", "--key", "k", "--seeds", 2), "one world and one seed"),
         (("--from-log", "--http"), "goes with none of"),
+        (("--log", "log.jsonl"), "--log is for --from-log"),
     ],
 )
 def test_what_cannot_be_played_is_refused_in_words(options, says, run):
@@ -209,7 +210,7 @@ def test_a_key_that_may_not_read_does_not_wait_for_the_fit():
 @pytest.mark.slow
 def test_a_log_tells_what_other_policies_would_have_earned(data, run):
     played = json.loads(run("demo", "--users", 40, "--json", "--data", data).stdout)
-    place = ("--from-log", "--tenant", played["tenant"], "--data", data)
+    place = ("--from-log", "--tenant", played["tenant"], "--env", "live", "--data", data)
     shown = run("simulate", *place, "--users", 5, "--seeds", 2, "--weights", "completed=1,flow=0", "--json")
     assert shown.exit_code == 0, shown.stderr
     told = json.loads(shown.stdout)
@@ -233,6 +234,69 @@ def test_a_log_tells_what_other_policies_would_have_earned(data, run):
     assert max(map(len, page.splitlines())) <= 80
     for words in ("Beware: Only", "best fixed", ", ".join(told["bestFixed"])[:20], "Held-out log score"):
         assert words in page
+
+
+@pytest.mark.slow
+def test_an_exported_log_tells_the_same_as_the_store(data, run, tmp_path):
+    """As text and as Parquet, to the last digit."""
+    played = json.loads(run("demo", "--users", 40, "--json", "--data", data).stdout)
+    place = ("--tenant", played["tenant"], "--env", "live", "--data", data)
+    for form in ("jsonl", "parquet"):
+        out = ("--format", form, "--out", tmp_path / form)
+        assert run("log", "export", *place, *out).exit_code == 0
+    asked = ("simulate", "--from-log", "--users", 5, "--seeds", 2, "--json")
+    stored = json.loads(run(*asked, *place).stdout)
+    for form in ("jsonl", "parquet"):
+        told = json.loads(run(*asked, "--log", tmp_path / form).stdout)
+        assert told.pop("log") == str(tmp_path / form)
+        assert told == {name: each for name, each in stored.items() if name not in {"tenant", "env"}}
+
+
+def logged(**changed):
+    """One line of a log."""
+    approach = PUBLISHED.told(1, 7)
+    signals = {
+        "started": True,
+        "completed": True,
+        "timeToStart": 90.5,
+        "flowState": None,
+        "satisfaction": 0.7,
+    }
+    line = {
+        "user": "aa",
+        "decidedAt": "2026-01-01T00:00:00.123Z",
+        "reportedAt": "2026-01-01T00:01:00Z",
+        "context": {"taskType": "coding", "complexity": "high", "hour": 3},
+        "approach": approach,
+        "group": "learned",
+        **dict.fromkeys(("floored", "explored", "degraded"), False),
+        "propensity": 0.1,
+        "propensityReason": None,
+        "signals": signals,
+        "reward": (1.0 + 0.6 + 0.15 * 2 ** (-90.5 / 900) + 0.1 * 0.4) / 2,
+        "final": True,
+        "step": 0,
+        "policyVersion": 1,
+        "priorVersion": 0,
+        "nonce": "1",
+    }
+    return line | changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({}, "has 1 users"),
+        ({"reward": 0.5}, "rewards are of other weights"),
+        ({"approach": {"tone": "warm"}}, "other dimensions than amp's own (tone: 'warm' is not an option)"),
+        ({"nonce": 3}, "line 1: "),
+    ],
+)
+def test_a_log_of_something_else_is_refused_in_words(changed, says, run, tmp_path):
+    (tmp_path / "log").write_text(json.dumps(logged(**changed)) + "\n")
+    refused = run("simulate", "--from-log", "--log", tmp_path / "log")
+    assert refused.exit_code == 1
+    assert says in refused.stderr
 
 
 @pytest.mark.parametrize(

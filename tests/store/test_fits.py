@@ -51,7 +51,7 @@ def worker(facts, fits):
     """Workers with a clock of the test's own: `worker(now_s)`."""
 
     def make(elapsed_s=lambda: 0.0):
-        return Attendance(fits, Priors(facts, RULING), elapsed_s=elapsed_s)
+        return Attendance(fits, Priors(facts, RULING), RULING, elapsed_s=elapsed_s)
 
     return make
 

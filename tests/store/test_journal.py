@@ -72,7 +72,7 @@ class Service:
             self.sealer,
             policies=self.policies,
             counting=Counting(
-                InsightStore(store, facts._functions, window_ms=1, retention_ms=1), self.policies
+                InsightStore(store, facts._functions, policies=self.policies, retention_ms=1), self.policies
             ),
             group_key=b"groups",
             clock=lambda: int(time.time() * 1000),

@@ -15,7 +15,7 @@ from amp.learning.reporting import Rate
 from amp.learning.rows import Decision
 from amp.learning.types import Policy
 from amp.store.functions import Functions
-from amp.store.keys import snapshot, user_keys
+from amp.store.keys import counts, snapshot, user_keys
 from amp.tenancy import Tenant
 
 LIVE = Tenant("acme", "live")
@@ -32,7 +32,7 @@ def store(any_store):
 @pytest.fixture
 def insights(store):
     functions = Functions(store, [insight_store.LIBRARY])
-    return InsightStore(store, functions, window_ms=DAY_MS, retention_ms=30 * DAY_MS)
+    return InsightStore(store, functions, policies=RULING, retention_ms=30 * DAY_MS)
 
 
 @pytest.fixture
@@ -192,3 +192,19 @@ async def test_a_day_beyond_the_retention_is_forgotten(insights, now):
     counting.decided(LIVE, decision(1, now // DAY_MS - 40))
     await counting.flush()
     assert await insights.counted(LIVE, now) == {}
+
+
+@pytest.mark.parametrize("widened", [False, True], ids=["in force", "for what was decided before"])
+async def test_a_day_whose_outcomes_may_still_come_is_not(store, now, widened):
+    """A tenant's own window of 50 days outlasts the retention of 30, also where only earlier days have it."""
+    window = {"outcome_window_ms": 50 * DAY_MS}
+    if widened:
+        window = {"widened_ms": now, "earlier_window_ms": 50 * DAY_MS}
+    ruling = Policies(InForce(Policy(**window), PUBLISHED))
+    functions = Functions(store, [insight_store.LIBRARY])
+    insights = InsightStore(store, functions, policies=ruling, retention_ms=30 * DAY_MS)
+    counting, day = Counting(insights, ruling), now // DAY_MS - 40
+    counting.decided(LIVE, decision(1, day))
+    await counting.flush()
+    assert (await insights.counted(LIVE, now)).keys() == {day}
+    assert 9 * DAY_MS < await store.ask("PTTL", counts(LIVE, day)) <= 12 * DAY_MS

@@ -11,7 +11,7 @@ from reports import COMPLETED, HOUR_MS, NEVER, TENANT, report
 from amp.errors import StoreUnavailable
 from amp.learning import prior
 from amp.learning.amend import PolicyChange, WeightsSaid, amended
-from amp.learning.approaches import PUBLISHED
+from amp.learning.approaches import PUBLISHED, Approaches, Dimension
 from amp.learning.document import encode, first
 from amp.learning.policies import InForce, Policies
 from amp.learning.policy_store import PolicyStore
@@ -19,7 +19,7 @@ from amp.learning.priors import Priors
 from amp.learning.refit import FIRST_AT, LOOK_AT_LEAST_EVERY_S, TRIM_EVERY_S, Refit
 from amp.learning.types import Policy
 from amp.store.keyring import Keyring, pepper
-from amp.store.keys import PRIOR_VERSIONS, REFIT_LEASE, bucket_tag, prior_blob, user_keys
+from amp.store.keys import PRIOR_VERSIONS, REFIT_LEASE, bucket_tag, prior_blob, prior_version, user_keys
 from amp.tenancy import Tenant
 
 OTHER = Tenant("zoo", "test")
@@ -177,6 +177,37 @@ async def test_a_prior_whose_announcement_was_lost_is_announced_by_the_next_fit(
     priors = Priors(facts, Policies(InForce(Policy(), PUBLISHED)))
     await priors.refresh()
     assert priors.of(TENANT).version == 1
+
+
+@pytest.mark.parametrize(
+    "damage", [b"damaged", None, "another"], ids=["damaged", "gone", "of other dimensions"]
+)
+@pytest.mark.parametrize("afresh", [True, False], ids=["by a new leader", "by the one that made it"])
+async def test_a_standing_prior_that_cannot_be_read_is_replaced_by_the_next_fit(
+    *, facts, fits, refit, store, now, caplog, damage, afresh
+):
+    await taught(facts, now, TENANT)
+    assert await refit.look(0.0) == 1
+    if damage == "another":
+        two = Dimension("tone", "preferredTone", "toneConfidence", ("warm", "dry"))
+        damage = prior.encode(replace(prior.shipped(Approaches((two,))), version=2))
+    await store.ask("SET", prior_version("acme:test"), 2)
+    await store.ask("HSET", PRIOR_VERSIONS, "acme:test", 2)
+    if damage:
+        await store.ask("SET", prior_blob("acme:test", 2), damage)
+    if afresh:
+        refit = Refit(facts, refit._keyring, fits=fits, policies=refit._policies)
+    ask = await fits.ask(TENANT)
+    assert await refit.look(1.0) == 1
+    assert await facts.prior_versions() == {"acme:test": 3}
+    assert prior.decode(await facts.prior("acme:test", 3)).version == 3
+    told = await fits.served(TENANT)
+    assert (told.ask, told.published, told.prior_version, told.users) == (ask, True, 3, 20)
+    said = [record for record in caplog.records if "cannot be read" in record.message]
+    assert [(each.exc_info, "\n" in each.message) for each in said] == [(None, False)]
+    await fits.ask(TENANT)
+    await refit.look(2.0)
+    assert (await fits.served(TENANT)).current_score > told.current_score, "the one it made stands now"
 
 
 # The log
