@@ -51,6 +51,12 @@ class Features:
         return self.fixed + self.blocks * self.p
 
     @cached_property
+    def dimensions(self) -> Ints:
+        """The dimension of each of a user's own coefficients, from 1; 0 is the intercept; shape (p,)."""
+        sizes = [1, *(size - 1 for size in self.approaches.sizes)]
+        return np.repeat(np.arange(len(sizes)), sizes)
+
+    @cached_property
     def everywhere(self) -> Floats:
         """[x, pairs] of every point; shape (points, fixed)."""
         return np.hstack([self.approaches.design, self.approaches.pair_contrasts])

@@ -15,12 +15,13 @@ from amp.learning.crowd import Crowd, gather, learned
 from amp.learning.features import features
 from amp.learning.index import index
 from amp.learning.judge import Judged, judged, predicted, scores, unexplained
-from amp.learning.mixed import Moments, judged_by, maximise, moments, posterior
+from amp.learning.mixed import Moments, Start, Variances, judged_by, maximise, moments, posterior
 from amp.learning.prior import Prior, believed, start
 from amp.learning.types import Floats, History, Policy
 
-SWEEPS = 3
-"""Of expectation-maximisation from a warm start."""
+SWEEPS_MAX = 12
+STEADY = 0.02
+"""Expectation-maximisation has arrived when a sweep moves the users' total variance by no more than this."""
 SWEPT_USERS_MAX = 4000
 """Users who are enough for the variances; the population's coefficients are of everybody."""
 HELD_OUT_EVERY = 5
@@ -93,41 +94,58 @@ def _candidate(  # noqa: PLR0917 - one thing after the other, and each of the ne
 ) -> Prior:
     """Learns from the reward, or from the index where that predicts later rewards better."""
     known = moments(crowd, features(crowd.history, approaches))
-    plain = _swept(known, replace(current, index=None, judged=policy.weights), rng)
-    weights = index(crowd, policy.weights, plain.variances.spread, plain.mean, approaches)
+    begin, rewards = start(known.features), current.variances.times(current.reward_noise / current.noise)
+    given = _swept(known, rewards, begin)
+    kept = {"judged": policy.weights, "temperature": current.temperature, "reward_noise": given.noise}
+    plain = replace(_serving(known, given, begin, rng), **kept)
+    weights = index(crowd, policy.weights, given.spread, plain.mean, approaches)
     if weights == policy.weights:
         return plain
-    heard = judged_by(known, crowd.judged_by(weights))
-    indexed = replace(_swept(heard, replace(plain, index=weights), rng), reward_noise=plain.noise)
+    told = crowd.judged_by(weights)
+    less, heard = _less(crowd, told), judged_by(known, told)
+    begin = replace(begin, variances=begin.variances.times(less))
+    found = _swept(heard, current.variances if current.index else given.times(less), begin)
+    indexed = replace(_serving(heard, found, begin, rng), index=weights, **kept)
     left = [unexplained(held_out, predicted(held_out, each, policy, approaches)) for each in (plain, indexed)]
     return indexed if left[1] < left[0] else plain
 
 
-def _swept(known: Moments, warm: Prior, rng: np.random.Generator) -> Prior:
-    """The prior that expectation-maximisation reaches from a warm start, its reward noise its own."""
-    given, begin = warm.variances, start(known.features)
-    for _ in range(SWEEPS):
-        given = maximise(known, given, posterior(known, given, begin.centre), begin)
-    told = believed(posterior(known, given, begin.centre), known.features, given, rng)
-    kept = {"index": warm.index, "judged": warm.judged, "temperature": warm.temperature}
-    return replace(told, reward_noise=given.noise, **kept)
+def _less(rewards: Crowd, heard: Crowd) -> float:
+    """What the variance of an index is of the reward's: by so much less do users differ in it too."""
+    return float(heard.rewards.var() / rewards.rewards.var())
+
+
+def _swept(known: Moments, given: Variances, begin: Start) -> Variances:
+    """What expectation-maximisation reaches from a warm start."""
+    for _ in range(SWEEPS_MAX):
+        before, given = given, maximise(known, given, posterior(known, given, begin.centre), begin)
+        if abs(np.trace(given.spread) / np.trace(before.spread) - 1.0) <= STEADY:
+            break
+    return given
+
+
+def _serving(known: Moments, given: Variances, begin: Start, rng: np.random.Generator) -> Prior:
+    return believed(posterior(known, given, begin.centre), known.features, given, rng)
 
 
 def _of_everybody(
     crowd: Crowd, like: Prior, version: int, approaches: Approaches, rng: np.random.Generator
 ) -> Prior:
-    """What everybody's rows say of the population, the variances and the index being known."""
+    """What everybody's rows say, the index being known; of many users the variances are known as well."""
     told = features(crowd.history, approaches)
-    heard = crowd.judged_by(like.index or like.judged)
-    known = posterior(moments(heard, told), like.variances, start(told).centre)
+    heard = crowd.judged_by(like.index) if like.index else crowd
+    known, begin, given = moments(heard, told), start(told), like.variances
+    if crowd.users <= SWEPT_USERS_MAX:
+        less = _less(crowd, heard) if like.index else 1.0
+        given = _swept(known, given, replace(begin, variances=begin.variances.times(less)))
     return replace(
-        believed(known, told, like.variances, rng),
+        _serving(known, given, begin, rng),
         version=version,
         users=crowd.users,
         rows=len(crowd.history),
         index=like.index,
         judged=like.judged,
-        reward_noise=like.reward_noise,
+        reward_noise=like.reward_noise if like.index else given.noise,
         temperature=like.temperature,
         layout=() if approaches.plain else approaches.layout,
     )

@@ -33,6 +33,10 @@ class Variances:
     scales: Floats
     """D: the variance of a coefficient around its centre, by group; shape (GROUPS,)."""
 
+    def times(self, factor: float) -> "Variances":
+        """Those of a y whose unit is so much smaller: its variances are, by this factor."""
+        return Variances(factor * self.spread, factor * self.noise, factor * self.scales)
+
 
 @dataclass(frozen=True)
 class Start:
@@ -41,8 +45,10 @@ class Start:
     centre: Floats
     """Of gamma; shape (size,)."""
     variances: Variances
+    freedom: float
+    """Of S, around independent coefficients of their dimensions' widths."""
     users: float
-    """Of S."""
+    """Of those widths."""
     rows: float
     """Of s2."""
     coefficients: Floats
@@ -198,8 +204,24 @@ def maximise(told: Moments, given: Variances, known: Posterior, start: Start) ->
     groups = told.features.groups
     energy = np.bincount(groups, (known.mean - start.centre) ** 2 + np.diag(known.covariance), GROUPS)
     counted = start.coefficients + np.bincount(groups, minlength=GROUPS)
+    spread = start.freedom * np.diag(widths(told, given, start)) + scatter
     return Variances(
-        spread=(start.users * start.variances.spread + scatter) / (start.users + told.users),
+        spread=spread / (start.freedom + told.users),
         noise=float((start.rows * start.variances.noise + residual) / (start.rows + told.rows)),
         scales=(start.coefficients * start.variances.scales + energy) / counted,
     )
+
+
+def widths(told: Moments, given: Variances, start: Start) -> Floats:
+    """The variances that S is drawn to: each dimension has its own; shape (p,).
+
+    Users who each tell little leave S wider than it is, so it needs somewhere to shrink to. Of S alone a
+    dimension's variance would be what maximises the density of an inverse Wishart, the harmonic mean of those
+    that S leaves to its coefficients; it is drawn to what was believed before. Where it is that always,
+    300 users who differ a third as much are fitted with two to five times the variance of the truth.
+    """
+    dimensions = told.features.dimensions
+    counts = np.bincount(dimensions)
+    own = counts / np.bincount(dimensions, np.diag(np.linalg.inv(given.spread)))
+    believed = np.bincount(dimensions, np.diag(start.variances.spread)) / counts
+    return ((start.users * believed + told.users * own) / (start.users + told.users))[dimensions]

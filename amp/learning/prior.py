@@ -32,11 +32,10 @@ POPULATION_OPTION_SD = 0.07
 REWARD_VARIANCE = 0.15
 """Within a user: 0.61 m (1 - m) at the neutral mean. Source: learning.md section 4, K."""
 
-
 SCALES = np.array([POPULATION_SD, POPULATION_OPTION_SD, 0.05, 0.05, 0.05]) ** 2
 """Of a coefficient of the population around its centre, by group (features.py), before any outcome."""
 START_USERS, START_ROWS = 25.0, 25.0
-"""How many users the shipped spread counts as, and how many rows the shipped noise."""
+"""How many users the shipped widths of the spread count as, and how many rows the shipped noise."""
 START_COEFFICIENTS = np.array([1e9, 20.0, 8.0, 3.0, 8.0])
 """How many coefficients the shipped scale of each group counts as; one intercept tells nothing of its own."""
 
@@ -111,7 +110,12 @@ def start(told: Features) -> Start:
     centre[0] = NEUTRAL_REWARD
     spread = np.diag(np.concatenate([[USER_SD], np.full(told.p - 1, USER_OPTION_SD)]) ** 2)
     return Start(
-        centre, Variances(spread, REWARD_VARIANCE, SCALES), START_USERS, START_ROWS, START_COEFFICIENTS
+        centre=centre,
+        variances=Variances(spread, REWARD_VARIANCE, SCALES),
+        freedom=told.p + 2.0,  # the least with which an inverse Wishart has a mean
+        users=START_USERS,
+        rows=START_ROWS,
+        coefficients=START_COEFFICIENTS,
     )
 
 

@@ -72,7 +72,7 @@ class Policy:
     """Weight of a row per later interaction of the same user."""
     temperature: float | None = None
     """v: the share of a user's posterior spread that a decision's draw uses; None is what self-play found."""
-    population_temperature: float = 0.2
+    population_temperature: float = 0.5
     """The share of the population posterior's spread that a decision's draw uses."""
     explore_floor: float = 0.01
     """Share of decisions drawn uniformly over the allowed combinations."""

@@ -87,7 +87,7 @@ def test_each_step_explains_the_same_rows_better(rows_of_six):
     """The evidence of scipy's normal density, the population integrated out, never falls."""
     crowd, told = rows_of_six, features(rows_of_six.history, SMALL)
     known, begin = mixed.moments(crowd, told), start(told)
-    begin = replace(begin, users=1e-9, rows=1e-9, coefficients=np.array([1e9] * 5))
+    begin = replace(begin, freedom=1e-9, users=1e-9, rows=1e-9, coefficients=np.array([1e9] * 5))
     given, before = begin.variances, -np.inf
     for _ in range(6):
         f, _, covariance = dense(crowd, told, given)
@@ -96,6 +96,21 @@ def test_each_step_explains_the_same_rows_better(rows_of_six):
         assert evidence > before
         before = evidence
         given = mixed.maximise(known, given, mixed.posterior(known, given, begin.centre), begin)
+
+
+def test_what_the_spread_is_drawn_to_is_each_dimensions_own_width():
+    """Two contrasts with variances 1 and 3 have a harmonic mean of 1.5; believed was 0.5.
+
+    With as many users told as the belief counts as, half way: 1.0. Two users told nothing of any other.
+    """
+    told = features(rows.unpack(crowds.row(1, 0, Signals(started=True))), SMALL)
+    known = mixed.moments(
+        gather([rows.unpack(crowds.row(n, 0, Signals(started=True))) for n in (1, 2)], POLICY), told
+    )
+    believed = mixed.Variances(np.diag([2.0, 0.5, 0.5, 4.0]), 1.0, np.ones(5))
+    begin = replace(start(told), variances=believed, users=2.0)
+    given = replace(believed, spread=np.diag([2.0, 1.0, 3.0, 8.0]))
+    assert mixed.widths(known, given, begin).tolist() == pytest.approx([2.0, 1.0, 1.0, 6.0])
 
 
 def test_the_spread_of_users_is_found():
