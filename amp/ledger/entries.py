@@ -1,0 +1,230 @@
+"""What the ledger is made of: its entries, packed, and what the store's function says beside each.
+
+An entry is msgpack made by the service: an array that begins with the number of its kind (`tag`) and its job.
+Fields are added at the end and have a default, so that old entries stay readable; none is ever moved.
+
+Beside it lies the side data that the function makes in the same step and the chain covers too:
+
+- a byte of flags, below: which coordinates of the job are set once this entry is in. A coordinate is set by
+  the first entry that carries it and never changes, so whoever folds entries may read it from the job itself.
+- with BEFORE, the job's state just before this entry, as `field value field value ...`: the fields of the
+  job's hash (job.py) that begin with a capital letter. It is there when a coordinate was set although the job
+  was not new (what was counted until now moves with it), and on every further entry of a job that follows a
+  decision (cost and value of each such job are needed one by one).
+
+Source: ledger.md.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+TYPE, ENVIRONMENT, AGENT, DECISION = 1, 2, 4, 8
+"""Flags: this coordinate of the job is set."""
+MADE = 16
+"""Flag: this entry made the job."""
+BEFORE = 32
+"""Flag: the state before follows."""
+
+Id = str | bytes
+"""A transaction's id; a canonical UUID as its 16 bytes."""
+
+
+class Created(Struct, array_like=True, frozen=True, tag=1):
+    """A job was made, or told more of itself before it had any of it."""
+
+    job: str
+    at_ms: int
+    """The service's clock, as in every entry."""
+    by: str
+    """The id of the key that sent it, as in every entry."""
+    name: str | None = None
+    type: str | None = None
+    version: str | None = None
+    environment: str | None = None
+    approach: str | None = None
+    group: str | None = None
+
+
+class Completion(Struct, array_like=True, frozen=True, tag=2):
+    """An AI call."""
+
+    job: str
+    """Empty is none."""
+    at_ms: int
+    by: str
+    transaction: Id
+    began_ms: int
+    duration_ms: int
+    provider: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    cost_nanos: int | None
+    """None: nobody knows its price."""
+    currency: str
+    priced_by: str
+    stop_reason: str | None = None
+    agent: str | None = None
+    type: str | None = None
+    environment: str | None = None
+    name: str | None = None
+    version: str | None = None
+    approach: str | None = None
+    group: str | None = None
+    trace: str | None = None
+    squad: str | None = None
+    cache_creation_tokens: int = 0
+    cache_read_tokens: int = 0
+    reasoning_tokens: int = 0
+    tags: dict[str, str] | None = None
+    """What else was sent and is short, under its name on the wire."""
+
+
+class ToolEvent(Struct, array_like=True, frozen=True, tag=3):
+    """A tool was used, or a person was."""
+
+    job: str
+    """Empty is none."""
+    at_ms: int
+    by: str
+    transaction: Id
+    began_ms: int
+    duration_ms: int
+    tool: str
+    success: bool
+    human: bool
+    cost_nanos: int | None
+    """None: nobody knows its price."""
+    currency: str
+    priced_by: str
+    agent: str | None = None
+    type: str | None = None
+    environment: str | None = None
+    name: str | None = None
+    version: str | None = None
+    approach: str | None = None
+    group: str | None = None
+    trace: str | None = None
+    squad: str | None = None
+    usage: str | None = None
+    """usageMetadata, as the JSON that was sent."""
+    tags: dict[str, str] | None = None
+
+
+class Outcome(Struct, array_like=True, frozen=True, tag=4):
+    """What came of the job. There is one; it is never changed."""
+
+    job: str
+    at_ms: int
+    by: str
+    status: str
+    outcome: str | None
+    value_nanos: int | None
+    currency: str | None
+    reason: str | None
+    metadata: str | None
+    """Verbatim."""
+    reported_ms: int | None
+    """When the client says it was."""
+    reported_by: str
+    approach: str | None = None
+    group: str | None = None
+    metrics: str | None = None
+    """As the JSON that was sent."""
+
+
+class Before(Struct, array_like=True, frozen=True):
+    """What was in force until an amendment: what reports count of it."""
+
+    status: str
+    outcome: str | None
+    value_nanos: int | None
+    currency: str | None
+
+
+class Amendment(Struct, array_like=True, frozen=True, tag=5):
+    """From now on this is in force instead: the whole outcome, and why."""
+
+    job: str
+    at_ms: int
+    by: str
+    status: str
+    outcome: str | None
+    value_nanos: int | None
+    currency: str | None
+    reason: str | None
+    metadata: str | None
+    reported_ms: int | None
+    reported_by: str
+    why: str | None
+    before: Before
+
+
+class Metrics(Struct, array_like=True, frozen=True, tag=6):
+    """Further figures of an outcome."""
+
+    job: str
+    at_ms: int
+    by: str
+    metrics: str
+    """As the JSON that was sent."""
+
+
+Entry = Created | Completion | ToolEvent | Outcome | Amendment | Metrics
+Metered = Completion | ToolEvent
+Reported = Outcome | Amendment
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Entry)
+
+
+def pack(entry: Entry) -> bytes:
+    """The entry as it is hashed and stored."""
+    return _encoder.encode(entry)
+
+
+def unpack(raw: bytes) -> Entry:
+    """The entry.
+
+    Raises:
+        msgspec.DecodeError: these bytes are none.
+    """
+    return _decoder.decode(raw)
+
+
+def packed_id(text: str) -> Id:
+    """The id, as short as it can be said without loss."""
+    if len(text) == 36:
+        try:
+            uuid = UUID(text)
+        except ValueError:
+            return text
+        return uuid.bytes if str(uuid) == text else text
+    return text
+
+
+def id_text(of: Id) -> str:
+    """The id as it was sent."""
+    return of if isinstance(of, str) else str(UUID(bytes=of))
+
+
+class Side(NamedTuple):
+    """What the function said beside an entry."""
+
+    flags: int
+    before: Mapping[str, str]
+    """The job's state until then, as fields of its hash; empty without BEFORE."""
+
+    def has(self, flag: int) -> bool:
+        return bool(self.flags & flag)
+
+
+def read_side(raw: bytes) -> Side:
+    """The side data."""
+    words = raw[1:].decode().split(" ") if len(raw) > 1 else []
+    return Side(raw[0], dict(zip(words[::2], words[1::2], strict=True)))
