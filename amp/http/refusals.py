@@ -1,4 +1,4 @@
-"""From exceptions inside Litestar to the API's envelope."""
+"""From exceptions inside Litestar to the API's own errors."""
 
 import logging
 from typing import Any
@@ -9,15 +9,15 @@ from litestar.response import Response
 from amp.clock import now_ms
 from amp.errors import AmpError, Internal, MethodNotAllowed, NotFound
 from amp.http import problems
-from amp.http.body import encoded, no_json, too_large
+from amp.http.body import no_json, too_large
 from amp.http.requests import REQUEST_ID, ApiRequest
 
 _log = logging.getLogger(__name__)
 
 
 def refused(request: ApiRequest, error: AmpError) -> Response[bytes]:
-    """The envelope of one of our own refusals."""
-    body = encoded(problems.envelope(error, request.scope["state"][REQUEST_ID], now_ms()))
+    """One of our own refusals, as the API of the path shapes it."""
+    body = problems.body(request.scope["path"], error, request.scope["state"][REQUEST_ID], now_ms())
     headers = {name.decode(): value.decode() for name, value in problems.headers(error)}
     return Response(body, status_code=error.status, headers=headers, media_type="application/json")
 

@@ -163,6 +163,8 @@ class Amendment(Struct, array_like=True, frozen=True, tag=5):
     reported_by: str
     why: str | None
     before: Before
+    metrics: str | None = None
+    """As the JSON that was sent."""
 
 
 class Metrics(Struct, array_like=True, frozen=True, tag=6):

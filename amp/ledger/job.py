@@ -5,6 +5,7 @@ Fields of the hash in small letters never count in a report's sums:
     c u   created, updated          f l   first and last event, ms since 1970
     n t v e a   name, type, version, environment, agent       p g   approach, group of its decision
     o     positions of its outcome and amendments, spaced     m     positions of its metrics
+    b     `t` when what made it was metered, and not a call that creates
 
 Those with a capital letter are its state, which side data repeats (entries.py):
 
@@ -58,6 +59,8 @@ class Job:
     agent: str | None
     approach: str | None
     group: str | None
+    by_telemetry: bool
+    """A metered record made it."""
     outcomes: tuple[int, ...]
     """Positions of the outcome and its amendments in the bucket's entries."""
     metrics: tuple[int, ...]
@@ -109,6 +112,7 @@ def read_job(job: str, of: Mapping[str, str]) -> Job | None:
         agent=of.get("a"),
         approach=of.get("p"),
         group=of.get("g"),
+        by_telemetry="b" in of,
         outcomes=_positions(of.get("o", "")),
         metrics=_positions(of.get("m", "")),
         state=read_state(of),

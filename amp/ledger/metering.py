@@ -1,0 +1,291 @@
+"""From what was used to the entry that says so, and to what it adds to its job."""
+
+import re
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+
+from amp.errors import InvalidParameter
+from amp.ledger import money, rules
+from amp.ledger.entries import Completion, Metered, ToolEvent, packed_id
+from amp.ledger.job import LETTERS
+from amp.ledger.types import NO_JOB, Decided, Priced, Usage
+from amp.ledger.wire import CompletionRequest, MeteringRequest, ToolRequest
+
+TOKENS_MAX = 10**12
+DURATION_MS_MAX = 10**12
+HUMAN = "human_"
+"""A tool whose id begins so is a person."""
+
+_JOB_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}")
+_COMPLETION_TAGS = (
+    "trace_type",
+    "trace_name",
+    "squad_name",
+    "squad_role",
+    "parent_transaction_id",
+    "organization_name",
+    "product_name",
+    "operation_type",
+    "operation_subtype",
+    "skip_reason",
+    "pricing_tier",
+    "transaction_name",
+    "task_type",
+    "agent_version",
+    "subscription_id",
+    "ticket_id",
+    "region",
+    "error_reason",
+)
+_TOOL_TAGS = (*_COMPLETION_TAGS[:7], "operation", "error_message", "workflow_id")
+
+
+class Sent(NamedTuple):
+    """A metered record, checked: what its price depends on, and who asked for it."""
+
+    request: CompletionRequest | ToolRequest
+    job: str
+    """Empty is none."""
+    transaction: str
+    usage: Usage
+    priced: Priced | None
+    """What the client said it cost; None when it did not."""
+    multiplier: Decimal | None
+
+
+class Coordinates(NamedTuple):
+    """What a record says of its job beside its own figures."""
+
+    name: str | None
+    type: str | None
+    version: str | None
+    environment: str | None
+    agent: str | None
+
+
+def completion(request: CompletionRequest, transaction: str, now_ms: int) -> Sent:
+    """An AI call, checked; `transaction` stands in when it has no id.
+
+    Raises:
+        InvalidParameter: the field is named.
+    """
+    for field, value in (("provider", request.provider), ("model", request.model)):
+        if not value:
+            raise InvalidParameter(field, "is required")
+        rules.text(field, value)
+    began_ms = rules.moment_ms("requestTime", request.request_time)
+    if began_ms is None:
+        began_ms = rules.moment_ms("completionStartTime", request.completion_start_time)
+    usage = Usage(
+        now_ms if began_ms is None else began_ms,
+        provider=request.provider,
+        model=request.model,
+        duration_ms=_duration("requestDuration", request.request_duration),
+        input_tokens=_count("inputTokenCount", request.input_token_count),
+        output_tokens=_count("outputTokenCount", request.output_token_count),
+        cache_creation_tokens=_count("cacheCreationTokenCount", request.cache_creation_token_count),
+        cache_read_tokens=_count("cacheReadTokenCount", request.cache_read_token_count),
+    )
+    return _sent(request, transaction, usage, _money_of_completion(request), request.cost_multiplier)
+
+
+def tool_event(request: ToolRequest, transaction: str, now_ms: int) -> Sent:
+    """A tool's use, checked; `transaction` stands in when it has no id.
+
+    Raises:
+        InvalidParameter: the field is named.
+    """
+    if not request.tool_id:
+        raise InvalidParameter("toolId", "is required")
+    at_ms = rules.moment_ms("timestamp", request.timestamp)
+    usage = Usage(
+        now_ms if at_ms is None else at_ms,
+        tool=rules.text("toolId", request.tool_id),
+        duration_ms=_duration("durationMs", request.duration_ms),
+        units=_units(request.usage_metadata),
+    )
+    nanos = _amount("costUsd", request.cost_usd)
+    kind = "human" if request.tool_id.startswith(HUMAN) else "tool"
+    code = rules.currency("currency", request.currency)
+    return _sent(request, transaction, usage, None if nanos is None else Priced(nanos, kind, code, "sent"))
+
+
+def entry(sent: Sent, priced: Priced, decided: Decided | None, at_ms: int, by: str) -> Metered:
+    """What the ledger keeps of it.
+
+    Raises:
+        InvalidParameter: the multiplier makes too much of it.
+    """
+    cost = priced.nanos
+    if cost is not None and sent.multiplier is not None:
+        try:
+            cost = money.times(cost, sent.multiplier)
+        except ValueError as error:
+            raise InvalidParameter("costMultiplier", str(error)) from error
+    make = _completion if isinstance(sent.request, CompletionRequest) else _tool_event
+    return make(sent, priced._replace(nanos=cost), decided, (at_ms, by))
+
+
+def coordinates(request: MeteringRequest) -> Coordinates:
+    """What it says of its job, cut to what the ledger keeps; nothing of no job."""
+    if not request.agentic_job_id:
+        return Coordinates(None, None, None, None, _cut(request.agent))
+    kind = request.agentic_job_type
+    return Coordinates(
+        _cut(request.agentic_job_name),
+        _cut(kind.strip().lower() if kind else None),
+        _cut(request.agentic_job_version),
+        _cut(request.environment),
+        _cut(request.agent),
+    )
+
+
+def added(of: Metered) -> list[str]:
+    """What the entry adds to its job, as fields and whole numbers in turn: job.py."""
+    call = isinstance(of, Completion)
+    letter = LETTERS["model" if call else "human" if of.human else "tool"]
+    sums = {"NC" if call else "NT": 1}
+    if of.cost_nanos is None:
+        sums["UC" if call else "UT"] = 1
+    else:
+        sums[f"{letter}:{of.currency}"], sums[f"{letter}.{of.currency}"] = money.split(of.cost_nanos)
+    if call:
+        tokens = (("TI", of.input_tokens), ("TO", of.output_tokens), ("TT", of.total_tokens))
+        sums |= {name: count for name, count in tokens if count}
+    return [word for name, amount in sums.items() for word in (name, str(amount))]
+
+
+def _sent(
+    request: CompletionRequest | ToolRequest,
+    transaction: str,
+    usage: Usage,
+    priced: Priced | None,
+    multiplier: Decimal | None = None,
+) -> Sent:
+    job = request.agentic_job_id or NO_JOB
+    if job and (not _JOB_ID.fullmatch(job) or job in rules.PATHS):
+        raise InvalidParameter(
+            "agenticJobId", "must be 1 to 255 of A-Z a-z 0-9 . _ -, a letter or digit first"
+        )
+    named = rules.text("transactionId", request.transaction_id) or transaction
+    return Sent(request, job, named, usage, priced, multiplier)
+
+
+def _completion(sent: Sent, priced: Priced, decided: Decided | None, stamp: tuple[int, str]) -> Completion:
+    request, usage, of_job = sent.request, sent.usage, coordinates(sent.request)
+    assert isinstance(request, CompletionRequest)
+    total = _count("totalTokenCount", request.total_token_count)
+    return Completion(
+        sent.job,
+        *stamp,
+        transaction=packed_id(sent.transaction),
+        began_ms=usage.at_ms,
+        duration_ms=usage.duration_ms,
+        provider=request.provider,
+        model=request.model,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        total_tokens=total or usage.input_tokens + usage.output_tokens,
+        cost_nanos=priced.nanos,
+        currency=priced.currency,
+        priced_by=priced.by,
+        stop_reason=_cut(request.stop_reason),
+        **of_job._asdict(),
+        approach=decided.approach if decided else None,
+        group=decided.group if decided else None,
+        trace=_cut(request.trace_id),
+        squad=_cut(request.squad_id),
+        cache_creation_tokens=usage.cache_creation_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        reasoning_tokens=_count("reasoningTokenCount", request.reasoning_token_count),
+        tags=_tags(request, _COMPLETION_TAGS),
+    )
+
+
+def _tool_event(sent: Sent, priced: Priced, decided: Decided | None, stamp: tuple[int, str]) -> ToolEvent:
+    request, usage, of_job = sent.request, sent.usage, coordinates(sent.request)
+    assert isinstance(request, ToolRequest)
+    return ToolEvent(
+        sent.job,
+        *stamp,
+        transaction=packed_id(sent.transaction),
+        began_ms=usage.at_ms,
+        duration_ms=usage.duration_ms,
+        tool=request.tool_id,
+        success=request.success is not False,
+        human=priced.kind == "human",
+        cost_nanos=priced.nanos,
+        currency=priced.currency,
+        priced_by=priced.by,
+        **of_job._asdict(),
+        approach=decided.approach if decided else None,
+        group=decided.group if decided else None,
+        trace=_cut(request.trace_id),
+        squad=_cut(request.squad_id),
+        usage=usage.units.decode() if usage.units else None,
+        tags=_tags(request, _TOOL_TAGS),
+    )
+
+
+def _money_of_completion(request: CompletionRequest) -> Priced | None:
+    """What the client said it cost: all of it, or the parts that it named."""
+    code = rules.currency("currency", request.currency)
+    if request.billing_skipped:
+        return Priced(0, "model", code, "skipped")
+    whole = _amount("totalCost", request.total_cost)
+    parts = (
+        _amount("inputTokenCost", request.input_token_cost),
+        _amount("outputTokenCost", request.output_token_cost),
+        _amount("cacheCreationTokenCost", request.cache_creation_token_cost),
+        _amount("cacheReadTokenCost", request.cache_read_token_cost),
+    )
+    if whole is None and any(part is not None for part in parts):
+        whole = sum(part or 0 for part in parts)
+    return None if whole is None else Priced(whole, "model", code, "sent")
+
+
+def _amount(field: str, sent: Decimal | None) -> int | None:
+    if sent is None:
+        return None
+    try:
+        nanos = money.nanos(sent)
+    except ValueError as error:
+        raise InvalidParameter(field, str(error)) from error
+    if nanos < 0:
+        raise InvalidParameter(field, "must not be negative")
+    return nanos
+
+
+def _count(field: str, sent: int | None) -> int:
+    if sent is not None and not 0 <= sent <= TOKENS_MAX:
+        raise InvalidParameter(field, f"must be a whole number from 0 to {TOKENS_MAX:.0e}")
+    return sent or 0
+
+
+def _duration(field: str, sent_ms: float | None) -> int:
+    if sent_ms is not None and not 0 <= sent_ms <= DURATION_MS_MAX:
+        raise InvalidParameter(field, f"must be from 0 to {DURATION_MS_MAX:.0e}")
+    return round(sent_ms or 0)
+
+
+def _units(raw: msgspec.Raw | None) -> bytes | None:
+    return None if raw is None or bytes(raw) == b"null" else bytes(raw)
+
+
+def _cut(value: str | None) -> str | None:
+    """The text as the client itself would cut it: a long tag must not lose a record."""
+    return value[: rules.TEXT_LENGTH_MAX] if value else None
+
+
+def _tags(request: MeteringRequest, names: tuple[str, ...]) -> dict[str, str] | None:
+    tags = {_WIRE[name]: value for name in names if (value := _cut(getattr(request, name)))}
+    return tags or None
+
+
+_WIRE = {
+    each.name: each.encode_name
+    for kind in (CompletionRequest, ToolRequest)
+    for each in msgspec.structs.fields(kind)
+}
