@@ -1,5 +1,6 @@
-"""Errors as each public API shapes them: the personalization API's envelope (amp.md, Errors), and the ledger's
-flat body (ledger.md, section 5). The path says which API it is.
+"""Errors as each public API shapes them; the path says which API it is.
+
+The personalization API has an envelope (amp.md, Errors), the ledger a flat body (ledger.md, section 5).
 """
 
 from http import HTTPStatus

@@ -5,8 +5,8 @@
 The service hashes the entry with SHA-256; the store's function, which alone knows what came before, can only
 hash with SHA-1. That is enough: who wants to change or take out an entry and keep a later link has to find
 another input of SHA-1 to a link that stands, a second preimage, which nobody can (2^160 tries; the known
-attacks find two inputs of the attacker's own making that agree). To make such a pair in advance, somebody would
-need free bytes in what is hashed: the digest of SHA-256 offers none, and side data is flags and figures.
+attacks find two inputs of the attacker's own making that agree). To make such a pair in advance, somebody
+would need free bytes in what is hashed: SHA-256 leaves none, and side data is flags and figures.
 """
 
 from collections.abc import Iterable
@@ -17,9 +17,9 @@ LINK_BYTES = 20
 
 
 class Head(NamedTuple):
-    """How long a chain is, and the link that it ends with."""
+    """How many entries a chain has, and the link that it ends with."""
 
-    count: int
+    length: int
     link: bytes
 
 
@@ -54,16 +54,16 @@ def follow(link: bytes, entry: bytes, side: bytes) -> bytes:
 
 
 def verify(entries: Iterable[Stored], start: Head = EMPTY) -> Head | Break:
-    """Walks a run of entries that follows `start`: the head it ends with, or the first entry that is wrong."""
-    count, link = start
+    """Walks a run of entries that follows `start`: the head that it ends with, or the first that is wrong."""
+    length, link = start
     for position, entry, side, stored in entries:
-        if position != count + 1:
-            return Break(count + 1, f"is missing: {position} comes next")
+        if position != length + 1:
+            return Break(length + 1, f"is missing: {position} comes next")
         link = sha1(link + sha256(entry).digest() + side, usedforsecurity=False).digest()
         if link != stored:
             return Break(position, "is not what was written: its link does not follow from it")
-        count = position
-    return Head(count, link)
+        length = position
+    return Head(length, link)
 
 
 def read_head(raw: bytes | None) -> Head:
@@ -72,13 +72,11 @@ def read_head(raw: bytes | None) -> Head:
 
 
 def close(found: Head | Break, stored: Head) -> Break | None:
-    """What is wrong once a whole chain was walked, by the head that the store keeps beside it; None is nothing."""
+    """What is wrong with a whole chain, by the head that the store keeps beside it; None is nothing."""
     if isinstance(found, Break):
         return found
-    if found.count < stored.count:
-        return Break(
-            found.count + 1, f"is missing: the chain ends before its head, which is at {stored.count}"
-        )
+    if found.length < stored.length:
+        return Break(found.length + 1, f"is missing: the chain's head is at {stored.length}")
     if found != stored:
-        return Break(found.count, "is not the end that the head tells of")
+        return Break(found.length, "is not the end that the head tells of")
     return None

@@ -12,6 +12,7 @@ from amp.ledger.entries import Completion, Metered, ToolEvent, packed_id
 from amp.ledger.job import LETTERS
 from amp.ledger.types import NO_JOB, Decided, Priced, Usage
 from amp.ledger.wire import CompletionRequest, MeteringRequest, ToolRequest
+from amp.tenancy import Tenant
 
 TOKENS_MAX = 10**12
 DURATION_MS_MAX = 10**12
@@ -110,6 +111,15 @@ def tool_event(request: ToolRequest, transaction: str, now_ms: int) -> Sent:
     kind = "human" if request.tool_id.startswith(HUMAN) else "tool"
     code = rules.currency("currency", request.currency)
     return _sent(request, transaction, usage, None if nanos is None else Priced(nanos, kind, code, "sent"))
+
+
+def as_sent(tenant: Tenant, usage: Usage, sent: Priced | None) -> Priced:
+    """The price where nobody else knows any: what was sent, else none."""
+    del tenant
+    if sent is not None:
+        return sent
+    person = usage.tool is not None and usage.tool.startswith(HUMAN)
+    return Priced(None, "model" if usage.tool is None else "human" if person else "tool")
 
 
 def entry(sent: Sent, priced: Priced, decided: Decided | None, at_ms: int, by: str) -> Metered:

@@ -1,6 +1,9 @@
 """The room's words. Contract: ledger.md."""
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
+
+from amp.tenancy import Tenant
 
 ExecutionStatus = Literal["SUCCESS", "FAILED", "CANCELLED"]
 OutcomeType = Literal["CONVERTED", "ESCALATED", "DEFLECTED", "UNSUCCESSFUL", "CUSTOM"]
@@ -53,3 +56,9 @@ class Priced(NamedTuple):
     currency: str = DEFAULT_CURRENCY
     by: str = ""
     """Who said so: `sent`, `skipped`, what a catalogue is called, or nothing."""
+
+
+Price = Callable[[Tenant, Usage, Priced | None], Priced]
+"""What a record costs; the last argument is what its sender said, None when it said nothing."""
+Decisions = Callable[[Tenant, str], Decided | None]
+"""What a requestId tells; None when it is none of this tenant's."""

@@ -1,7 +1,7 @@
 """What the ledger's calls carry in: requests as they may come. Contract: ledger.md, sections 4 and 5.
 
-Names are the wire's in camelCase; unknown fields are ignored. Text, numbers and times are judged in rules.py and
-metering.py. Prompts and answers of models are not read: the ledger never keeps them.
+Names are the wire's in camelCase; unknown fields are ignored. Text, numbers and times are judged in rules.py
+and metering.py. Prompts and answers of models are not read: the ledger never keeps them.
 """
 
 from decimal import Decimal
