@@ -11,6 +11,7 @@ from litestar import Litestar
 from litestar.di import Provide
 
 from amp import settings as configuration
+from amp.bridge import Decisions
 from amp.errors import StoreUnavailable
 from amp.http import operations, refusals
 from amp.http.auth import Gate, guard
@@ -39,6 +40,13 @@ from amp.learning.profiles import Profiles
 from amp.learning.service import Learning
 from amp.learning.store import LearningStore
 from amp.learning.token import Sealer
+from amp.ledger import routes as ledger_routes
+from amp.ledger import store as ledger_store
+from amp.ledger.appending import Appender
+from amp.ledger.intake import Intake
+from amp.ledger.jobs import Jobs
+from amp.ledger.service import Ledger
+from amp.ledger.store import LedgerStore
 from amp.settings import Settings
 from amp.store import keyring
 from amp.store.connection import Store, connect
@@ -52,6 +60,16 @@ _ROUTES = (
     PolicyRoutes,
     AdminRoutes,
     InsightRoutes,
+    ledger_routes.Meters,
+    ledger_routes.JobRoutes,
+    ledger_routes.Callers,
+)
+_LIBRARIES = (
+    keyring.LIBRARY,
+    learning_store.LIBRARY,
+    fit_store.LIBRARY,
+    insight_store.LIBRARY,
+    ledger_store.LIBRARY,
 )
 
 
@@ -75,14 +93,22 @@ class Room(NamedTuple):
     book: PolicyBook
 
 
+class Books(NamedTuple):
+    """The room `ledger`, furnished."""
+
+    ledger: Ledger
+    intake: Intake
+    jobs: Jobs
+
+
 def create(settings: Settings, store: Store) -> Lane:
     """The whole service on this store."""
     secret = settings.secret or ""
-    libraries = (keyring.LIBRARY, learning_store.LIBRARY, fit_store.LIBRARY, insight_store.LIBRARY)
-    functions = Functions(store, list(libraries))
+    functions, sealer = Functions(store, _LIBRARIES), Sealer(secret.encode())
     keys = KeyTable(Keyring(store, keyring.pepper(secret)))
     gate = Gate(keys, RateLimit(settings.redis or "", settings.rate_limit))
-    room = _learning(settings, store, functions)
+    room = _learning(settings, store, functions, sealer)
+    books = _ledger(store, functions, Decisions(sealer, room.policies))
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncGenerator[None]:
@@ -107,17 +133,17 @@ def create(settings: Settings, store: Store) -> Lane:
         [*_ROUTES, *operations.handlers(store), static_files()],
         lifespan=[running],
         guards=[guard(gate)],
-        dependencies=_dependencies(room),
+        dependencies=_dependencies(room, books),
         exception_handlers=refusals.HANDLERS,
         request_class=ApiRequest,
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=reference(),
         logging_config=None,
     )
-    return Lane(app, gate, routes.hot(room.learning))
+    return Lane(app, gate, routes.hot(room.learning) | ledger_routes.hot(books.intake))
 
 
-def _dependencies(room: Room) -> dict[str, Provide]:
+def _dependencies(room: Room, books: Books) -> dict[str, Provide]:
     """What a route may ask for, by name."""
     return {
         "access": Provide(access_of, sync_to_thread=False),
@@ -127,10 +153,13 @@ def _dependencies(room: Room) -> dict[str, Provide]:
         "overview": Provide(lambda: room.overview, sync_to_thread=False),
         "book": Provide(lambda: room.book, sync_to_thread=False),
         "insights": Provide(lambda: room.insights, sync_to_thread=False),
+        "ledger": Provide(lambda: books.ledger, sync_to_thread=False),
+        "intake": Provide(lambda: books.intake, sync_to_thread=False),
+        "jobs": Provide(lambda: books.jobs, sync_to_thread=False),
     }
 
 
-def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
+def _learning(settings: Settings, store: Store, functions: Functions, sealer: Sealer) -> Room:
     secret = settings.secret or ""
     kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
     facts, measured = LearningStore(store, functions, **kept), InsightStore(store, functions, **kept)
@@ -141,7 +170,7 @@ def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
     learning = Learning(
         facts,
         priors,
-        Sealer(secret.encode()),
+        sealer,
         policies=ruling,
         counting=counting,
         group_key=group_key(secret),
@@ -158,3 +187,9 @@ def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
         Insights(measured),
         PolicyBook(documents, facts, policies=ruling, priors=priors),
     )
+
+
+def _ledger(store: Store, functions: Functions, decisions: Decisions) -> Books:
+    facts = LedgerStore(store, functions)
+    appender, jobs = Appender(facts), Jobs(facts)
+    return Books(Ledger(appender, jobs, decisions=decisions), Intake(appender, decisions=decisions), jobs)

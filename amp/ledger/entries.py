@@ -29,11 +29,10 @@ MADE = 16
 BEFORE = 32
 """Flag: the state before follows."""
 
-Id = str | bytes
-"""A transaction's id; a canonical UUID as its 16 bytes."""
+UUID_LENGTH = 36
 
 
-class Created(Struct, array_like=True, frozen=True, tag=1):
+class Created(Struct, array_like=True, frozen=True, tag=1, tag_field="entry"):
     """A job was made, or told more of itself before it had any of it."""
 
     job: str
@@ -49,14 +48,15 @@ class Created(Struct, array_like=True, frozen=True, tag=1):
     group: str | None = None
 
 
-class Completion(Struct, array_like=True, frozen=True, tag=2):
+class Completion(Struct, array_like=True, frozen=True, tag=2, tag_field="entry"):
     """An AI call."""
 
     job: str
     """Empty is none."""
     at_ms: int
     by: str
-    transaction: Id
+    transaction: bytes
+    """Its id: `packed_id`."""
     began_ms: int
     duration_ms: int
     provider: str
@@ -85,14 +85,15 @@ class Completion(Struct, array_like=True, frozen=True, tag=2):
     """What else was sent and is short, under its name on the wire."""
 
 
-class ToolEvent(Struct, array_like=True, frozen=True, tag=3):
+class ToolEvent(Struct, array_like=True, frozen=True, tag=3, tag_field="entry"):
     """A tool was used, or a person was."""
 
     job: str
     """Empty is none."""
     at_ms: int
     by: str
-    transaction: Id
+    transaction: bytes
+    """Its id: `packed_id`."""
     began_ms: int
     duration_ms: int
     tool: str
@@ -116,7 +117,7 @@ class ToolEvent(Struct, array_like=True, frozen=True, tag=3):
     tags: dict[str, str] | None = None
 
 
-class Outcome(Struct, array_like=True, frozen=True, tag=4):
+class Outcome(Struct, array_like=True, frozen=True, tag=4, tag_field="entry"):
     """What came of the job. There is one; it is never changed."""
 
     job: str
@@ -147,7 +148,7 @@ class Before(Struct, array_like=True, frozen=True):
     currency: str | None
 
 
-class Amendment(Struct, array_like=True, frozen=True, tag=5):
+class Amendment(Struct, array_like=True, frozen=True, tag=5, tag_field="entry"):
     """From now on this is in force instead: the whole outcome, and why."""
 
     job: str
@@ -167,7 +168,7 @@ class Amendment(Struct, array_like=True, frozen=True, tag=5):
     """As the JSON that was sent."""
 
 
-class Metrics(Struct, array_like=True, frozen=True, tag=6):
+class Metrics(Struct, array_like=True, frozen=True, tag=6, tag_field="entry"):
     """Further figures of an outcome."""
 
     job: str
@@ -199,20 +200,21 @@ def unpack(raw: bytes) -> Entry:
     return _decoder.decode(raw)
 
 
-def packed_id(text: str) -> Id:
+def packed_id(text: str) -> bytes:
     """The id, as short as it can be said without loss."""
-    if len(text) == 36:
+    if len(text) == UUID_LENGTH:
         try:
             uuid = UUID(text)
         except ValueError:
-            return text
-        return uuid.bytes if str(uuid) == text else text
-    return text
+            return b"t" + text.encode()
+        if str(uuid) == text:
+            return b"u" + uuid.bytes
+    return b"t" + text.encode()
 
 
-def id_text(of: Id) -> str:
+def id_text(packed: bytes) -> str:
     """The id as it was sent."""
-    return of if isinstance(of, str) else str(UUID(bytes=of))
+    return packed[1:].decode() if packed[:1] == b"t" else str(UUID(bytes=packed[1:]))
 
 
 class Side(NamedTuple):

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from amp.ledger import money
+from amp.ledger.entries import Completion, Metered
 from amp.ledger.types import KINDS, Kind
 
 LETTERS: dict[Kind, str] = {"model": "M", "tool": "T", "human": "H"}
@@ -117,6 +118,21 @@ def read_job(job: str, of: Mapping[str, str]) -> Job | None:
         metrics=_positions(of.get("m", "")),
         state=read_state(of),
     )
+
+
+def added(of: Metered) -> list[str]:
+    """What the entry adds to its job, as fields above and whole numbers in turn."""
+    call = isinstance(of, Completion)
+    letter = LETTERS["model" if call else "human" if of.human else "tool"]
+    sums = {"NC" if call else "NT": 1}
+    if of.cost_nanos is None:
+        sums["UC" if call else "UT"] = 1
+    else:
+        sums[f"{letter}:{of.currency}"], sums[f"{letter}.{of.currency}"] = money.split(of.cost_nanos)
+    if call:
+        tokens = (("TI", of.input_tokens), ("TO", of.output_tokens), ("TT", of.total_tokens))
+        sums |= {name: count for name, count in tokens if count}
+    return [word for name, amount in sums.items() for word in (name, str(amount))]
 
 
 def _number(raw: str | None) -> int | None:

@@ -9,7 +9,6 @@ import msgspec
 from amp.errors import InvalidParameter
 from amp.ledger import money, rules
 from amp.ledger.entries import Completion, Metered, ToolEvent, packed_id
-from amp.ledger.job import LETTERS
 from amp.ledger.types import NO_JOB, Decided, Priced, Usage
 from amp.ledger.wire import CompletionRequest, MeteringRequest, ToolRequest
 from amp.tenancy import Tenant
@@ -152,21 +151,6 @@ def coordinates(request: MeteringRequest) -> Coordinates:
     )
 
 
-def added(of: Metered) -> list[str]:
-    """What the entry adds to its job, as fields and whole numbers in turn: job.py."""
-    call = isinstance(of, Completion)
-    letter = LETTERS["model" if call else "human" if of.human else "tool"]
-    sums = {"NC" if call else "NT": 1}
-    if of.cost_nanos is None:
-        sums["UC" if call else "UT"] = 1
-    else:
-        sums[f"{letter}:{of.currency}"], sums[f"{letter}.{of.currency}"] = money.split(of.cost_nanos)
-    if call:
-        tokens = (("TI", of.input_tokens), ("TO", of.output_tokens), ("TT", of.total_tokens))
-        sums |= {name: count for name, count in tokens if count}
-    return [word for name, amount in sums.items() for word in (name, str(amount))]
-
-
 def _sent(
     request: CompletionRequest | ToolRequest,
     transaction: str,
@@ -280,8 +264,8 @@ def _duration(field: str, sent_ms: float | None) -> int:
     return round(sent_ms or 0)
 
 
-def _units(raw: msgspec.Raw | None) -> bytes | None:
-    return None if raw is None or bytes(raw) == b"null" else bytes(raw)
+def _units(raw: msgspec.Raw) -> bytes | None:
+    return None if bytes(raw) in {b"", b"null"} else bytes(raw)
 
 
 def _cut(value: str | None) -> str | None:

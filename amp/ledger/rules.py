@@ -148,13 +148,13 @@ def expected_version(request: OutcomeRequest) -> int | None:
     return number
 
 
-def metrics(field: str, raw: msgspec.Raw | bytes | None) -> str | None:
+def metrics(field: str, raw: msgspec.Raw | bytes) -> str | None:
     """Figures as they were sent; None when there are none.
 
     Raises:
         InvalidParameter: not a list of up to `METRICS_MAX`, or one lacks its key or value.
     """
-    if raw is None or bytes(raw) in {b"null", b"[]"}:
+    if bytes(raw) in {b"", b"null", b"[]"}:
         return None
     try:
         found = _metrics.decode(raw)

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from amp.errors import StoreUnavailable
 from amp.ledger.chain import Head, Stored, digest, read_head
+from amp.ledger.once import is_completion, is_tool_event
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
 from amp.store.keys import BUCKETS, JobKeys, job_keys, ledger_tag
@@ -15,9 +16,6 @@ LIBRARY = files("amp.ledger").joinpath("store.lua").read_text()
 
 Verb = Literal["create", "meter", "outcome", "amend", "note"]
 Verdict = Literal["created", "exists", "recorded", "replay", "mismatch", "unknown", "already", "stale"]
-
-_COMPLETION, _KEY = b"c", b"i"
-"""What the names of digests begin with, beside `t` of a tool event."""
 
 
 class Said(NamedTuple):
@@ -36,6 +34,7 @@ class Write(NamedTuple):
     """One entry to append, if its verb allows."""
 
     verb: Verb
+    bucket: int
     keys: JobKeys
     job: str
     at_ms: int
@@ -105,8 +104,10 @@ class LedgerStore:
         completions: list[int] = []
         tools: list[int] = []
         for name, position in zip(flat[::2], flat[1::2], strict=True):
-            if name[:1] != _KEY:
-                (completions if name[:1] == _COMPLETION else tools).append(int(position))
+            if is_completion(name):
+                completions.append(int(position))
+            elif is_tool_event(name):
+                tools.append(int(position))
         return sorted(completions), sorted(tools)
 
     async def types(self, tenant: Tenant) -> set[str]:
@@ -141,16 +142,6 @@ class LedgerStore:
             "XRANGE", ledger_tag(tenant, bucket) + b"entries", b"%d-0" % (after + 1), "+", "COUNT", count
         )
         return [_stored(entry_id, fields) for entry_id, fields in page]
-
-
-def metered_id(kind: Literal["c", "t"], digest8: bytes) -> bytes:
-    """The name under which a transaction is remembered."""
-    return kind.encode() + digest8
-
-
-def key_id(digest8: bytes) -> bytes:
-    """The name under which an idempotency key is remembered."""
-    return _KEY + digest8
 
 
 def _call(write: Write) -> Call:

@@ -34,7 +34,7 @@ class OutcomeRequest(Struct, rename="camel"):
     outcome_reason: str | None = None
     reported_by: str | None = None
     outcome_reported_at: str | None = None
-    metrics: msgspec.Raw | None = None
+    metrics: msgspec.Raw = msgspec.Raw()
     amp_request_id: str | None = msgspec.field(name="amp_request_id", default=None)
     reason: str | None = None
     """Of an amendment."""
@@ -120,7 +120,7 @@ class ToolRequest(MeteringRequest, rename="camel"):
     timestamp: str | None = None
     cost_usd: Decimal | None = None
     error_message: str | None = None
-    usage_metadata: msgspec.Raw | None = None
+    usage_metadata: msgspec.Raw = msgspec.Raw()
     workflow_id: str | None = None
 
 

@@ -125,12 +125,17 @@ def job_keys(tenant: Tenant, job: str) -> JobKeys:
     return JobKeys(*_of_bucket(tag), tag + b"j:" + name, tag + b"x:" + name)
 
 
-def no_job_keys(tenant: Tenant, transaction: bytes) -> JobKeys:
+def no_job_keys(tenant: Tenant, transaction: str) -> JobKeys:
     """Those of a record without a job: its bucket, and one of many short tables, by its transaction."""
-    digest = blake2b(transaction, digest_size=3).digest()
-    tag = ledger_tag(tenant, digest[0])
-    table = int.from_bytes(digest[1:], "big") >> 4
+    name = transaction.encode()
+    tag = ledger_tag(tenant, bucket(name))
+    table = int.from_bytes(blake2b(name, digest_size=2, person=b"no job").digest(), "big") >> 4
     return JobKeys(*_of_bucket(tag), tag + b"none", tag + b"y:%d" % table)
+
+
+def bucket_of(name: str) -> int:
+    """The bucket of a job, or of a transaction without one."""
+    return bucket(name.encode())
 
 
 def _of_bucket(tag: bytes) -> tuple[bytes, bytes, bytes, bytes]:
