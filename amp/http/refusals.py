@@ -53,8 +53,8 @@ def _bad_query(error: HTTPException) -> AmpError | None:
     """The first parameter of the query that was refused; None when it was none of them."""
     found: Any = error.extra
     for each in cast("list[Any]", found) if isinstance(found, list) else []:
-        if isinstance(each, dict) and each.get("source") == "query":
-            told = cast("dict[str, str]", each)
+        told = cast("dict[str, str]", each if isinstance(each, dict) else {})
+        if told.get("source") == "query":
             words = told["message"]
             return InvalidParameter(told["key"], words[:1].lower() + words[1:])
     return None

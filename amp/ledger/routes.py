@@ -30,7 +30,7 @@ from amp.ledger.intake import Intake
 from amp.ledger.jobs import PAGE, Jobs
 from amp.ledger.once import Once
 from amp.ledger.service import Ledger
-from amp.ledger.wire import CompletionRequest, Items, JobRequest, Kinds, OutcomeRequest, ToolRequest
+from amp.ledger.wire import CompletionRequest, JobRequest, Kinds, MeteringBatch, OutcomeRequest, ToolRequest
 from amp.tenancy import Access
 
 Caller = NamedDependency[Access]
@@ -88,8 +88,14 @@ class Meters(Controller):
     ) -> Response[Receipt]:
         return await _metered(request, data, access, intake)
 
-    @post(list(TOOL_EVENTS), status_code=201, summary="Meter a tool's use")
+    @post(TOOL_EVENTS[0], status_code=201, summary="Meter a tool's use")
     async def tool_event(
+        self, request: ApiRequest, data: JSONBody[ToolRequest], access: Caller, intake: TheIntake
+    ) -> Response[Receipt]:
+        return await _metered(request, data, access, intake)
+
+    @post(TOOL_EVENTS[1], status_code=201, include_in_schema=False)
+    async def tool_event_gone_astray(
         self, request: ApiRequest, data: JSONBody[ToolRequest], access: Caller, intake: TheIntake
     ) -> Response[Receipt]:
         return await _metered(request, data, access, intake)
@@ -101,7 +107,7 @@ class Meters(Controller):
         summary="Meter up to 100 records, as if sent one after the other; one with a toolId is a tool event",
     )
     async def batch(
-        self, data: JSONBody[Items], access: Caller, intake: TheIntake
+        self, data: JSONBody[MeteringBatch], access: Caller, intake: TheIntake
     ) -> dict[str, list[Receipt | Refusal]]:
         if len(data.items) > BATCH_MAX:
             raise InvalidParameter("items", f"may have at most {BATCH_MAX} items")

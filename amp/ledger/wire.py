@@ -34,7 +34,7 @@ class OutcomeRequest(Struct, rename="camel"):
     outcome_reason: str | None = None
     reported_by: str | None = None
     outcome_reported_at: str | None = None
-    metrics: msgspec.Raw = msgspec.Raw()
+    metrics: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
     amp_request_id: str | None = msgspec.field(name="amp_request_id", default=None)
     reason: str | None = None
     """Of an amendment."""
@@ -120,7 +120,7 @@ class ToolRequest(MeteringRequest, rename="camel"):
     timestamp: str | None = None
     cost_usd: Decimal | None = None
     error_message: str | None = None
-    usage_metadata: msgspec.Raw = msgspec.Raw()
+    usage_metadata: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
     workflow_id: str | None = None
 
 
@@ -130,7 +130,7 @@ class Kinds(Struct, rename="camel"):
     tool_id: str | None = None
 
 
-class Items(Struct):
+class MeteringBatch(Struct):
     """POST /v1/ledger/meter/batch; each item is judged by itself."""
 
     items: list[msgspec.Raw]

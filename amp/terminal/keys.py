@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `amp keys list` shows it.")]
+Spelled = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="amp|rev",
+        help="amp_sk_..., or rev_sk_<tenant>_... for clients of the ledger: rev_mk_ when the scope is "
+        "meter alone, rev_rk_ when it is read alone.",
+    ),
+]
 
 keys = typer.Typer(no_args_is_help=True, help="Make, list, revoke and rotate API keys.")
 
@@ -33,15 +42,7 @@ def create(
             "sessions worker read admin, or all."
         ),
     ] = "context outcome profile ledger",
-    spelled: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            metavar="amp|rev",
-            help="amp_sk_..., or rev_sk_<tenant>_... for clients of the ledger: rev_mk_ when the scope is "
-            "meter alone, rev_rk_ when it is read alone.",
-        ),
-    ] = "amp",
+    spelled: Spelled = "amp",
     expires: Annotated[
         str | None,
         typer.Option(metavar="30d|DATE", help="When it ends: a duration from now, or an ISO date."),
@@ -53,10 +54,10 @@ def create(
     """Make a key and print it: only now, it is kept as a hash."""
     expires_ms = _moment(expires)
     chosen = tuple(scopes.replace(",", " ").split())
-    key_format = _spelling(spelled)
+    as_asked = _spelling(spelled)
     key, record = _with_keyring(
         lambda ring: ring.create(
-            tenant=tenant, env=env, scopes=chosen, expires_ms=expires_ms, spelled=key_format
+            tenant=tenant, env=env, scopes=chosen, expires_ms=expires_ms, spelled=as_asked
         ),
         data,
         redis,
