@@ -7,6 +7,7 @@ Beside it lies the side data that the function makes in the same step and the ch
 
 - a byte of flags, below: which coordinates of the job are set once this entry is in. A coordinate is set by
   the first entry that carries it and never changes, so whoever folds entries may read it from the job itself.
+  A later entry need not repeat it.
 - with BEFORE, the job's state just before this entry, as `field value field value ...`: the fields of the
   job's hash (job.py) that begin with a capital letter. It is there when a coordinate was set although the job
   was not new (what was counted until now moves with it), and on every further entry of a job that follows a
@@ -24,12 +25,38 @@ from msgspec import Struct
 
 TYPE, ENVIRONMENT, AGENT, DECISION = 1, 2, 4, 8
 """Flags: this coordinate of the job is set."""
+NAME, VERSION = 64, 128
+"""Flags: so is this, which nothing is grouped by."""
 MADE = 16
 """Flag: this entry made the job."""
 BEFORE = 32
 """Flag: the state before follows."""
 
 UUID_LENGTH = 36
+TAGS = (
+    "traceType",
+    "traceName",
+    "squadName",
+    "squadRole",
+    "parentTransactionId",
+    "organizationName",
+    "productName",
+    "operationType",
+    "operationSubtype",
+    "skipReason",
+    "pricingTier",
+    "transactionName",
+    "taskType",
+    "agentVersion",
+    "subscriptionId",
+    "ticketId",
+    "region",
+    "errorReason",
+    "operation",
+    "errorMessage",
+    "workflowId",
+)
+"""Names on the wire; new ones go to the end."""
 
 
 class Created(Struct, array_like=True, frozen=True, tag=1, tag_field="entry"):
@@ -76,13 +103,14 @@ class Completion(Struct, array_like=True, frozen=True, tag=2, tag_field="entry")
     version: str | None = None
     approach: str | None = None
     group: str | None = None
-    trace: str | None = None
+    trace: bytes | None = None
+    """Its id: `packed_id`."""
     squad: str | None = None
     cache_creation_tokens: int = 0
     cache_read_tokens: int = 0
     reasoning_tokens: int = 0
-    tags: dict[str, str] | None = None
-    """What else was sent and is short, under its name on the wire."""
+    tags: dict[int, str] | None = None
+    """What else was sent and is short, by its number in TAGS."""
 
 
 class ToolEvent(Struct, array_like=True, frozen=True, tag=3, tag_field="entry"):
@@ -110,11 +138,12 @@ class ToolEvent(Struct, array_like=True, frozen=True, tag=3, tag_field="entry"):
     version: str | None = None
     approach: str | None = None
     group: str | None = None
-    trace: str | None = None
+    trace: bytes | None = None
+    """Its id: `packed_id`."""
     squad: str | None = None
     usage: str | None = None
     """usageMetadata, as the JSON that was sent."""
-    tags: dict[str, str] | None = None
+    tags: dict[int, str] | None = None
 
 
 class Outcome(Struct, array_like=True, frozen=True, tag=4, tag_field="entry"):

@@ -21,6 +21,9 @@ from amp.ledger.wire import CompletionRequest, ToolRequest
 from amp.store.keys import bucket_of, job_keys, no_job_keys
 from amp.tenancy import Access, Tenant
 
+KNOWN_MAX = 20_000
+"""Jobs of which a worker remembers what is said of them."""
+
 Random = Callable[[int], bytes]
 
 
@@ -48,6 +51,7 @@ class Intake:
         self._price = price
         self._clock = clock
         self._random = random
+        self._known: dict[tuple[Tenant, str], int] = {}
 
     async def meter(self, access: Access, request: CompletionRequest | ToolRequest, once: Once) -> Taken:
         """Appends what was used to its job, which it makes when there is none.
@@ -66,8 +70,11 @@ class Intake:
         decided = self._decisions(tenant, asked) if asked else None
         priced = self._price(tenant, sent.usage, sent.priced)
         entry = metering.entry(sent, priced, decided, now, access.key_id)
+        entry = metering.without(entry, self._known.get((tenant, sent.job), 0))
         write = _write(tenant, sent, entry, once)
         written = await self._appender.append(tenant, write)
+        if written.verdict == "recorded":
+            self._remember(tenant, sent.job, written.entry[0])
         if written.verdict == "mismatch":
             raise IdempotencyKeyMismatch("This Idempotency-Key came with another body before.")
         replayed = written.verdict == "replay"
@@ -75,6 +82,12 @@ class Intake:
         if replayed:
             raw, stands = written.entry, cast("Metered", unpack(written.entry))
         return Taken(answers.receipt(write.bucket, written.position, raw, stands), replayed)
+
+    def _remember(self, tenant: Tenant, job: str, flags: int) -> None:
+        """What is said of a job stays, so that its further entries need not say it again."""
+        if len(self._known) >= KNOWN_MAX:
+            self._known.clear()
+        self._known[tenant, job] = flags
 
     def _stand_in(self, once: Once) -> str:
         """The id of a record without one: the same whenever its key comes again."""

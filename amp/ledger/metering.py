@@ -8,7 +8,18 @@ import msgspec
 
 from amp.errors import InvalidParameter
 from amp.ledger import money, rules
-from amp.ledger.entries import Completion, Metered, ToolEvent, packed_id
+from amp.ledger.entries import (
+    DECISION,
+    ENVIRONMENT,
+    NAME,
+    TAGS,
+    TYPE,
+    VERSION,
+    Completion,
+    Metered,
+    ToolEvent,
+    packed_id,
+)
 from amp.ledger.types import NO_JOB, Decided, Priced, Usage
 from amp.ledger.wire import CompletionRequest, MeteringRequest, ToolRequest
 from amp.tenancy import Tenant
@@ -19,27 +30,6 @@ HUMAN = "human_"
 """A tool whose id begins so is a person."""
 
 _JOB_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}")
-_COMPLETION_TAGS = (
-    "trace_type",
-    "trace_name",
-    "squad_name",
-    "squad_role",
-    "parent_transaction_id",
-    "organization_name",
-    "product_name",
-    "operation_type",
-    "operation_subtype",
-    "skip_reason",
-    "pricing_tier",
-    "transaction_name",
-    "task_type",
-    "agent_version",
-    "subscription_id",
-    "ticket_id",
-    "region",
-    "error_reason",
-)
-_TOOL_TAGS = (*_COMPLETION_TAGS[:7], "operation", "error_message", "workflow_id")
 
 
 class Sent(NamedTuple):
@@ -151,6 +141,22 @@ def coordinates(request: MeteringRequest) -> Coordinates:
     )
 
 
+def without(of: Metered, flags: int) -> Metered:
+    """The entry without what these flags say was said of its job before."""
+    if not flags:
+        return of
+    decided = flags & DECISION
+    return msgspec.structs.replace(
+        of,
+        name=None if flags & NAME else of.name,
+        type=None if flags & TYPE else of.type,
+        version=None if flags & VERSION else of.version,
+        environment=None if flags & ENVIRONMENT else of.environment,
+        approach=None if decided else of.approach,
+        group=None if decided else of.group,
+    )
+
+
 def _sent(
     request: CompletionRequest | ToolRequest,
     transaction: str,
@@ -189,12 +195,12 @@ def _completion(sent: Sent, priced: Priced, decided: Decided | None, stamp: tupl
         **of_job._asdict(),
         approach=decided.approach if decided else None,
         group=decided.group if decided else None,
-        trace=_cut(request.trace_id),
+        trace=_packed(request.trace_id),
         squad=_cut(request.squad_id),
         cache_creation_tokens=usage.cache_creation_tokens,
         cache_read_tokens=usage.cache_read_tokens,
         reasoning_tokens=_count("reasoningTokenCount", request.reasoning_token_count),
-        tags=_tags(request, _COMPLETION_TAGS),
+        tags=_tags(request),
     )
 
 
@@ -216,10 +222,10 @@ def _tool_event(sent: Sent, priced: Priced, decided: Decided | None, stamp: tupl
         **of_job._asdict(),
         approach=decided.approach if decided else None,
         group=decided.group if decided else None,
-        trace=_cut(request.trace_id),
+        trace=_packed(request.trace_id),
         squad=_cut(request.squad_id),
         usage=usage.units.decode() if usage.units else None,
-        tags=_tags(request, _TOOL_TAGS),
+        tags=_tags(request),
     )
 
 
@@ -273,13 +279,21 @@ def _cut(value: str | None) -> str | None:
     return value[: rules.TEXT_LENGTH_MAX] if value else None
 
 
-def _tags(request: MeteringRequest, names: tuple[str, ...]) -> dict[str, str] | None:
-    tags = {_WIRE[name]: value for name in names if (value := _cut(getattr(request, name)))}
+def _tags(request: CompletionRequest | ToolRequest) -> dict[int, str] | None:
+    names = _TAGS[type(request)]
+    tags = {number: value for number, name in names if (value := _cut(getattr(request, name)))}
     return tags or None
 
 
-_WIRE = {
-    each.name: each.encode_name
-    for kind in (CompletionRequest, ToolRequest)
-    for each in msgspec.structs.fields(kind)
-}
+def _tag_names(kind: type[msgspec.Struct]) -> list[tuple[int, str]]:
+    """The kind's fields that are tags: their numbers and names."""
+    fields = msgspec.structs.fields(kind)
+    return [(TAGS.index(each.encode_name), each.name) for each in fields if each.encode_name in TAGS]
+
+
+_TAGS = {kind: _tag_names(kind) for kind in (CompletionRequest, ToolRequest)}
+
+
+def _packed(value: str | None) -> bytes | None:
+    cut = _cut(value)
+    return packed_id(cut) if cut else None

@@ -12,7 +12,8 @@
 -- number holds 53 bits.
 
 local STICKY = { 'n', 't', 'v', 'e', 'a', 'p', 'g' }
-local FLAG = { t = 1, e = 2, a = 4, p = 8 }
+local FLAG = { t = 1, e = 2, a = 4, p = 8, n = 64, v = 128 }
+local COORDINATE = { t = true, e = true, a = true, p = true } -- reports group by these
 local MADE, BEFORE = 16, 32
 local OWN = 12 -- where a function's own arguments begin
 
@@ -57,7 +58,7 @@ local function told(keys, args)
     end
     if flag and (first or kept[i + 1]) then
       flags = flags + flag
-      moves = moves or first or name == 'p'
+      moves = moves or first and COORDINATE[name] or name == 'p'
     end
   end
   if made then return fresh, string.char(flags + MADE), true end
@@ -113,7 +114,7 @@ end
 
 -- Own ARGV: digests of the transaction and of the idempotency key ('' is none), fingerprint, ms of the event, then
 -- fields of the job and what to add to them.
--- Replies recorded, position and link; or replay, position, '' and the entry that stands; or mismatch.
+-- Replies recorded, position, link and flags; or replay, position, '' and the entry that stands; or mismatch.
 local function meter(keys, args)
   local id, key, fingerprint, event = args[OWN], args[OWN + 1], args[OWN + 2], args[OWN + 3]
   local before = again(keys, id, key, fingerprint)
@@ -129,7 +130,7 @@ local function meter(keys, args)
   for i = OWN + 4, #args, 2 do redis.call('HINCRBY', keys[5], args[i], args[i + 1]) end
   redis.call('HSET', keys[6], id, position)
   if key ~= '' then redis.call('HSET', keys[6], key, fingerprint .. position) end
-  return { 'recorded', position, link }
+  return { 'recorded', position, link, side:sub(1, 1) }
 end
 
 -- What is in force from now on: status, type, value and currency, the last three '' for none.

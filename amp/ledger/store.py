@@ -53,7 +53,7 @@ class Written(NamedTuple):
     link: bytes = b""
     """The bucket's link after it; empty when nothing was appended."""
     entry: bytes = b""
-    """What stands instead, of a replay."""
+    """What stands instead, of a replay; of a metered record the flags of its side data."""
 
 
 class LedgerStore:
