@@ -17,7 +17,7 @@ Source: ledger.md.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import msgspec
@@ -33,6 +33,7 @@ BEFORE = 32
 """Flag: the state before follows."""
 
 UUID_LENGTH = 36
+WIDE = 2**63
 TAGS = (
     "traceType",
     "traceName",
@@ -212,12 +213,15 @@ Metered = Completion | ToolEvent
 Reported = Outcome | Amendment
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Entry)
+_decoder = msgspec.msgpack.Decoder(Entry, strict=False)  # a whole number may be text
 
 
 def pack(entry: Entry) -> bytes:
-    """The entry as it is hashed and stored."""
-    return _encoder.encode(entry)
+    """The entry as it is hashed and stored; amounts that 64 bits do not hold are text."""
+    try:
+        return _encoder.encode(entry)
+    except OverflowError:
+        return _encoder.encode(_narrow(msgspec.to_builtins(entry, builtin_types=(bytes,))))
 
 
 def unpack(raw: bytes) -> Entry:
@@ -227,6 +231,12 @@ def unpack(raw: bytes) -> Entry:
         msgspec.DecodeError: these bytes are none.
     """
     return _decoder.decode(raw)
+
+
+def _narrow(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_narrow(each) for each in cast("list[Any]", value)]
+    return str(value) if isinstance(value, int) and abs(value) >= WIDE else value
 
 
 def packed_id(text: str) -> bytes:

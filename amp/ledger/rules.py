@@ -15,8 +15,8 @@ ID_LENGTH_MAX = 255
 TEXT_LENGTH_MAX = 255
 REASON_LENGTH_MAX = 2048
 METRICS_MAX = 100
-PATHS = ("types", "conversion-funnel", "roi-summary")
-"""What can name no job: paths have these words where a job's id would stand."""
+PATHS = ("types", "conversion-funnel", "roi-summary", ".", "..")
+"""What can name no job: paths have these words where a job's id would stand, and clients take dots away."""
 
 _REQUEST_ID = ("requestId", "amp_request_id")
 _metrics = msgspec.json.Decoder(list[Metric])
