@@ -62,10 +62,11 @@ class Intake:
             StoreUnavailable: nobody knows; send it again.
         """
         once, tenant, now = checked(once), access.tenant, self._clock()
+        transaction = request.transaction_id or self._stand_in(once)
         if isinstance(request, CompletionRequest):
-            sent = metering.completion(request, self._stand_in(once), now)
+            sent = metering.completion(request, transaction, now)
         else:
-            sent = metering.tool_event(request, self._stand_in(once), now)
+            sent = metering.tool_event(request, transaction, now)
         asked = request.amp_request_id if sent.job else None
         decided = self._decisions(tenant, asked) if asked else None
         priced = self._price(tenant, sent.usage, sent.priced)

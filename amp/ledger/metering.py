@@ -56,7 +56,7 @@ class Coordinates(NamedTuple):
 
 
 def completion(request: CompletionRequest, transaction: str, now_ms: int) -> Sent:
-    """An AI call, checked; `transaction` stands in when it has no id.
+    """An AI call, checked; `transaction` is its id, or stands in for one.
 
     Raises:
         InvalidParameter: the field is named.
@@ -82,7 +82,7 @@ def completion(request: CompletionRequest, transaction: str, now_ms: int) -> Sen
 
 
 def tool_event(request: ToolRequest, transaction: str, now_ms: int) -> Sent:
-    """A tool's use, checked; `transaction` stands in when it has no id.
+    """A tool's use, checked; `transaction` is its id, or stands in for one.
 
     Raises:
         InvalidParameter: the field is named.
@@ -169,8 +169,8 @@ def _sent(
         raise InvalidParameter(
             "agenticJobId", "must be 1 to 255 of A-Z a-z 0-9 . _ -, a letter or digit first"
         )
-    named = rules.text("transactionId", request.transaction_id) or transaction
-    return Sent(request, job, named, usage, priced, multiplier)
+    rules.text("transactionId", transaction)
+    return Sent(request, job, transaction, usage, priced, multiplier)
 
 
 def _completion(sent: Sent, priced: Priced, decided: Decided | None, stamp: tuple[int, str]) -> Completion:
