@@ -6,8 +6,10 @@ Its source: revenium-python-sdk 0.12.0. Only its base URL and its key are ours.
 import asyncio
 import json
 import os
+import re
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from calls import everything, job
@@ -26,8 +28,9 @@ client = AgenticOutcomeClient(AgenticOutcomeSettings(
 
 def completion(job, transaction, cost):
     return {
-        "agenticJobId": job, "agenticJobType": "Sales", "agenticJobName": "Outreach", "environment": "production",
-        "agent": "sdr", "completionStartTime": "2026-01-31T12:00:00.400Z", "costType": "AI", "inputTokenCount": 812,
+        "agenticJobId": job, "agenticJobType": "Sales", "agenticJobName": "Outreach",
+        "environment": "production", "agent": "sdr", "completionStartTime": "2026-01-31T12:00:00.400Z",
+        "costType": "AI", "inputTokenCount": 812,
         "isStreamed": False, "model": "claude-sonnet-4-5", "outputTokenCount": 133, "provider": "anthropic",
         "requestDuration": 1400, "requestTime": "2026-01-31T12:00:00.000Z",
         "responseTime": "2026-01-31T12:00:01.400Z", "stopReason": "END", "totalTokenCount": 945,
@@ -122,13 +125,14 @@ async def test_its_reads_understand_our_answers(run):
         told["types"] = sdk.get_job_types()
         told["transactions"] = sdk.get_job_transactions("job-1")
         with sdk.JobContext.attach("job-1") as handle:
-            told["amended"] = handle.amend_outcome("typo", execution_status="SUCCESS", outcome_type="DEFLECTED")
+            change = {"execution_status": "SUCCESS", "outcome_type": "DEFLECTED"}
+            told["amended"] = handle.amend_outcome("typo", **change)
             told["stale"] = ""
             try:
                 handle.amend_outcome("late", expected_entity_version=1, execution_status="FAILED")
             except sdk.OutcomeAmendConflictError as error:
                 told["stale"] = error.current_entity_version
-        told["history"] = sdk.get_outcome_history("job-1")
+        told["history"] = [row.execution_status for row in sdk.get_outcome_history("job-1")]
         """
     )
     assert told["job"]["executionStatus"] == "FAILED"
@@ -136,13 +140,14 @@ async def test_its_reads_understand_our_answers(run):
     assert told["transactions"]["transactions"][0]["cost"] == 0.0014
     assert (told["amended"]["executionStatus"], told["amended"]["entityVersion"]) == ("SUCCESS", 2)
     assert told["stale"] == 2
-    assert [row["executionStatus"] for row in told["history"]] == ["FAILED", "SUCCESS"]
+    assert told["history"] == ["FAILED", "SUCCESS"]
 
 
 async def test_its_job_context_reports_by_itself(run, client):
     await run(
         """
-        with sdk.JobContext("job-1", name="Triage", type="Support", environment="staging") as context:
+        client.create_job("job-1", type="Support")
+        with sdk.JobContext("job-1", name="Triage") as context:
             context.report_outcome("SUCCESS", outcome_type="DEFLECTED", outcome_value=4.5)
         """
     )
@@ -161,7 +166,8 @@ async def test_a_second_report_is_a_conflict_of_its_own_type_with_what_stands(ru
             told["error"] = {name: str(value) for name, value in vars(error).items()}
         """
     )
-    assert "already reported" in json.dumps(told["error"])
+    assert told["error"]["amendment_count"] == "0"
+    assert told["error"]["reported_at"].endswith("Z")
 
 
 async def test_a_report_that_comes_before_the_job_is_tried_again_until_it_is_there(run, client):
@@ -261,3 +267,16 @@ async def test_a_report_that_was_stored_though_its_answer_was_lost_counts_as_del
     assert told == {"delivered": True}
     assert calls == ["job-1"]
     assert len((await client.get(job("job-1", "outcome", "history"))).json()) == 1
+
+
+async def test_what_readme_says_works_as_it_stands_there(run, wire, client):
+    """But for the address, which is this test's."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (script,) = re.findall(
+        r"<!-- ledger: begin -->\n```python\n(.*?)```\n<!-- ledger: end -->", readme, re.DOTALL
+    )
+    assert script.count("http://127.0.0.1:8000") == 1
+    await run(script.replace("http://127.0.0.1:8000", wire))
+    told = (await client.get(job("lead-7"))).json()
+    assert (told["outcomeType"], told["outcomeValue"], told["type"]) == ("CONVERTED", 300, "sales")
+    assert told["lastEventAt"] is not None
