@@ -3,14 +3,15 @@
 import asyncio
 import gc
 import os
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import NamedTuple
 
 from litestar import Litestar
 from litestar.di import Provide
 
 from amp import settings as configuration
+from amp.bridge import Decisions
 from amp.errors import StoreUnavailable
 from amp.http import operations, refusals
 from amp.http.auth import Gate, guard
@@ -39,6 +40,20 @@ from amp.learning.profiles import Profiles
 from amp.learning.service import Learning
 from amp.learning.store import LearningStore
 from amp.learning.token import Sealer
+from amp.ledger import book_store, report_routes, rollup_store
+from amp.ledger import routes as ledger_routes
+from amp.ledger import store as ledger_store
+from amp.ledger.appending import Appender
+from amp.ledger.book_routes import BookRoutes
+from amp.ledger.book_store import BookStore
+from amp.ledger.books import PriceLists
+from amp.ledger.intake import Intake
+from amp.ledger.jobs import Jobs
+from amp.ledger.reports import Reports
+from amp.ledger.rollup import Rollup
+from amp.ledger.rollup_store import RollupStore
+from amp.ledger.service import Ledger
+from amp.ledger.store import LedgerStore
 from amp.settings import Settings
 from amp.store import keyring
 from amp.store.connection import Store, connect
@@ -52,6 +67,21 @@ _ROUTES = (
     PolicyRoutes,
     AdminRoutes,
     InsightRoutes,
+    ledger_routes.Meters,
+    ledger_routes.Callers,
+    report_routes.JobLists,
+    report_routes.Analytics,
+    report_routes.ReportRoutes,
+    BookRoutes,
+)
+_LIBRARIES = (
+    keyring.LIBRARY,
+    learning_store.LIBRARY,
+    fit_store.LIBRARY,
+    insight_store.LIBRARY,
+    ledger_store.LIBRARY,
+    book_store.LIBRARY,
+    rollup_store.LIBRARY,
 )
 
 
@@ -75,22 +105,60 @@ class Room(NamedTuple):
     book: PolicyBook
 
 
+class Books(NamedTuple):
+    """The room `ledger`, furnished."""
+
+    ledger: Ledger
+    intake: Intake
+    jobs: Jobs
+    lists: PriceLists
+    rollup: Rollup
+    reports: Reports
+
+
 def create(settings: Settings, store: Store) -> Lane:
     """The whole service on this store."""
     secret = settings.secret or ""
-    libraries = (keyring.LIBRARY, learning_store.LIBRARY, fit_store.LIBRARY, insight_store.LIBRARY)
-    functions = Functions(store, list(libraries))
+    functions, sealer = Functions(store, _LIBRARIES), Sealer(secret.encode())
     keys = KeyTable(Keyring(store, keyring.pepper(secret)))
     gate = Gate(keys, RateLimit(settings.redis or "", settings.rate_limit))
-    room = _learning(settings, store, functions)
+    room = _learning(settings, store, functions, sealer)
+    books = _ledger(store, functions, Decisions(sealer, room.policies))
+
+    app = Litestar(
+        [*_ROUTES, *operations.handlers(store), static_files()],
+        lifespan=[_lifespan(store, functions, keys, room, books)],
+        guards=[guard(gate)],
+        dependencies=_dependencies(room, books),
+        exception_handlers=refusals.HANDLERS,
+        request_class=ApiRequest,
+        request_max_body_size=BODY_BYTES_MAX,
+        openapi_config=reference(),
+        logging_config=None,
+    )
+    return Lane(app, gate, routes.hot(room.learning) | ledger_routes.hot(books.intake))
+
+
+def _lifespan(
+    store: Store, functions: Functions, keys: KeyTable, room: Room, books: Books
+) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    """What runs beside the requests, from start to end."""
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncGenerator[None]:
         with suppress(StoreUnavailable):  # a store that is down now gets the functions when it is needed
             await functions.load()
         await room.policies.catch_up()  # the first answer is by the tenant's own policy already,
-        await room.attendance.once()  # and from no older prior than the other workers'
-        background = (keys.poll(), room.policies.follow(), room.attendance.keep(), room.counting.follow())
+        await books.lists.catch_up()  # the first record has its price,
+        await room.attendance.once()  # and no prior is older than the other workers'
+        background = (
+            keys.poll(),
+            room.policies.follow(),
+            room.attendance.keep(),
+            room.counting.follow(),
+            books.lists.follow(),
+            books.rollup.follow(),
+        )
         followers = [asyncio.create_task(each) for each in background]
         gc.collect()
         gc.freeze()  # what lives as long as the worker is never walked again,
@@ -103,21 +171,10 @@ def create(settings: Settings, store: Store) -> Lane:
             await room.counting.flush()
         await store.close()
 
-    app = Litestar(
-        [*_ROUTES, *operations.handlers(store), static_files()],
-        lifespan=[running],
-        guards=[guard(gate)],
-        dependencies=_dependencies(room),
-        exception_handlers=refusals.HANDLERS,
-        request_class=ApiRequest,
-        request_max_body_size=BODY_BYTES_MAX,
-        openapi_config=reference(),
-        logging_config=None,
-    )
-    return Lane(app, gate, routes.hot(room.learning))
+    return running
 
 
-def _dependencies(room: Room) -> dict[str, Provide]:
+def _dependencies(room: Room, books: Books) -> dict[str, Provide]:
     """What a route may ask for, by name."""
     return {
         "access": Provide(access_of, sync_to_thread=False),
@@ -127,10 +184,15 @@ def _dependencies(room: Room) -> dict[str, Provide]:
         "overview": Provide(lambda: room.overview, sync_to_thread=False),
         "book": Provide(lambda: room.book, sync_to_thread=False),
         "insights": Provide(lambda: room.insights, sync_to_thread=False),
+        "ledger": Provide(lambda: books.ledger, sync_to_thread=False),
+        "intake": Provide(lambda: books.intake, sync_to_thread=False),
+        "jobs": Provide(lambda: books.jobs, sync_to_thread=False),
+        "lists": Provide(lambda: books.lists, sync_to_thread=False),
+        "reports": Provide(lambda: books.reports, sync_to_thread=False),
     }
 
 
-def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
+def _learning(settings: Settings, store: Store, functions: Functions, sealer: Sealer) -> Room:
     secret = settings.secret or ""
     kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
     facts, documents = LearningStore(store, functions, **kept), PolicyStore(store, functions)
@@ -141,7 +203,7 @@ def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
     learning = Learning(
         facts,
         priors,
-        Sealer(secret.encode()),
+        sealer,
         policies=ruling,
         counting=counting,
         group_key=group_key(secret),
@@ -157,4 +219,18 @@ def _learning(settings: Settings, store: Store, functions: Functions) -> Room:
         counting,
         Insights(measured),
         PolicyBook(documents, facts, policies=ruling, priors=priors),
+    )
+
+
+def _ledger(store: Store, functions: Functions, decisions: Decisions) -> Books:
+    facts, index = LedgerStore(store, functions), RollupStore(store, functions)
+    lists, rollup = PriceLists(BookStore(store, functions)), Rollup(index, facts)
+    appender, jobs = Appender(facts, lambda tenant, _, __: rollup.wrote(tenant)), Jobs(facts)
+    return Books(
+        Ledger(appender, jobs, decisions=decisions),
+        Intake(appender, decisions=decisions, price=lists.price),
+        jobs,
+        lists,
+        rollup,
+        Reports(rollup, index, jobs, lists),
     )

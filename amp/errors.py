@@ -14,6 +14,9 @@ AmpError
 ├── MethodNotAllowed        405  METHOD_NOT_ALLOWED
 ├── OutcomeAlreadyReported  409  OUTCOME_ALREADY_REPORTED
 ├── VersionConflict         409  VERSION_CONFLICT        another change came first
+├── JobExists               409  JOB_EXISTS
+├── IdempotencyKeyMismatch  409  IDEMPOTENCY_KEY_MISMATCH
+├── OutcomeNotReported      422  OUTCOME_NOT_REPORTED    there is none to amend
 ├── RequestExpired          410  REQUEST_EXPIRED
 ├── PayloadTooLarge         413  PAYLOAD_TOO_LARGE
 ├── RateLimitExceeded       429  RATE_LIMIT_EXCEEDED     a retry after `retry_after_s` can help
@@ -21,7 +24,7 @@ AmpError
 ├── StoreUnavailable        503  STORE_UNAVAILABLE       a retry can help; nothing was half done
 └── Internal                500  INTERNAL
 
-Contract: amp.md, section "Errors". The client raises the same classes.
+Contracts: amp.md, section "Errors", and ledger.md, section 5. The client raises the same classes.
 """
 
 from typing import Any, ClassVar
@@ -108,6 +111,21 @@ class OutcomeAlreadyReported(AmpError):
 class VersionConflict(AmpError):
     code = "VERSION_CONFLICT"
     status = 409
+
+
+class JobExists(AmpError):
+    code = "JOB_EXISTS"
+    status = 409
+
+
+class IdempotencyKeyMismatch(AmpError):
+    code = "IDEMPOTENCY_KEY_MISMATCH"
+    status = 409
+
+
+class OutcomeNotReported(AmpError):
+    code = "OUTCOME_NOT_REPORTED"
+    status = 422
 
 
 class RequestExpired(AmpError):

@@ -10,7 +10,7 @@ Env = Literal["live", "test"]
 ENVS: tuple[Env, ...] = ("live", "test")
 SCOPES = ("context", "outcome", "profile", "meter", "ledger", "sessions", "worker", "read", "admin")
 ALL_SCOPES = "all"
-DEFAULT_SCOPES = ("context", "outcome", "profile")
+DEFAULT_SCOPES = ("context", "outcome", "profile", "ledger")
 
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
 

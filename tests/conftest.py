@@ -19,9 +19,12 @@ import fakeredis
 import httpx
 import pytest
 from pytest_socket import socket_allow_hosts
+from uvicorn import Config
+from uvicorn.server import ServerState
 
 from amp.app import create
 from amp.errors import StoreUnavailable
+from amp.http.protocol import HotProtocol
 from amp.settings import Settings
 from amp.store.connection import Store, connect
 from amp.store.embedded import find_server
@@ -230,6 +233,24 @@ def caller(app, key):
 async def client(caller):
     """A client with a key of the default scopes, for the tenant "acme" in the test environment."""
     return await caller()
+
+
+@pytest.fixture
+async def wire(app):
+    """The URL of the service behind the protocol that `amp serve` uses, on a port of its own."""
+    config = Config(app, http=HotProtocol, lifespan="off", proxy_headers=False, log_config=None)
+    config.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: HotProtocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    host, port = server.sockets[0].getsockname()
+    yield f"http://{host}:{port}"
+    server.close()
+    for connection in list(state.connections):
+        connection.shutdown()
+    await asyncio.gather(*state.tasks)
+    await server.wait_closed()
 
 
 class Caller(httpx.AsyncClient):

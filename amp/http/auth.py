@@ -1,18 +1,21 @@
-"""Who calls: from the Authorization header to the tenant and what the key opens."""
+"""Who calls: from the key in the headers to the tenant and what the key opens."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from amp.errors import Unauthorized
+from amp.http import problems
 from amp.http.limits import RateLimit
 from amp.http.requests import ACCESS, WITHOUT_STORE
 from amp.store.keyring import KeyTable
 from amp.tenancy import Access
 
 _BEARER = b"bearer "
+_API_KEY = b"x-api-key"
+_AUTHORIZATION = b"authorization"
 
 
 class Gate:
@@ -22,7 +25,7 @@ class Gate:
         self._keys = keys
         self.limit = limit
 
-    async def admit(self, authorization: bytes | None, scopes: tuple[str, ...]) -> Access:
+    async def admit(self, key: bytes | None, scopes: tuple[str, ...]) -> Access:
         """What the caller's key opens, once it is known to open one of `scopes`; nothing is counted yet.
 
         Raises:
@@ -30,11 +33,22 @@ class Gate:
             Forbidden: the key lacks the permission.
             StoreUnavailable: nobody can judge the key now.
         """
-        if not authorization or authorization[:7].lower() != _BEARER:
+        if key is None:
             raise Unauthorized("Send your API key as `Authorization: Bearer amp_sk_...`.")
-        access = await self._keys.admit(authorization[7:].strip())
+        access = await self._keys.admit(key)
         access.require(*scopes)
         return access
+
+
+def key_in(headers: Iterable[tuple[bytes, bytes]], path: str) -> bytes | None:
+    """The key that was sent: as a bearer, or to the ledger also as `x-api-key`, which then counts."""
+    key = None
+    for name, value in headers:
+        if name == _AUTHORIZATION and value[:7].lower() == _BEARER:
+            key = value[7:].strip()
+        elif name == _API_KEY and problems.of_ledger(path):
+            return value.strip()
+    return key
 
 
 def guard(gate: Gate) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]:
@@ -43,9 +57,8 @@ def guard(gate: Gate) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRoute
     async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         scopes = handler.opt.get("scopes")
         if scopes:
-            authorization = connection.headers.get("authorization")
-            sent = authorization.encode("latin-1") if authorization else None
-            access = await gate.admit(sent, scopes)
+            key = key_in(connection.scope["headers"], connection.scope["path"])
+            access = await gate.admit(key, scopes)
             await gate.limit.count(access.key_id, without_store=handler.opt.get(WITHOUT_STORE, False))
             connection.scope["state"][ACCESS] = access
 

@@ -16,8 +16,8 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from amp.clock import Clock, now_ms
 from amp.errors import AmpError, Internal
 from amp.http import problems
-from amp.http.auth import Gate
-from amp.http.body import BODY_BYTES_MAX, encoded, too_large
+from amp.http.auth import Gate, key_in
+from amp.http.body import BODY_BYTES_MAX, too_large
 from amp.http.problems import JSON_HEADER, Headers
 from amp.http.requests import REQUEST_ID, new_request_id
 from amp.observe import http_seconds
@@ -31,6 +31,7 @@ class Answer(NamedTuple):
 
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    status: int = 200
     answered: Callable[[], None] | None = None
     """Called once it is certain that this is the answer."""
 
@@ -48,8 +49,9 @@ class Hot:
     """A hot call: what a key needs for it, and what it does with a body."""
 
     path: str
-    scope: str
-    run: Callable[[Access, bytes], Awaitable[Answer]]
+    scopes: tuple[str, ...]
+    """One of them is enough."""
+    run: Callable[[Access, bytes, Headers], Awaitable[Answer]]
     without_store: bool = False
     """It has an answer even when the store has none."""
 
@@ -109,45 +111,39 @@ class Lane:
         request_id = new_request_id()
         sent: Headers
         try:
-            access = await self._gate.admit(_authorization(headers), (hot.scope,))
-            answer = await self._run(hot, access, await body())
+            access = await self._gate.admit(key_in(headers, hot.path), hot.scopes)
+            answer = await self._run(hot, access, await body(), headers)
             if answer.answered:
                 answer.answered()
-            status, told, sent = 200, answer.body, [JSON_HEADER, *answer.headers]
+            status, told, sent = answer.status, answer.body, [JSON_HEADER, *answer.headers]
         except AmpError as error:
-            status, told, sent = self._problem(error, request_id)
+            status, told, sent = self._problem(hot, error, request_id)
         except Exception:  # noqa: BLE001  the caller is owed an envelope, the operator the trace
-            _log.exception("A call for %s failed", hot.scope)
-            status, told, sent = self._problem(Internal("Something went wrong on our side."), request_id)
+            _log.exception("A call of %s failed", hot.path)
+            failure = Internal("Something went wrong on our side.")
+            status, told, sent = self._problem(hot, failure, request_id)
         sent.append((b"content-length", b"%d" % len(told)))
         sent.append((b"x-request-id", request_id.encode()))
         http_seconds(hot.path, status).observe(time.perf_counter() - began)
         return Response(status, sent, told)
 
-    async def _run(self, hot: Hot, access: Access, body: bytes) -> Answer:
+    async def _run(self, hot: Hot, access: Access, body: bytes, headers: Headers) -> Answer:
         limit = self._gate.limit
         if not limit.on:
-            return await hot.run(access, body)
+            return await hot.run(access, body, headers)
         if not hot.without_store:
             await limit.count(access.key_id, without_store=False)
-            return await hot.run(access, body)
+            return await hot.run(access, body, headers)
         # Such a call writes nothing, so it may run while its request is counted: both have the same 80 ms.
         counting = asyncio.create_task(limit.count(access.key_id, without_store=True))
         try:
-            return await hot.run(access, body)
+            return await hot.run(access, body, headers)
         finally:
             await counting
 
-    def _problem(self, error: AmpError, request_id: str) -> tuple[int, bytes, Headers]:
-        body = encoded(problems.envelope(error, request_id, self._clock()))
+    def _problem(self, hot: Hot, error: AmpError, request_id: str) -> tuple[int, bytes, Headers]:
+        body = problems.body(hot.path, error, request_id, self._clock())
         return error.status, body, problems.headers(error)
-
-
-def _authorization(headers: Headers) -> bytes | None:
-    for name, value in headers:
-        if name == b"authorization":
-            return value
-    return None
 
 
 async def _body(receive: Receive) -> bytes:

@@ -1,5 +1,9 @@
-"""Errors as each public API shapes them. So far one: the personalization API's envelope (amp.md, Errors)."""
+"""Errors as each public API shapes them; the path says which API it is.
 
+The personalization API has an envelope (amp.md, Errors), the ledger a flat body (ledger.md, section 5).
+"""
+
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -10,6 +14,8 @@ from amp.errors import AmpError
 Headers = list[tuple[bytes, bytes]]
 
 JSON_HEADER = (b"content-type", b"application/json")
+LEDGER_PATHS = ("/profitstream/", "/meter/", "/v1/ledger/", "/api/v2/")
+"""What the ledger's paths begin with."""
 
 
 class Problem(msgspec.Struct, rename="camel"):
@@ -29,8 +35,35 @@ class Envelope(msgspec.Struct):
     error: Problem
 
 
+class Refusal(msgspec.Struct, omit_defaults=True):
+    """The body of every error of the ledger."""
+
+    status: int
+    error: str
+    """The status in words."""
+    message: str
+    code: str
+    details: dict[str, Any] = {}
+
+
+def of_ledger(path: str) -> bool:
+    """Whether this is a path of the ledger's API."""
+    return path.startswith(LEDGER_PATHS)
+
+
+def body(path: str, error: AmpError, request_id: str, at_ms: int) -> bytes:
+    """What a refused caller of this path reads."""
+    told = refusal(error) if of_ledger(path) else envelope(error, request_id, at_ms)
+    return msgspec.json.encode(told)
+
+
 def envelope(error: AmpError, request_id: str, at_ms: int) -> Envelope:
     return Envelope(Problem(error.code, error.message, error.details, request_id, iso(at_ms)))
+
+
+def refusal(error: AmpError) -> Refusal:
+    words = HTTPStatus(error.status).phrase
+    return Refusal(error.status, words, error.message, error.code.lower(), error.details)
 
 
 def headers(error: AmpError) -> Headers:

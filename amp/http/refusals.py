@@ -1,23 +1,23 @@
-"""From exceptions inside Litestar to the API's envelope."""
+"""From exceptions inside Litestar to the API's own errors."""
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 from litestar.exceptions import HTTPException
 from litestar.response import Response
 
 from amp.clock import now_ms
-from amp.errors import AmpError, Internal, MethodNotAllowed, NotFound
+from amp.errors import AmpError, Internal, InvalidParameter, MethodNotAllowed, NotFound
 from amp.http import problems
-from amp.http.body import encoded, no_json, too_large
+from amp.http.body import no_json, too_large
 from amp.http.requests import REQUEST_ID, ApiRequest
 
 _log = logging.getLogger(__name__)
 
 
 def refused(request: ApiRequest, error: AmpError) -> Response[bytes]:
-    """The envelope of one of our own refusals."""
-    body = encoded(problems.envelope(error, request.scope["state"][REQUEST_ID], now_ms()))
+    """One of our own refusals, as the API of the path shapes it."""
+    body = problems.body(request.scope["path"], error, request.scope["state"][REQUEST_ID], now_ms())
     headers = {name.decode(): value.decode() for name, value in problems.headers(error)}
     return Response(body, status_code=error.status, headers=headers, media_type="application/json")
 
@@ -49,6 +49,17 @@ HANDLERS: dict[Any, Any] = {
 }
 
 
+def _bad_query(error: HTTPException) -> AmpError | None:
+    """The first parameter of the query that was refused; None when it was none of them."""
+    found: Any = error.extra
+    for each in cast("list[Any]", found) if isinstance(found, list) else []:
+        told = cast("dict[str, str]", each if isinstance(each, dict) else {})
+        if told.get("source") == "query":
+            words = told["message"]
+            return InvalidParameter(told["key"], words[:1].lower() + words[1:])
+    return None
+
+
 def _translated(error: HTTPException) -> AmpError:
     match error.status_code:
         case 404:
@@ -58,7 +69,7 @@ def _translated(error: HTTPException) -> AmpError:
         case 413:
             return too_large()
         case status if 400 <= status < 500:
-            return no_json()
+            return _bad_query(error) or no_json()
         case _:
             _log.error("Litestar failed", exc_info=error)
             return Internal("Something went wrong on our side.")

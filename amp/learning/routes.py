@@ -15,7 +15,7 @@ from amp.clock import now_ms
 from amp.errors import AmpError, InvalidParameter, InvalidPreference
 from amp.http.body import BATCH_BYTES_MAX, encoded, parse
 from amp.http.lane import Answer, Hot
-from amp.http.problems import envelope
+from amp.http.problems import Headers, envelope
 from amp.http.requests import REFUSALS as OPT_REFUSALS
 from amp.http.requests import REQUEST_ID, WITHOUT_STORE, ApiRequest, in_path
 from amp.learning.profiles import Profiles
@@ -50,18 +50,18 @@ _REPORTED = encoded(OutcomeReply())
 def hot(learning: Learning) -> dict[bytes, Hot]:
     """The calls that the fast lane serves, by path."""
 
-    async def context(access: Access, body: bytes) -> Answer:
+    async def context(access: Access, body: bytes, _: Headers) -> Answer:
         request = parse(body, _CONTEXT, REFUSALS)
         answer = await learning.recommend(access.tenant, request)
         return Answer(encoded(answer.reply), answered=partial(learning.given, access.tenant, answer))
 
-    async def outcome(access: Access, body: bytes) -> Answer:
+    async def outcome(access: Access, body: bytes, _: Headers) -> Answer:
         replayed = await learning.report(access.tenant, parse(body, _OUTCOME, REFUSALS))
         return Answer(_REPORTED, (REPLAY_HEADER,) if replayed else ())
 
     calls = (
-        Hot("/v1/context", "context", context, without_store=True),
-        Hot("/v1/outcome", "outcome", outcome),
+        Hot("/v1/context", ("context",), context, without_store=True),
+        Hot("/v1/outcome", ("outcome",), outcome),
     )
     return {call.path.encode(): call for call in calls}
 

@@ -6,6 +6,7 @@ import secrets
 from contextlib import suppress
 from functools import lru_cache
 from importlib.resources import files
+from typing import Literal
 
 import msgspec
 
@@ -28,6 +29,10 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH, _SECRET_LENGTH = 8, 43  # 43 base62 digits hold 256 bits; the first eight are the public id
 
 
+KeyFormat = Literal["amp", "rev"]
+"""How a key is spelled: amp_sk_<env>_..., or rev_sk_<tenant>_... as clients of the ledger take it apart."""
+
+
 class KeyRecord(msgspec.Struct, frozen=True):
     """What is kept of a key: everything but the key."""
 
@@ -38,6 +43,7 @@ class KeyRecord(msgspec.Struct, frozen=True):
     created_ms: int
     expires_ms: int | None = None
     revoked_ms: int | None = None
+    format: KeyFormat = "amp"
 
 
 def pepper(secret: str) -> bytes:
@@ -57,7 +63,13 @@ class Keyring:
         """The name under which a key is kept."""
 
     async def create(
-        self, *, tenant: str, env: str, scopes: tuple[str, ...], expires_ms: int | None
+        self,
+        *,
+        tenant: str,
+        env: str,
+        scopes: tuple[str, ...],
+        expires_ms: int | None,
+        spelled: KeyFormat = "amp",
     ) -> tuple[str, KeyRecord]:
         """The new key, which nobody can show again, and its record.
 
@@ -65,12 +77,16 @@ class Keyring:
             InvalidParameter: a bad tenant, environment, scope or expiry.
             StoreUnavailable: no key was made that anyone knows of.
         """
-        key, record = self._fresh(tenancy.tenant(tenant, env), tenancy.scopes(scopes), expires_ms)
+        owner = tenancy.tenant(tenant, env)
+        key, record = self._fresh(owner, tenancy.scopes(scopes), expires_ms, spelled)
         pair = (self.digest(key.encode()), msgspec.json.encode(record))
         await self._functions.call(Call("amp_keyring_put_v1", _KEYS, pair))
         return key, record
 
-    def _fresh(self, owner: Tenant, scopes: tuple[str, ...], expires_ms: int | None) -> tuple[str, KeyRecord]:
+    def _fresh(
+        self, owner: Tenant, scopes: tuple[str, ...], expires_ms: int | None, spelled: KeyFormat
+    ) -> tuple[str, KeyRecord]:
+        prefix = f"amp_sk_{owner.env}" if spelled == "amp" else f"rev_{_kind(scopes)}_{owner.name}"
         digits = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_LENGTH))
         record = KeyRecord(
             id=digits[:_ID_LENGTH],
@@ -79,10 +95,11 @@ class Keyring:
             scopes=scopes,
             created_ms=self._clock(),
             expires_ms=expires_ms,
+            format=spelled,
         )
         if expires_ms is not None and expires_ms <= record.created_ms:
             raise InvalidParameter("expires", "must lie in the future")
-        return f"amp_sk_{owner.env}_{digits}", record
+        return f"{prefix}_{digits}", record
 
     async def all(self) -> list[KeyRecord]:
         """Every key ever made, oldest first."""
@@ -116,7 +133,7 @@ class Keyring:
         old = _decode(raw)
         if old.revoked_ms is not None:
             raise InvalidParameter("id", "this key is revoked; create a new one")
-        key, fresh = self._fresh(tenancy.tenant(old.tenant, old.env), old.scopes, old.expires_ms)
+        key, fresh = self._fresh(tenancy.tenant(old.tenant, old.env), old.scopes, old.expires_ms, old.format)
         ended = msgspec.structs.replace(old, revoked_ms=fresh.created_ms)
         pairs = (digest, msgspec.json.encode(ended), self.digest(key.encode()), msgspec.json.encode(fresh))
         if await self._change((digest, raw), pairs):
@@ -210,6 +227,19 @@ class KeyTable:
                 self._unknown.clear()
             self._unknown[digest] = now
         raise Unauthorized("This API key is unknown.")
+
+
+def _kind(scopes: tuple[str, ...]) -> str:
+    """What a client of the ledger reads in a key of these scopes: may write, only meter, or only read.
+
+    Raises:
+        InvalidParameter: they open nothing of the ledger.
+    """
+    if scopes in {("meter",), ("read",)}:
+        return scopes[0][0] + "k"
+    if "ledger" in scopes or tenancy.ALL_SCOPES in scopes:
+        return "sk"
+    raise InvalidParameter("scopes", "of a key for the ledger must be meter, read, or hold ledger")
 
 
 def _access(record: KeyRecord) -> Access:

@@ -15,6 +15,8 @@ POLICY_VERSIONS = b"{amp}:policies"
 """The same of policies; `policy_version` is the fact."""
 SERVED_POLICY = b"{amp}:policies:served"
 """What the settings of whoever serves say: the policy of every tenant without its own."""
+BOOK_VERSIONS = b"{amp}:books"
+"""The same of prices, tools and rates, by tenant tag and kind; `book_version` is the fact."""
 REFIT_LEASE = b"{amp}:refit"
 REFITS_ASKED = b"{amp}:refits:asked"
 """The number of each tenant's newest ask for a fit."""
@@ -102,3 +104,82 @@ def policy_version(tag: str) -> bytes:
 
 def policy_document(tag: str, version: int) -> bytes:
     return b"{%s}:policy:%d" % (tag.encode(), version)
+
+
+class JobKeys(NamedTuple):
+    """Where one job's facts lie, in the order in which `ledger/store.lua` takes them."""
+
+    entries: bytes
+    """The bucket's stream of entries, never trimmed; the id of the n-th is `n-0`."""
+    chain: bytes
+    """The bucket's head: the last link, 20 bytes, then how many entries there are."""
+    jobs: bytes
+    """The bucket's jobs by the time they were made."""
+    types: bytes
+    """The types of the bucket's jobs."""
+    job: bytes
+    """The job's hash."""
+    seen: bytes
+    """What was metered for it: digests of ids to positions."""
+
+
+def job_keys(tenant: Tenant, job: str) -> JobKeys:
+    name = job.encode()
+    tag = ledger_tag(tenant, bucket(name))
+    return JobKeys(*_of_bucket(tag), tag + b"j:" + name, tag + b"x:" + name)
+
+
+def no_job_keys(tenant: Tenant, transaction: str) -> JobKeys:
+    """Those of a record without a job: its bucket, and one of many short tables, by its transaction."""
+    name = transaction.encode()
+    tag = ledger_tag(tenant, bucket(name))
+    table = int.from_bytes(blake2b(name, digest_size=2, person=b"no job").digest(), "big") >> 4
+    return JobKeys(*_of_bucket(tag), tag + b"none", tag + b"y:%d" % table)
+
+
+def bucket_of(name: str) -> int:
+    """The bucket of a job, or of a transaction without one."""
+    return bucket(name.encode())
+
+
+def _of_bucket(tag: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    return tag + b"entries", tag + b"chain", tag + b"jobs", tag + b"types"
+
+
+def ledger_tag(tenant: Tenant, number: int) -> bytes:
+    """What the ledger's keys of one bucket begin with."""
+    return bucket_tag(tenant, number) + b":l:"
+
+
+def ledger_cells(tag: str) -> bytes:
+    """What reports are made of: exact sums, a cell a field."""
+    return b"{%s}:l:cells" % tag.encode()
+
+
+def ledger_cursors(tag: str) -> bytes:
+    """How many entries of each bucket are in the cells."""
+    return b"{%s}:l:cursors" % tag.encode()
+
+
+def ledger_version(tag: str) -> bytes:
+    """Moves with every change of the cells."""
+    return b"{%s}:l:version" % tag.encode()
+
+
+def ledger_touched(tag: str) -> bytes:
+    """The cells by the version that last changed them."""
+    return b"{%s}:l:touched" % tag.encode()
+
+
+def book_version(tag: str, kind: str) -> bytes:
+    """The version of the tenant's prices, tools or rates; its documents lie in the same slot."""
+    return b"{%s}:l:%s" % (tag.encode(), kind.encode())
+
+
+def book_document(tag: str, kind: str, version: int) -> bytes:
+    return b"{%s}:l:%s:%d" % (tag.encode(), kind.encode(), version)
+
+
+def ledger_folding(tag: str) -> bytes:
+    """The worker that folds entries into cells now."""
+    return b"{%s}:l:folding" % tag.encode()

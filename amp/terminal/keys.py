@@ -11,10 +11,19 @@ from amp.terminal import talk
 from amp.terminal.options import TEST, Data, Env, Json, RedisUrl, settings_of
 
 if TYPE_CHECKING:
-    from amp.store.keyring import KeyRecord, Keyring
+    from amp.store.keyring import KeyFormat, KeyRecord, Keyring
 
 Answer = TypeVar("Answer")
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `amp keys list` shows it.")]
+Spelled = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="amp|rev",
+        help="amp_sk_..., or rev_sk_<tenant>_... for clients of the ledger: rev_mk_ when the scope is "
+        "meter alone, rev_rk_ when it is read alone.",
+    ),
+]
 
 keys = typer.Typer(no_args_is_help=True, help="Make, list, revoke and rotate API keys.")
 
@@ -32,7 +41,8 @@ def create(
             help="What it may do, separated by spaces or commas: context outcome profile meter ledger "
             "sessions worker read admin, or all."
         ),
-    ] = "context outcome profile",
+    ] = "context outcome profile ledger",
+    spelled: Spelled = "amp",
     expires: Annotated[
         str | None,
         typer.Option(metavar="30d|DATE", help="When it ends: a duration from now, or an ISO date."),
@@ -44,8 +54,13 @@ def create(
     """Make a key and print it: only now, it is kept as a hash."""
     expires_ms = _moment(expires)
     chosen = tuple(scopes.replace(",", " ").split())
+    as_asked = _spelling(spelled)
     key, record = _with_keyring(
-        lambda ring: ring.create(tenant=tenant, env=env, scopes=chosen, expires_ms=expires_ms), data, redis
+        lambda ring: ring.create(
+            tenant=tenant, env=env, scopes=chosen, expires_ms=expires_ms, spelled=as_asked
+        ),
+        data,
+        redis,
     )
     _hand_over(key, record, as_json=as_json)
 
@@ -111,6 +126,12 @@ def _moment(expires: str | None) -> int | None:
         return moment_ms(expires, now_ms())
     except ValueError as error:
         raise typer.BadParameter(f"{error}, not {expires!r}", param_hint="--expires") from error
+
+
+def _spelling(asked: str) -> "KeyFormat":
+    if asked == "amp" or asked == "rev":  # noqa: PLR1714  by which pyright knows them
+        return asked
+    raise typer.BadParameter(f"must be amp or rev, not {asked!r}", param_hint="--format")
 
 
 def _hand_over(key: str, record: "KeyRecord", *, as_json: bool) -> None:

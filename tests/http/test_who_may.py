@@ -25,6 +25,34 @@ ROUTES = {
     ("GET", "/v1/policy/versions/1"): {"admin", "read"},
     ("PUT", "/v1/policy"): {"admin"},
 }
+LEDGER = "/profitstream/v2/api"
+ROUTES_OF_LEDGER = {
+    ("POST", "/meter/v2/ai/completions"): {"meter", "ledger"},
+    ("POST", "/meter/v2/tool/events"): {"meter", "ledger"},
+    ("POST", "/meter/meter/v2/tool/events"): {"meter", "ledger"},
+    ("POST", "/v1/ledger/meter/batch"): {"meter", "ledger"},
+    ("POST", f"{LEDGER}/jobs"): {"ledger"},
+    ("GET", f"{LEDGER}/jobs/types"): {"read", "ledger"},
+    ("GET", f"{LEDGER}/jobs/ada"): {"read", "ledger"},
+    ("GET", f"{LEDGER}/jobs/ada/transactions"): {"read", "ledger"},
+    ("POST", f"{LEDGER}/jobs/ada/outcome"): {"ledger"},
+    ("PATCH", f"{LEDGER}/jobs/ada/outcome"): {"ledger"},
+    ("GET", f"{LEDGER}/jobs/ada/outcome/history"): {"read", "ledger"},
+    ("POST", f"{LEDGER}/jobs/ada/outcome/metrics"): {"ledger"},
+    ("GET", f"{LEDGER}/jobs"): {"read", "ledger"},
+    ("GET", f"{LEDGER}/jobs/conversion-funnel"): {"read", "ledger"},
+    ("GET", f"{LEDGER}/jobs/ada/roi"): {"read", "ledger"},
+    ("GET", "/api/v2/analytics/jobs/roi-summary"): {"read", "ledger"},
+    ("GET", "/v1/ledger/report"): {"read", "ledger"},
+    ("GET", "/v1/ledger/pricing"): {"admin", "read"},
+    ("GET", "/v1/ledger/tools"): {"admin", "read"},
+    ("GET", "/v1/ledger/rates"): {"admin", "read"},
+    ("PUT", "/v1/ledger/pricing"): {"admin"},
+    ("PUT", "/v1/ledger/tools"): {"admin"},
+    ("PUT", "/v1/ledger/rates"): {"admin"},
+    ("GET", f"{LEDGER}/teams"): {"read", "meter", "ledger"},
+    ("GET", f"{LEDGER}/users/me"): {"read", "meter", "ledger"},
+}
 OPEN = ["/livez", "/readyz", "/metrics", "/schema", "/schema/openapi.json"]
 
 
@@ -40,16 +68,46 @@ async def test_a_scope_opens_its_routes_and_no_others(caller, scope):
             assert details["scope"] in scopes
 
 
+@pytest.mark.parametrize("scope", [*SCOPES, ALL_SCOPES])
+async def test_a_scope_opens_its_part_of_the_ledger_and_no_more(caller, scope):
+    """`meter` may meter and not report, `read` only reads, `ledger` does all of it."""
+    client = await caller(scope)
+    for (verb, path), scopes in ROUTES_OF_LEDGER.items():
+        answer = await client.request(verb, path, json=None if verb == "GET" else {})
+        if scope in scopes | {ALL_SCOPES}:
+            assert answer.status_code not in {401, 403}, (verb, path)
+        else:
+            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), (verb, path)
+
+
+@pytest.mark.parametrize(("verb", "path"), ROUTES_OF_LEDGER)
+async def test_without_a_good_key_no_ledger_opens(client, verb, path):
+    del client.headers["Authorization"]
+    for sent in ({}, {"x-api-key": ""}, {"x-api-key": "rev_sk_acme_x"}, {"Authorization": "Basic YTpi"}):
+        answer = await client.request(verb, path, headers=sent)
+        assert (answer.status_code, answer.json()["error"]) == (401, "Unauthorized"), sent
+
+
+async def test_a_key_in_x_api_key_opens_the_ledger_and_nothing_else(client):
+    key = client.headers.pop("Authorization").removeprefix("Bearer ")
+    client.headers["x-api-key"] = key
+    assert (await client.get(f"{LEDGER}/teams")).status_code == 200
+    assert (await client.post("/meter/v2/ai/completions")).status_code == 400
+    refused(await client.context(), 401, "UNAUTHORIZED")
+    refused(await client.get("/v1/profile/ada"), 401, "UNAUTHORIZED")
+
+
 def test_every_route_is_in_the_matrix(app):
     """A route that is added without a word about its scopes would be open to everybody."""
     known = {path.replace("ada", "{user_id:str}") for _, path in ROUTES} | set(OPEN)
+    known |= {path.replace("ada", "{job_id:str}") for _, path in ROUTES_OF_LEDGER}
     known |= {path.replace("versions/1", "versions/{number:str}") for path in known}
     for route in app._app.routes:
         assert route.path in known or route.path.startswith("/schema"), route.path
 
 
-async def test_a_new_key_has_the_scopes_of_the_three_published_calls(client):
-    assert DEFAULT_SCOPES == ("context", "outcome", "profile")
+async def test_a_new_key_has_the_scopes_of_the_published_calls(client):
+    assert DEFAULT_SCOPES == ("context", "outcome", "profile", "ledger")
     await client.interact()
     assert (await client.put("/v1/profile/ada", json={})).status_code == 200
 

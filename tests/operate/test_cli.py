@@ -63,16 +63,37 @@ def test_a_key_is_made_listed_rotated_and_revoked_without_a_service(data, run):
     assert key not in listed
 
 
-def test_a_key_without_options_is_a_test_key_that_can_do_the_three_published_calls(data, run):
+def test_a_key_without_options_is_a_test_key_that_can_do_the_published_calls(data, run):
     made = json.loads(run("keys", "create", "--json", "--expires", "2999-12-31", "--data", data).stdout)
     assert made["key"].startswith("amp_sk_test_")
-    assert made["scopes"] == ["context", "outcome", "profile"]
+    assert made["scopes"] == ["context", "outcome", "profile", "ledger"]
     assert made["expires"] == "2999-12-31T00:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("scopes", "begins"),
+    [
+        ("ledger", "rev_sk_acme_"),
+        ("context ledger", "rev_sk_acme_"),
+        ("all", "rev_sk_acme_"),
+        ("meter", "rev_mk_acme_"),
+        ("read", "rev_rk_acme_"),
+    ],
+)
+def test_a_key_for_clients_of_the_ledger_says_what_it_may_do(scopes, begins, data, run):
+    asked = ("--format", "rev", "--tenant", "acme", "--scopes", scopes)
+    made = json.loads(run("keys", "create", *asked, "--json", "--data", data).stdout)
+    assert made["key"].startswith(begins)
+    assert made["key"].count("_") == 3
+    rotated = json.loads(run("keys", "rotate", made["id"], "--json", "--data", data).stdout)
+    assert rotated["key"].startswith(begins)
 
 
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "says"),
     [
+        (("--format", "rev", "--scopes", "context"), 1, "must be meter, read, or hold ledger"),
+        (("--format", "hak"), 2, "must be amp or rev"),
         (("--tenant", "Not A Tenant"), 1, "tenant: must be 1 to 32"),
         (("--scopes", "everything"), 1, "'everything' is unknown; known are context"),
         (("--expires", "2001-01-01"), 1, "must lie in the future"),

@@ -1,0 +1,1 @@
+"""The room that keeps what agents' work cost and what came of it."""

@@ -1,0 +1,130 @@
+"""The room's reads: jobs one by one, what came of them and what they used."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from amp.errors import NotFound
+from amp.ledger import answers
+from amp.ledger.answers import HistoryRow, JobResource, Transactions
+from amp.ledger.entries import Amendment, Completion, Metered, Metrics, Outcome, Reported, unpack
+from amp.ledger.job import Job, read_job
+from amp.ledger.store import LedgerStore
+from amp.tenancy import Tenant
+
+PAGE = 1000
+"""Entries that are read in one round trip, and transactions that are shown at once."""
+
+
+class Jobs:
+    """What is known of single jobs."""
+
+    def __init__(self, store: LedgerStore) -> None:
+        self._store = store
+
+    async def find(self, tenant: Tenant, job: str) -> Job:
+        """The job.
+
+        Raises:
+            NotFound: there is none.
+            StoreUnavailable: there is no answer.
+        """
+        (found,) = await self.find_all(tenant, [job])
+        if found is None:
+            raise unknown(job)
+        return found
+
+    async def find_all(self, tenant: Tenant, jobs: Sequence[str]) -> list[Job | None]:
+        """The jobs, in one round trip; None where there is none.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        hashes = await self._store.jobs(tenant, jobs)
+        return [read_job(job, found) for job, found in zip(jobs, hashes, strict=True)]
+
+    async def show(self, tenant: Tenant, job: str) -> JobResource:
+        """The job with its outcome in force and every figure that was added to it.
+
+        Raises:
+            NotFound: there is none.
+            StoreUnavailable: there is no answer.
+        """
+        return await self.told(tenant, await self.find(tenant, job))
+
+    async def told(self, tenant: Tenant, job: Job) -> JobResource:
+        """The same of a job that was just read.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        found = [unpack(raw) for raw in await self._read(tenant, job.id, sorted(job.outcomes + job.metrics))]
+        reports = [each for each in found if isinstance(each, Outcome | Amendment)]
+        metrics = [each.metrics for each in found if isinstance(each, Outcome | Amendment | Metrics)]
+        return answers.job_resource(tenant, job, reports, [each for each in metrics if each])
+
+    async def in_force(self, tenant: Tenant, job: Job) -> Reported | None:
+        """The job's outcome as it stands.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        if not job.outcomes:
+            return None
+        (raw,) = await self._store.entries(tenant, job.id, job.outcomes[-1:])
+        return cast("Reported", unpack(raw))
+
+    async def history(self, tenant: Tenant, job: str) -> list[HistoryRow]:
+        """Every outcome that the job ever had, the first first.
+
+        Raises:
+            NotFound: there is no such job.
+            StoreUnavailable: there is no answer.
+        """
+        found = await self.find(tenant, job)
+        entries = await self._read(tenant, job, found.outcomes)
+        return answers.history([cast("Reported", unpack(raw)) for raw in entries])
+
+    async def transactions(self, tenant: Tenant, job: str, page: int, size: int) -> Transactions:
+        """The AI calls of the job, in the order in which they came.
+
+        Raises:
+            NotFound: there is no such job.
+            StoreUnavailable: there is no answer.
+        """
+        await self.find(tenant, job)
+        completions, _ = await self._store.metered(tenant, job)
+        shown = await self._read(tenant, job, completions[page * size : (page + 1) * size])
+        rows = [answers.transaction(cast("Completion", unpack(raw))) for raw in shown]
+        return Transactions(rows, len(completions))
+
+    async def timeline(self, tenant: Tenant, job: str) -> list[Metered]:
+        """All that was metered for the job, by the time when it was used.
+
+        Raises:
+            NotFound: there is no such job.
+            StoreUnavailable: there is no answer.
+        """
+        await self.find(tenant, job)
+        completions, tools = await self._store.metered(tenant, job)
+        raw = await self._read(tenant, job, sorted(completions + tools))
+        return sorted((cast("Metered", unpack(each)) for each in raw), key=lambda each: each.began_ms)
+
+    async def types(self, tenant: Tenant) -> list[str]:
+        """The types of the tenant's jobs.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        return sorted(await self._store.types(tenant))
+
+    async def _read(self, tenant: Tenant, job: str, positions: Sequence[int]) -> list[bytes]:
+        return [
+            raw
+            for start in range(0, len(positions), PAGE)
+            for raw in await self._store.entries(tenant, job, positions[start : start + PAGE])
+        ]
+
+
+def unknown(job: str) -> NotFound:
+    """One refusal for a job that is not there and for another tenant's."""
+    return NotFound(f"There is no job {job!r}.")

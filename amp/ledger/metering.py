@@ -1,0 +1,299 @@
+"""From what was used to the entry that says so, and to what it adds to its job."""
+
+import re
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+
+from amp.errors import InvalidParameter
+from amp.ledger import money, rules
+from amp.ledger.entries import (
+    DECISION,
+    ENVIRONMENT,
+    NAME,
+    TAGS,
+    TYPE,
+    VERSION,
+    Completion,
+    Metered,
+    ToolEvent,
+    packed_id,
+)
+from amp.ledger.types import NO_JOB, Decided, Priced, Usage
+from amp.ledger.wire import CompletionRequest, MeteringRequest, ToolRequest
+from amp.tenancy import Tenant
+
+TOKENS_MAX = 10**12
+DURATION_MS_MAX = 10**12
+HUMAN = "human_"
+"""A tool whose id begins so is a person."""
+
+_JOB_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}")
+
+
+class Sent(NamedTuple):
+    """A metered record, checked: what its price depends on, and who asked for it."""
+
+    request: CompletionRequest | ToolRequest
+    job: str
+    """Empty is none."""
+    transaction: str
+    usage: Usage
+    priced: Priced | None
+    """What the client said it cost; None when it did not."""
+    multiplier: Decimal | None
+
+
+class Coordinates(NamedTuple):
+    """What a record says of its job beside its own figures."""
+
+    name: str | None
+    type: str | None
+    version: str | None
+    environment: str | None
+    agent: str | None
+
+
+def completion(request: CompletionRequest, transaction: str, now_ms: int) -> Sent:
+    """An AI call, checked; `transaction` is its id, or stands in for one.
+
+    Raises:
+        InvalidParameter: the field is named.
+    """
+    for field, value in (("provider", request.provider), ("model", request.model)):
+        if not value:
+            raise InvalidParameter(field, "is required")
+        rules.text(field, value)
+    began_ms = rules.moment_ms("requestTime", request.request_time)
+    if began_ms is None:
+        began_ms = rules.moment_ms("completionStartTime", request.completion_start_time)
+    usage = Usage(
+        now_ms if began_ms is None else began_ms,
+        provider=request.provider,
+        model=request.model,
+        duration_ms=_duration("requestDuration", request.request_duration),
+        input_tokens=_count("inputTokenCount", request.input_token_count),
+        output_tokens=_count("outputTokenCount", request.output_token_count),
+        cache_creation_tokens=_count("cacheCreationTokenCount", request.cache_creation_token_count),
+        cache_read_tokens=_count("cacheReadTokenCount", request.cache_read_token_count),
+    )
+    return _sent(request, transaction, usage, _money_of_completion(request), request.cost_multiplier)
+
+
+def tool_event(request: ToolRequest, transaction: str, now_ms: int) -> Sent:
+    """A tool's use, checked; `transaction` is its id, or stands in for one.
+
+    Raises:
+        InvalidParameter: the field is named.
+    """
+    if not request.tool_id:
+        raise InvalidParameter("toolId", "is required")
+    at_ms = rules.moment_ms("timestamp", request.timestamp)
+    usage = Usage(
+        now_ms if at_ms is None else at_ms,
+        tool=rules.text("toolId", request.tool_id),
+        duration_ms=_duration("durationMs", request.duration_ms),
+        units=_units(request.usage_metadata),
+    )
+    nanos = _amount("costUsd", request.cost_usd)
+    kind = "human" if request.tool_id.startswith(HUMAN) else "tool"
+    code = rules.currency("currency", request.currency)
+    return _sent(request, transaction, usage, None if nanos is None else Priced(nanos, kind, code, "sent"))
+
+
+def as_sent(tenant: Tenant, usage: Usage, sent: Priced | None) -> Priced:
+    """The price where nobody else knows any: what was sent, else none."""
+    del tenant
+    if sent is not None:
+        return sent
+    person = usage.tool is not None and usage.tool.startswith(HUMAN)
+    return Priced(None, "model" if usage.tool is None else "human" if person else "tool")
+
+
+def entry(sent: Sent, priced: Priced, decided: Decided | None, at_ms: int, by: str) -> Metered:
+    """What the ledger keeps of it.
+
+    Raises:
+        InvalidParameter: the multiplier makes too much of it.
+    """
+    cost = priced.nanos
+    if cost is not None and sent.multiplier is not None:
+        try:
+            cost = money.times(cost, sent.multiplier)
+        except ValueError as error:
+            raise InvalidParameter("costMultiplier", str(error)) from error
+    make = _completion if isinstance(sent.request, CompletionRequest) else _tool_event
+    return make(sent, priced._replace(nanos=cost), decided, (at_ms, by))
+
+
+def coordinates(request: MeteringRequest) -> Coordinates:
+    """What it says of its job, cut to what the ledger keeps; nothing of no job."""
+    if not request.agentic_job_id:
+        return Coordinates(None, None, None, None, _cut(request.agent))
+    kind = request.agentic_job_type
+    return Coordinates(
+        _cut(request.agentic_job_name),
+        _cut(kind.strip().lower() if kind else None),
+        _cut(request.agentic_job_version),
+        _cut(request.environment),
+        _cut(request.agent),
+    )
+
+
+def without(of: Metered, flags: int) -> Metered:
+    """The entry without what these flags say was said of its job before."""
+    if not flags:
+        return of
+    decided = flags & DECISION
+    return msgspec.structs.replace(
+        of,
+        name=None if flags & NAME else of.name,
+        type=None if flags & TYPE else of.type,
+        version=None if flags & VERSION else of.version,
+        environment=None if flags & ENVIRONMENT else of.environment,
+        approach=None if decided else of.approach,
+        group=None if decided else of.group,
+    )
+
+
+def _sent(
+    request: CompletionRequest | ToolRequest,
+    transaction: str,
+    usage: Usage,
+    priced: Priced | None,
+    multiplier: Decimal | None = None,
+) -> Sent:
+    job = request.agentic_job_id or NO_JOB
+    if job and (not _JOB_ID.fullmatch(job) or job in rules.PATHS):
+        raise InvalidParameter(
+            "agenticJobId", "must be 1 to 255 of A-Z a-z 0-9 . _ -, a letter or digit first"
+        )
+    rules.text("transactionId", transaction)
+    return Sent(request, job, transaction, usage, priced, multiplier)
+
+
+def _completion(sent: Sent, priced: Priced, decided: Decided | None, stamp: tuple[int, str]) -> Completion:
+    request, usage, of_job = sent.request, sent.usage, coordinates(sent.request)
+    assert isinstance(request, CompletionRequest)
+    total = _count("totalTokenCount", request.total_token_count)
+    return Completion(
+        sent.job,
+        *stamp,
+        transaction=packed_id(sent.transaction),
+        began_ms=usage.at_ms,
+        duration_ms=usage.duration_ms,
+        provider=request.provider,
+        model=request.model,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        total_tokens=total or usage.input_tokens + usage.output_tokens,
+        cost_nanos=priced.nanos,
+        currency=priced.currency,
+        priced_by=priced.by,
+        stop_reason=_cut(request.stop_reason),
+        **of_job._asdict(),
+        approach=decided.approach if decided else None,
+        group=decided.group if decided else None,
+        trace=_packed(request.trace_id),
+        squad=_cut(request.squad_id),
+        cache_creation_tokens=usage.cache_creation_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        reasoning_tokens=_count("reasoningTokenCount", request.reasoning_token_count),
+        tags=_tags(request),
+    )
+
+
+def _tool_event(sent: Sent, priced: Priced, decided: Decided | None, stamp: tuple[int, str]) -> ToolEvent:
+    request, usage, of_job = sent.request, sent.usage, coordinates(sent.request)
+    assert isinstance(request, ToolRequest)
+    return ToolEvent(
+        sent.job,
+        *stamp,
+        transaction=packed_id(sent.transaction),
+        began_ms=usage.at_ms,
+        duration_ms=usage.duration_ms,
+        tool=request.tool_id,
+        success=request.success is not False,
+        human=priced.kind == "human",
+        cost_nanos=priced.nanos,
+        currency=priced.currency,
+        priced_by=priced.by,
+        **of_job._asdict(),
+        approach=decided.approach if decided else None,
+        group=decided.group if decided else None,
+        trace=_packed(request.trace_id),
+        squad=_cut(request.squad_id),
+        usage=usage.units.decode() if usage.units else None,
+        tags=_tags(request),
+    )
+
+
+def _money_of_completion(request: CompletionRequest) -> Priced | None:
+    """What the client said it cost: all of it, or the parts that it named."""
+    code = rules.currency("currency", request.currency)
+    if request.billing_skipped:
+        return Priced(0, "model", code, "skipped")
+    whole = _amount("totalCost", request.total_cost)
+    parts = (
+        _amount("inputTokenCost", request.input_token_cost),
+        _amount("outputTokenCost", request.output_token_cost),
+        _amount("cacheCreationTokenCost", request.cache_creation_token_cost),
+        _amount("cacheReadTokenCost", request.cache_read_token_cost),
+    )
+    if whole is None and any(part is not None for part in parts):
+        whole = sum(part or 0 for part in parts)
+    return None if whole is None else Priced(whole, "model", code, "sent")
+
+
+def _amount(field: str, sent: Decimal | None) -> int | None:
+    if sent is None:
+        return None
+    try:
+        nanos = money.nanos(sent)
+    except ValueError as error:
+        raise InvalidParameter(field, str(error)) from error
+    if nanos < 0:
+        raise InvalidParameter(field, "must not be negative")
+    return nanos
+
+
+def _count(field: str, sent: int | None) -> int:
+    if sent is not None and not 0 <= sent <= TOKENS_MAX:
+        raise InvalidParameter(field, f"must be a whole number from 0 to {TOKENS_MAX:.0e}")
+    return sent or 0
+
+
+def _duration(field: str, sent_ms: float | None) -> int:
+    if sent_ms is not None and not 0 <= sent_ms <= DURATION_MS_MAX:
+        raise InvalidParameter(field, f"must be from 0 to {DURATION_MS_MAX:.0e}")
+    return round(sent_ms or 0)
+
+
+def _units(raw: msgspec.Raw) -> bytes | None:
+    return None if bytes(raw) in {b"", b"null"} else bytes(raw)
+
+
+def _cut(value: str | None) -> str | None:
+    """The text as the client itself would cut it: a long tag must not lose a record."""
+    return value[: rules.TEXT_LENGTH_MAX] if value else None
+
+
+def _tags(request: CompletionRequest | ToolRequest) -> dict[int, str] | None:
+    names = _TAGS[type(request)]
+    tags = {number: value for number, name in names if (value := _cut(getattr(request, name)))}
+    return tags or None
+
+
+def _tag_names(kind: type[msgspec.Struct]) -> list[tuple[int, str]]:
+    """The kind's fields that are tags: their numbers and names."""
+    fields = msgspec.structs.fields(kind)
+    return [(TAGS.index(each.encode_name), each.name) for each in fields if each.encode_name in TAGS]
+
+
+_TAGS = {kind: _tag_names(kind) for kind in (CompletionRequest, ToolRequest)}
+
+
+def _packed(value: str | None) -> bytes | None:
+    cut = _cut(value)
+    return packed_id(cut) if cut else None

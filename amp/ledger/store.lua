@@ -1,0 +1,192 @@
+#!lua name=amp_ledger_v1
+-- The ledger of one bucket. Every function validates first and writes last, and its first write is the entry, which
+-- the stream refuses when it is not the next one: what follows never stands without it. No function deletes or
+-- rewrites an entry. KEYS come from store/keys.py, JobKeys:
+--   1 entries  stream; the n-th entry has the id n-0: e the entry, s side data (entries.py), l its link (chain.py)
+--   2 chain    the last link, 20 bytes, then the number of entries
+--   3 jobs     sorted set: the bucket's jobs by the time they were made      4 types  set: their types
+--   5 job      hash (job.py)
+--   6 seen     hash: digest of an id -> position; of an idempotency key -> fingerprint, 8 bytes, then position
+-- Every function's first eleven ARGV: the entry, its SHA-256, ms since 1970, the job ('' is none), then what the
+-- record says of the job, '' is nothing: STICKY. Whole numbers that can be large are decimal strings throughout: a Lua
+-- number holds 53 bits.
+
+local STICKY = { 'n', 't', 'v', 'e', 'a', 'p', 'g' }
+local FLAG = { t = 1, e = 2, a = 4, p = 8, n = 64, v = 128 }
+local COORDINATE = { t = true, e = true, a = true, p = true } -- reports group by these
+local MADE, BEFORE = 16, 32
+local OWN = 12 -- where a function's own arguments begin
+
+local function int(value) return string.format('%.0f', value) end
+
+local function sha1(text)
+  return (redis.sha1hex(text):gsub('%x%x', function(pair) return string.char(tonumber(pair, 16)) end))
+end
+
+local function append(keys, args, side)
+  local head = redis.call('GET', keys[2]) or string.rep('\0', 20) .. '0'
+  local position = int(tonumber(head:sub(21)) + 1)
+  local link = sha1(head:sub(1, 20) .. args[2] .. side)
+  redis.call('XADD', keys[1], position .. '-0', 'e', args[1], 's', side, 'l', link)
+  redis.call('SET', keys[2], link .. position)
+  return position, link
+end
+
+local function state(keys)
+  local all, words = redis.call('HGETALL', keys[5]), {}
+  for i = 1, #all, 2 do
+    if all[i]:find('^%u') then
+      words[#words + 1] = all[i]
+      words[#words + 1] = all[i + 1]
+    end
+  end
+  return table.concat(words, ' ')
+end
+
+-- What this record is the first to say of its job, as fields and values in turn; the side data; whether it makes the
+-- job. The state before is told when a sum of before does not simply grow: `always`, or when a coordinate is new, when
+-- the job follows a decision, when it has an outcome.
+local function told(keys, args, always)
+  if args[4] == '' then return {}, '\0', false end
+  local kept = redis.call('HMGET', keys[5], 'c', 'o', unpack(STICKY))
+  local made, fresh, flags, before, moves = not kept[1], {}, 0, 0, always or kept[2]
+  for i, name in ipairs(STICKY) do
+    local said, flag, stands = args[4 + i], FLAG[name], kept[i + 2]
+    local first = not stands and said ~= ''
+    if first then
+      fresh[#fresh + 1] = name
+      fresh[#fresh + 1] = said
+    end
+    if flag and (first or stands) then
+      flags = flags + flag
+      before = before + (stands and flag or 0)
+      moves = moves or first and COORDINATE[name] or name == 'p'
+    end
+  end
+  if made then return fresh, string.char(flags + MADE), true end
+  if not moves then return fresh, string.char(flags), false end
+  return fresh, string.char(flags + BEFORE, before) .. state(keys), false
+end
+
+-- Writes what the record is the first to say, and what `more` has, into the job.
+local function tell(keys, args, fresh, made, more)
+  if args[4] == '' then return end
+  if made then
+    redis.call('ZADD', keys[3], args[3], args[4])
+    redis.call('HSET', keys[5], 'c', args[3])
+  end
+  redis.call('HSET', keys[5], 'u', args[3], unpack(fresh))
+  if #more > 0 then redis.call('HSET', keys[5], unpack(more)) end
+  for i = 1, #fresh, 2 do
+    if fresh[i] == 't' then redis.call('SADD', keys[4], fresh[i + 1]) end
+  end
+end
+
+-- Replies created, or exists; and position and link, unless nothing new was said.
+local function create(keys, args)
+  local fresh, side, made = told(keys, args)
+  if not made and #fresh == 0 then return { 'exists' } end
+  local position, link = append(keys, args, side)
+  tell(keys, args, fresh, made, {})
+  return { made and 'created' or 'exists', position, link }
+end
+
+local function at(keys, position)
+  return redis.call('XRANGE', keys[1], position .. '-0', position .. '-0')[1][2][2]
+end
+
+-- Whether this was metered already, as the reply; nil when it was not.
+local function again(keys, id, key, fingerprint)
+  local found = key ~= '' and redis.call('HGET', keys[6], key)
+  if found and found:sub(1, 8) ~= fingerprint then return { 'mismatch' } end
+  local position = found and found:sub(9) or redis.call('HGET', keys[6], id)
+  return position and { 'replay', position, '', at(keys, position) } or nil
+end
+
+-- The earlier and the later time of an event, where it moves them.
+local function span(keys, event)
+  local ends, moved = redis.call('HMGET', keys[5], 'f', 'l'), {}
+  if not ends[1] or tonumber(event) < tonumber(ends[1]) then moved = { 'f', event } end
+  if not ends[2] or tonumber(event) > tonumber(ends[2]) then
+    moved[#moved + 1] = 'l'
+    moved[#moved + 1] = event
+  end
+  return moved
+end
+
+-- Own ARGV: digests of the transaction and of the idempotency key ('' is none), fingerprint, ms of the event, then
+-- fields of the job and what to add to them.
+-- Replies recorded, position, link and flags; or replay, position, '' and the entry that stands; or mismatch.
+local function meter(keys, args)
+  local id, key, fingerprint, event = args[OWN], args[OWN + 1], args[OWN + 2], args[OWN + 3]
+  local before = again(keys, id, key, fingerprint)
+  if before then return before end
+  local fresh, side, made = told(keys, args)
+  local more = args[4] ~= '' and span(keys, event) or {}
+  if made then
+    more[#more + 1] = 'b'
+    more[#more + 1] = 't'
+  end
+  local position, link = append(keys, args, side)
+  tell(keys, args, fresh, made, more)
+  for i = OWN + 4, #args, 2 do redis.call('HINCRBY', keys[5], args[i], args[i + 1]) end
+  redis.call('HSET', keys[6], id, position)
+  if key ~= '' then redis.call('HSET', keys[6], key, fingerprint .. position) end
+  return { 'recorded', position, link, side:sub(1, 1) }
+end
+
+-- What is in force from now on: status, type, value and currency, the last three '' for none.
+local function enforce(keys, args, first, fresh, positions)
+  local more = { 'o', positions, 'S', args[first] }
+  for i, name in ipairs({ 'Y', 'V', 'W' }) do
+    if args[first + i] ~= '' then
+      more[#more + 1] = name
+      more[#more + 1] = args[first + i]
+    else
+      redis.call('HDEL', keys[5], name)
+    end
+  end
+  tell(keys, args, fresh, false, more)
+end
+
+-- Own ARGV: status, type, value in nanos, currency. Replies unknown, or already, or recorded, position and link.
+local function outcome(keys, args)
+  local kept = redis.call('HMGET', keys[5], 'c', 'o')
+  if not kept[1] then return { 'unknown' } end
+  if kept[2] then return { 'already' } end
+  local fresh, side = told(keys, args, true)
+  local position, link = append(keys, args, side)
+  enforce(keys, args, OWN, fresh, position)
+  return { 'recorded', position, link }
+end
+
+-- Own ARGV: the positions of the outcome and its amendments that the entry goes on from, then as above.
+-- Replies stale when there are others, or recorded, position and link.
+local function amend(keys, args)
+  local standing = redis.call('HGET', keys[5], 'o')
+  if standing ~= args[OWN] then return { 'stale' } end
+  local fresh, side = told(keys, args)
+  local position, link = append(keys, args, side)
+  enforce(keys, args, OWN + 1, fresh, standing .. ' ' .. position)
+  return { 'recorded', position, link }
+end
+
+-- Own ARGV: digest of the idempotency key ('' is none), fingerprint. Replies as meter, or unknown.
+local function note(keys, args)
+  local key, fingerprint = args[OWN], args[OWN + 1]
+  local kept = redis.call('HMGET', keys[5], 'c', 'm')
+  if not kept[1] then return { 'unknown' } end
+  local before = key ~= '' and again(keys, '', key, fingerprint)
+  if before then return before end
+  local fresh, side = told(keys, args)
+  local position, link = append(keys, args, side)
+  tell(keys, args, fresh, false, { 'm', kept[2] and kept[2] .. ' ' .. position or position })
+  if key ~= '' then redis.call('HSET', keys[6], key, fingerprint .. position) end
+  return { 'recorded', position, link }
+end
+
+redis.register_function('amp_ledger_create_v1', create)
+redis.register_function('amp_ledger_meter_v1', meter)
+redis.register_function('amp_ledger_outcome_v1', outcome)
+redis.register_function('amp_ledger_amend_v1', amend)
+redis.register_function('amp_ledger_note_v1', note)

@@ -1,0 +1,169 @@
+"""The only file of the room that knows the store: one atomic write a verb, and reads."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from typing import Any, Literal, NamedTuple
+
+from amp.errors import StoreUnavailable
+from amp.ledger.chain import Head, Stored, digest, read_head
+from amp.ledger.once import is_completion, is_tool_event
+from amp.store.connection import Store
+from amp.store.functions import Call, Functions
+from amp.store.keys import BUCKETS, JobKeys, job_keys, ledger_tag
+from amp.tenancy import Tenant
+
+LIBRARY = files("amp.ledger").joinpath("store.lua").read_text()
+
+Verb = Literal["create", "meter", "outcome", "amend", "note"]
+Verdict = Literal["created", "exists", "recorded", "replay", "mismatch", "unknown", "already", "stale"]
+
+
+class Said(NamedTuple):
+    """What a record says of its job; what was said first stays."""
+
+    name: str | None = None
+    type: str | None = None
+    version: str | None = None
+    environment: str | None = None
+    agent: str | None = None
+    approach: str | None = None
+    group: str | None = None
+
+
+class Write(NamedTuple):
+    """One entry to append, if its verb allows."""
+
+    verb: Verb
+    bucket: int
+    keys: JobKeys
+    job: str
+    at_ms: int
+    entry: bytes
+    said: Said = Said()
+    own: Sequence[bytes | str | int] = ()
+    """The verb's own arguments: store.lua."""
+
+
+class Written(NamedTuple):
+    """What came of it."""
+
+    verdict: Verdict
+    position: int = 0
+    """Of the entry in its bucket, when there is one."""
+    link: bytes = b""
+    """The bucket's link after it; empty when nothing was appended."""
+    entry: bytes = b""
+    """What stands instead, of a replay; of a metered record the flags of its side data."""
+
+
+class LedgerStore:
+    """Ledgers in Redis or Valkey."""
+
+    def __init__(self, store: Store, functions: Functions) -> None:
+        self._store = store
+        self._functions = functions
+
+    async def write(self, writes: Sequence[Write]) -> list[Written | StoreUnavailable]:
+        """Appends entries in their order, each on its own terms, in one round trip.
+
+        Raises:
+            StoreUnavailable: nobody knows which of them are appended; all may be sent again.
+        """
+        answers = await self._functions.call_all([_call(write) for write in writes])
+        return [answer if isinstance(answer, StoreUnavailable) else _written(answer) for answer in answers]
+
+    async def jobs(self, tenant: Tenant, jobs: Sequence[str]) -> list[dict[str, str]]:
+        """The hashes of these jobs, empty where there is none.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        replies = await self._store.ask_all([("HGETALL", job_keys(tenant, job).job) for job in jobs])
+        return [_pairs(reply) for reply in replies]
+
+    async def entries(self, tenant: Tenant, job: str, positions: Iterable[int]) -> list[bytes]:
+        """The entries at these positions of the job's bucket.
+
+        Raises:
+            StoreUnavailable: there is no answer, or no such entry, which is damage.
+        """
+        stream = job_keys(tenant, job).entries
+        ids = [b"%d-0" % position for position in positions]
+        replies = await self._store.ask_all([("XRANGE", stream, each, each) for each in ids])
+        if not all(replies):
+            raise StoreUnavailable("The ledger is damaged: an entry of this job is missing.")
+        return [reply[0][1][1] for reply in replies]
+
+    async def metered(self, tenant: Tenant, job: str) -> tuple[list[int], list[int]]:
+        """The positions of the job's completions and of its tool events, oldest first.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        flat: list[bytes] = await self._store.ask("HGETALL", job_keys(tenant, job).seen)
+        completions: list[int] = []
+        tools: list[int] = []
+        for name, position in zip(flat[::2], flat[1::2], strict=True):
+            if is_completion(name):
+                completions.append(int(position))
+            elif is_tool_event(name):
+                tools.append(int(position))
+        return sorted(completions), sorted(tools)
+
+    async def types(self, tenant: Tenant) -> set[str]:
+        """The types of the tenant's jobs.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        sets = await self._store.ask_all(
+            [("SMEMBERS", ledger_tag(tenant, number) + b"types") for number in range(BUCKETS)]
+        )
+        return {each.decode() for members in sets for each in members}
+
+    async def heads(self, tenant: Tenant) -> list[Head]:
+        """Where each bucket's chain ends.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        replies = await self._store.ask_all(
+            [("GET", ledger_tag(tenant, number) + b"chain") for number in range(BUCKETS)]
+        )
+        return [read_head(reply) for reply in replies]
+
+    async def run(self, tenant: Tenant, bucket: int, after: int, count: int) -> list[Stored]:
+        """At most `count` entries of a bucket, those that come after this position.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        page = await self._store.ask(
+            "XRANGE", ledger_tag(tenant, bucket) + b"entries", b"%d-0" % (after + 1), "+", "COUNT", count
+        )
+        return [_stored(entry_id, fields) for entry_id, fields in page]
+
+
+def _call(write: Write) -> Call:
+    said = ["" if each is None else each for each in write.said]
+    arguments = (write.entry, digest(write.entry), write.at_ms, write.job, *said, *write.own)
+    return Call(f"amp_ledger_{write.verb}_v1", write.keys, arguments)
+
+
+def _written(reply: Sequence[Any]) -> Written:
+    verdict: Any = reply[0].decode()
+    return Written(verdict, *(_told(number, part) for number, part in enumerate(reply[1:])))
+
+
+def _told(number: int, part: Any) -> Any:
+    return int(part) if number == 0 else part
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[str, str]:
+    words = [word.decode() for word in flat]
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def _stored(entry_id: bytes, flat: Sequence[bytes]) -> Stored:
+    of: Mapping[bytes, bytes] = dict(zip(flat[::2], flat[1::2], strict=True))
+    return Stored(int(entry_id.partition(b"-")[0]), of[b"e"], of[b"s"], of[b"l"])
