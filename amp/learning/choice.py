@@ -12,10 +12,10 @@ from amp.learning import draws
 from amp.learning.approaches import Approaches
 from amp.learning.baseline import baseline
 from amp.learning.population import Population, population
-from amp.learning.posterior import Draws, Posteriors, option_draws, posteriors
+from amp.learning.posterior import Posteriors, option_draws, posteriors
 from amp.learning.preference import tilt
 from amp.learning.prior import POPULATION_DRAWS, Prior
-from amp.learning.types import Ask, Choice, Context, Floats, Ints, Policy
+from amp.learning.types import Ask, Choice, Context, Draws, Floats, Ints, Policy
 
 _FLOOR, _FLOOR_PICK, _POPULATION_DRAW, _NORMALS = range(4)  # what each uniform of a nonce decides
 
@@ -102,9 +102,7 @@ def _coefficients(
     own, shared = temperatures
     drawn = np.zeros((users, 1 + count), np.int64)
     drawn[:, 1:] = uniform[:, :, _POPULATION_DRAW] * POPULATION_DRAWS + 1
-    each = np.empty((users, 1 + count, beliefs.whitened.shape[1]))
-    for user, columns in enumerate(drawn):  # a gather of all users at once costs more than the loop
-        beliefs.whitened[user].T.take(columns, axis=0, out=each[user])
+    each = beliefs.whitened.transpose(0, 2, 1)[np.arange(users)[:, None], drawn]
     mean, draws_of = each[:, :1], each[:, 1:]
     draws_of -= mean
     draws_of *= shared

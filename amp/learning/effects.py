@@ -11,7 +11,7 @@ import numpy as np
 
 from amp.learning import rows
 from amp.learning.approaches import Approaches
-from amp.learning.types import LEVELS, Context, Effects, Floats, History, Ints
+from amp.learning.types import LEVELS, Context, Draws, Effects, Floats, History, Ints
 
 _Cache = dict[tuple[int, int], Floats]  # by (place of the task type, level)
 ANY_OTHER_TASK = 1 << 32
@@ -67,6 +67,7 @@ class PopulationEffects(Effects):
     """Then `sizes`, `design` and `pairs` are of the options and combinations that are offered."""
     _tables: _Cache = field(default_factory=lambda: {}, init=False, repr=False)  # noqa: PIE807 - typed so
     _drawn: dict[tuple[int, int, float], Floats] = field(default_factory=lambda: {}, init=False, repr=False)  # noqa: PIE807 - typed so
+    _option_draws: dict[tuple[int, int], Draws] = field(default_factory=lambda: {}, init=False, repr=False)  # noqa: PIE807 - typed so
     _options: _Cache = field(default_factory=lambda: {}, init=False, repr=False)  # noqa: PIE807 - typed so
 
     def table(self, context: Context) -> Floats:
@@ -98,6 +99,14 @@ class PopulationEffects(Effects):
             options = np.asfortranarray(np.concatenate(averages, axis=1))  # it is read an option at a time
             self._options[known] = options
         return options
+
+    def option_draws(self, context: Context) -> Draws:
+        """The draws of `options`, in single precision; shape (sum of options, POPULATION_DRAWS)."""
+        known = self._known(context)
+        found = self._option_draws.get(known)
+        if found is None:
+            found = self._option_draws[known] = super().option_draws(context)
+        return found
 
     def at(self, history: History) -> Floats:
         """The mean offset of each row's context and combination; shape (n,)."""

@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import lapack
 
 from amp.learning import draws, reward, rows
@@ -19,12 +18,9 @@ from amp.learning.approaches import Approaches
 from amp.learning.population import Population, population
 from amp.learning.preference import tilt
 from amp.learning.prior import POPULATION_DRAWS, Prior
-from amp.learning.types import Context, Floats, History, Policy, Preference
+from amp.learning.types import Context, Draws, Floats, History, Policy, Preference
 
 _LAPACK: Any = lapack  # made by f2py, without types
-
-
-Draws = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +121,7 @@ def option_draws(beliefs: Posteriors, contexts: Sequence[Context], crowd: Popula
     noise = (beliefs.whitened[:, :, 1:] + _bank(crowd.prior.mean.size)).astype(np.float32)
     worth = directions @ noise
     for index, context in enumerate(contexts):
-        worth[index] += crowd.prior.effects.options(context).T[:, 1:]
+        worth[index] += crowd.prior.effects.option_draws(context)
     return worth
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Draws = npt.NDArray[np.float32]
 History = npt.NDArray[np.void]
 """A user's rows, `rows.ROW` records in decided order (oldest first), at most the newest 512."""
 
@@ -125,6 +126,10 @@ class Effects(Protocol):
     def options(self, context: Context) -> Floats:
         """`table` averaged over the other dimensions; shape (1 + POPULATION_DRAWS, sum of options)."""
         ...
+
+    def option_draws(self, context: Context) -> Draws:
+        """The draws of `options`, in single precision; shape (sum of options, POPULATION_DRAWS)."""
+        return np.ascontiguousarray(self.options(context)[1:].T, np.float32)
 
     def at(self, history: History) -> Floats:
         """The mean offset of each row's context and combination; shape (n,)."""
