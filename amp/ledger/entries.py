@@ -17,6 +17,7 @@ Beside it lies the side data that the function makes in the same step and the ch
 Source: ledger.md.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 from uuid import UUID
@@ -33,7 +34,6 @@ MADE = 16
 BEFORE = 32
 """Flag: the state before follows."""
 
-UUID_LENGTH = 36
 WIDE = 2**63
 TAGS = (
     "traceType",
@@ -213,6 +213,7 @@ Entry = Created | Completion | ToolEvent | Outcome | Amendment | Metrics
 Metered = Completion | ToolEvent
 Reported = Outcome | Amendment
 
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Entry, strict=False)  # a whole number may be text
 
@@ -242,19 +243,30 @@ def _narrow(value: Any) -> Any:
 
 def packed_id(text: str) -> bytes:
     """The id, as short as it can be said without loss."""
-    if len(text) == UUID_LENGTH:
-        try:
-            uuid = UUID(text)
-        except ValueError:
-            return b"t" + text.encode()
-        if str(uuid) == text:
-            return b"u" + uuid.bytes
+    if _UUID.fullmatch(text):
+        return b"u" + bytes.fromhex(text.replace("-", ""))
     return b"t" + text.encode()
 
 
 def id_text(packed: bytes) -> str:
     """The id as it was sent."""
     return packed[1:].decode() if packed[:1] == b"t" else str(UUID(bytes=packed[1:]))
+
+
+def without(of: Metered, flags: int) -> Metered:
+    """The entry without what these flags say was said of its job before."""
+    if not flags:
+        return of
+    decided = flags & DECISION
+    return msgspec.structs.replace(
+        of,
+        name=None if flags & NAME else of.name,
+        type=None if flags & TYPE else of.type,
+        version=None if flags & VERSION else of.version,
+        environment=None if flags & ENVIRONMENT else of.environment,
+        approach=None if decided else of.approach,
+        group=None if decided else of.group,
+    )
 
 
 class Side(NamedTuple):

@@ -11,7 +11,7 @@ from amp.errors import IdempotencyKeyMismatch
 from amp.ledger import answers, metering
 from amp.ledger.answers import Receipt
 from amp.ledger.appending import Appender
-from amp.ledger.entries import Completion, Metered, pack, unpack
+from amp.ledger.entries import Completion, Metered, pack, unpack, without
 from amp.ledger.job import added
 from amp.ledger.metering import Sent
 from amp.ledger.once import Once, checked, fingerprint, remembered, remembered_key
@@ -71,7 +71,7 @@ class Intake:
         decided = self._decisions(tenant, asked) if asked else None
         priced = self._price(tenant, sent.usage, sent.priced)
         entry = metering.entry(sent, priced, decided, now, access.key_id)
-        entry = metering.without(entry, self._known.get((tenant, sent.job), 0))
+        entry = without(entry, self._known.get((tenant, sent.job), 0))
         write = _write(tenant, sent, entry, once)
         written = await self._appender.append(tenant, write)
         if written.verdict == "recorded":

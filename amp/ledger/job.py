@@ -10,7 +10,7 @@ Fields of the hash in small letters never count in a report's sums:
 Those with a capital letter are its state, which side data repeats (entries.py):
 
     S Y V W     status, type, value in nanos and currency of the outcome in force
-    M:USD M.USD cost of models in units and nanos, and so for T tools, H people and each currency
+    M:USD M.USD cost of models in units and nanos, and so for T tools, H people; either may miss
     NC NT       how many completions and tool events      UC UT   how many of them have no price
     TI TO TT    input, output and total tokens
 """
@@ -20,9 +20,11 @@ from dataclasses import dataclass, field
 
 from amp.ledger import money
 from amp.ledger.entries import Completion, Metered
-from amp.ledger.types import KINDS, Kind
+from amp.ledger.types import Kind
 
 LETTERS: dict[Kind, str] = {"model": "M", "tool": "T", "human": "H"}
+KIND_OF: dict[str, Kind] = {letter: kind for kind, letter in LETTERS.items()}
+PARTS = {":": money.NANOS, ".": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,10 @@ class Job:
 def read_state(of: Mapping[str, str]) -> State:
     """The state in a job's hash, or in side data."""
     costs: dict[tuple[Kind, str], int] = {}
-    for kind in KINDS:
-        letter = LETTERS[kind]
-        for name, units in of.items():
-            if name[:2] == letter + ":":
-                costs[kind, name[2:]] = money.joined(int(units), int(of[f"{letter}.{name[2:]}"]))
+    for name, amount in of.items():
+        if name[1:2] in PARTS:
+            coordinate = KIND_OF[name[0]], name[2:]
+            costs[coordinate] = costs.get(coordinate, 0) + int(amount) * PARTS[name[1]]
     return State(
         status=of.get("S"),
         outcome=of.get("Y"),
@@ -128,7 +129,11 @@ def added(of: Metered) -> list[str]:
     if of.cost_nanos is None:
         sums["UC" if call else "UT"] = 1
     else:
-        sums[f"{letter}:{of.currency}"], sums[f"{letter}.{of.currency}"] = money.split(of.cost_nanos)
+        units, rest = money.split(of.cost_nanos)
+        if units or not rest:  # nothing at all is said once
+            sums[f"{letter}:{of.currency}"] = units
+        if rest:
+            sums[f"{letter}.{of.currency}"] = rest
     if call:
         tokens = (("TI", of.input_tokens), ("TO", of.output_tokens), ("TT", of.total_tokens))
         sums |= {name: count for name, count in tokens if count}

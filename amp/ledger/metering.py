@@ -1,25 +1,16 @@
 """From what was used to the entry that says so, and to what it adds to its job."""
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import msgspec
 
 from amp.errors import InvalidParameter
 from amp.ledger import money, rules
-from amp.ledger.entries import (
-    DECISION,
-    ENVIRONMENT,
-    NAME,
-    TAGS,
-    TYPE,
-    VERSION,
-    Completion,
-    Metered,
-    ToolEvent,
-    packed_id,
-)
+from amp.ledger.entries import TAGS, Completion, Metered, ToolEvent, packed_id
 from amp.ledger.types import NO_JOB, Decided, Priced, Usage
 from amp.ledger.wire import CompletionRequest, MeteringRequest, ToolRequest
 from amp.tenancy import Tenant
@@ -138,22 +129,6 @@ def coordinates(request: MeteringRequest) -> Coordinates:
         _cut(request.agentic_job_version),
         _cut(request.environment),
         _cut(request.agent),
-    )
-
-
-def without(of: Metered, flags: int) -> Metered:
-    """The entry without what these flags say was said of its job before."""
-    if not flags:
-        return of
-    decided = flags & DECISION
-    return msgspec.structs.replace(
-        of,
-        name=None if flags & NAME else of.name,
-        type=None if flags & TYPE else of.type,
-        version=None if flags & VERSION else of.version,
-        environment=None if flags & ENVIRONMENT else of.environment,
-        approach=None if decided else of.approach,
-        group=None if decided else of.group,
     )
 
 
@@ -280,18 +255,22 @@ def _cut(value: str | None) -> str | None:
 
 
 def _tags(request: CompletionRequest | ToolRequest) -> dict[int, str] | None:
-    names = _TAGS[type(request)]
-    tags = {number: value for number, name in names if (value := _cut(getattr(request, name)))}
-    return tags or None
+    numbers, values = _TAGS[type(request)]
+    sent: tuple[str | None, ...] = values(request)
+    if not any(sent):
+        return None
+    return {
+        number: value[: rules.TEXT_LENGTH_MAX] for number, value in zip(numbers, sent, strict=True) if value
+    }
 
 
-def _tag_names(kind: type[msgspec.Struct]) -> list[tuple[int, str]]:
-    """The kind's fields that are tags: their numbers and names."""
-    fields = msgspec.structs.fields(kind)
-    return [(TAGS.index(each.encode_name), each.name) for each in fields if each.encode_name in TAGS]
+def _tag_fields(kind: type[msgspec.Struct]) -> tuple[list[int], Callable[[Any], Any]]:
+    """The numbers of the tags that this kind may have, and what gets them all."""
+    fields = [each for each in msgspec.structs.fields(kind) if each.encode_name in TAGS]
+    return [TAGS.index(each.encode_name) for each in fields], attrgetter(*(each.name for each in fields))
 
 
-_TAGS = {kind: _tag_names(kind) for kind in (CompletionRequest, ToolRequest)}
+_TAGS = {kind: _tag_fields(kind) for kind in (CompletionRequest, ToolRequest)}
 
 
 def _packed(value: str | None) -> bytes | None:

@@ -19,8 +19,13 @@ local OWN = 12 -- where a function's own arguments begin
 
 local function int(value) return string.format('%.0f', value) end
 
+local BYTE = {} -- by its two hex digits; filled when it is first wanted: while a library loads there is no `string`
+
 local function sha1(text)
-  return (redis.sha1hex(text):gsub('%x%x', function(pair) return string.char(tonumber(pair, 16)) end))
+  if not BYTE.ff then
+    for value = 0, 255 do BYTE[string.format('%02x', value)] = string.char(value) end
+  end
+  return (redis.sha1hex(text):gsub('..', BYTE))
 end
 
 local function append(keys, args, side)
@@ -68,18 +73,19 @@ local function told(keys, args, always)
   return fresh, string.char(flags + BEFORE, before) .. state(keys), false
 end
 
--- Writes what the record is the first to say, and what `more` has, into the job.
+-- Writes into the job what the record is the first to say, `fresh`, and what `more` has.
 local function tell(keys, args, fresh, made, more)
   if args[4] == '' then return end
-  if made then
-    redis.call('ZADD', keys[3], args[3], args[4])
-    redis.call('HSET', keys[5], 'c', args[3])
-  end
-  redis.call('HSET', keys[5], 'u', args[3], unpack(fresh))
-  if #more > 0 then redis.call('HSET', keys[5], unpack(more)) end
   for i = 1, #fresh, 2 do
     if fresh[i] == 't' then redis.call('SADD', keys[4], fresh[i + 1]) end
   end
+  if made then
+    redis.call('ZADD', keys[3], args[3], args[4])
+    fresh[#fresh + 1] = 'c'
+    fresh[#fresh + 1] = args[3]
+  end
+  for _, word in ipairs(more) do fresh[#fresh + 1] = word end
+  redis.call('HSET', keys[5], 'u', args[3], unpack(fresh))
 end
 
 -- Replies created, or exists; and position and link, unless nothing new was said.
@@ -97,9 +103,9 @@ end
 
 -- Whether this was metered already, as the reply; nil when it was not.
 local function again(keys, id, key, fingerprint)
-  local found = key ~= '' and redis.call('HGET', keys[6], key)
-  if found and found:sub(1, 8) ~= fingerprint then return { 'mismatch' } end
-  local position = found and found:sub(9) or redis.call('HGET', keys[6], id)
+  local found = redis.call('HMGET', keys[6], id, key)
+  if found[2] and found[2]:sub(1, 8) ~= fingerprint then return { 'mismatch' } end
+  local position = found[2] and found[2]:sub(9) or found[1]
   return position and { 'replay', position, '', at(keys, position) } or nil
 end
 
@@ -130,8 +136,11 @@ local function meter(keys, args)
   local position, link = append(keys, args, side)
   tell(keys, args, fresh, made, more)
   for i = OWN + 4, #args, 2 do redis.call('HINCRBY', keys[5], args[i], args[i + 1]) end
-  redis.call('HSET', keys[6], id, position)
-  if key ~= '' then redis.call('HSET', keys[6], key, fingerprint .. position) end
+  if key == '' then
+    redis.call('HSET', keys[6], id, position)
+  else
+    redis.call('HSET', keys[6], id, position, key, fingerprint .. position)
+  end
   return { 'recorded', position, link, side:sub(1, 1) }
 end
 
