@@ -3,8 +3,8 @@
 import asyncio
 import gc
 import os
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import NamedTuple
 
 from litestar import Litestar
@@ -40,11 +40,18 @@ from amp.learning.profiles import Profiles
 from amp.learning.service import Learning
 from amp.learning.store import LearningStore
 from amp.learning.token import Sealer
+from amp.ledger import book_store, report_routes, rollup_store
 from amp.ledger import routes as ledger_routes
 from amp.ledger import store as ledger_store
 from amp.ledger.appending import Appender
+from amp.ledger.book_routes import BookRoutes
+from amp.ledger.book_store import BookStore
+from amp.ledger.books import PriceLists
 from amp.ledger.intake import Intake
 from amp.ledger.jobs import Jobs
+from amp.ledger.reports import Reports
+from amp.ledger.rollup import Rollup
+from amp.ledger.rollup_store import RollupStore
 from amp.ledger.service import Ledger
 from amp.ledger.store import LedgerStore
 from amp.settings import Settings
@@ -61,8 +68,11 @@ _ROUTES = (
     AdminRoutes,
     InsightRoutes,
     ledger_routes.Meters,
-    ledger_routes.JobRoutes,
     ledger_routes.Callers,
+    report_routes.JobLists,
+    report_routes.Analytics,
+    report_routes.ReportRoutes,
+    BookRoutes,
 )
 _LIBRARIES = (
     keyring.LIBRARY,
@@ -70,6 +80,8 @@ _LIBRARIES = (
     fit_store.LIBRARY,
     insight_store.LIBRARY,
     ledger_store.LIBRARY,
+    book_store.LIBRARY,
+    rollup_store.LIBRARY,
 )
 
 
@@ -99,6 +111,9 @@ class Books(NamedTuple):
     ledger: Ledger
     intake: Intake
     jobs: Jobs
+    lists: PriceLists
+    rollup: Rollup
+    reports: Reports
 
 
 def create(settings: Settings, store: Store) -> Lane:
@@ -110,13 +125,40 @@ def create(settings: Settings, store: Store) -> Lane:
     room = _learning(settings, store, functions, sealer)
     books = _ledger(store, functions, Decisions(sealer, room.policies))
 
+    app = Litestar(
+        [*_ROUTES, *operations.handlers(store), static_files()],
+        lifespan=[_lifespan(store, functions, keys, room, books)],
+        guards=[guard(gate)],
+        dependencies=_dependencies(room, books),
+        exception_handlers=refusals.HANDLERS,
+        request_class=ApiRequest,
+        request_max_body_size=BODY_BYTES_MAX,
+        openapi_config=reference(),
+        logging_config=None,
+    )
+    return Lane(app, gate, routes.hot(room.learning) | ledger_routes.hot(books.intake))
+
+
+def _lifespan(
+    store: Store, functions: Functions, keys: KeyTable, room: Room, books: Books
+) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    """What runs beside the requests, from start to end."""
+
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncGenerator[None]:
         with suppress(StoreUnavailable):  # a store that is down now gets the functions when it is needed
             await functions.load()
         await room.policies.catch_up()  # the first answer is by the tenant's own policy already,
-        await room.attendance.once()  # and from no older prior than the other workers'
-        background = (keys.poll(), room.policies.follow(), room.attendance.keep(), room.counting.follow())
+        await books.lists.catch_up()  # the first record has its price,
+        await room.attendance.once()  # and no prior is older than the other workers'
+        background = (
+            keys.poll(),
+            room.policies.follow(),
+            room.attendance.keep(),
+            room.counting.follow(),
+            books.lists.follow(),
+            books.rollup.follow(),
+        )
         followers = [asyncio.create_task(each) for each in background]
         gc.collect()
         gc.freeze()  # what lives as long as the worker is never walked again,
@@ -129,18 +171,7 @@ def create(settings: Settings, store: Store) -> Lane:
             await room.counting.flush()
         await store.close()
 
-    app = Litestar(
-        [*_ROUTES, *operations.handlers(store), static_files()],
-        lifespan=[running],
-        guards=[guard(gate)],
-        dependencies=_dependencies(room, books),
-        exception_handlers=refusals.HANDLERS,
-        request_class=ApiRequest,
-        request_max_body_size=BODY_BYTES_MAX,
-        openapi_config=reference(),
-        logging_config=None,
-    )
-    return Lane(app, gate, routes.hot(room.learning) | ledger_routes.hot(books.intake))
+    return running
 
 
 def _dependencies(room: Room, books: Books) -> dict[str, Provide]:
@@ -156,6 +187,8 @@ def _dependencies(room: Room, books: Books) -> dict[str, Provide]:
         "ledger": Provide(lambda: books.ledger, sync_to_thread=False),
         "intake": Provide(lambda: books.intake, sync_to_thread=False),
         "jobs": Provide(lambda: books.jobs, sync_to_thread=False),
+        "lists": Provide(lambda: books.lists, sync_to_thread=False),
+        "reports": Provide(lambda: books.reports, sync_to_thread=False),
     }
 
 
@@ -190,6 +223,14 @@ def _learning(settings: Settings, store: Store, functions: Functions, sealer: Se
 
 
 def _ledger(store: Store, functions: Functions, decisions: Decisions) -> Books:
-    facts = LedgerStore(store, functions)
-    appender, jobs = Appender(facts), Jobs(facts)
-    return Books(Ledger(appender, jobs, decisions=decisions), Intake(appender, decisions=decisions), jobs)
+    facts, index = LedgerStore(store, functions), RollupStore(store, functions)
+    lists, rollup = PriceLists(BookStore(store, functions)), Rollup(index, facts)
+    appender, jobs = Appender(facts, lambda tenant, _, __: rollup.wrote(tenant)), Jobs(facts)
+    return Books(
+        Ledger(appender, jobs, decisions=decisions),
+        Intake(appender, decisions=decisions, price=lists.price),
+        jobs,
+        lists,
+        rollup,
+        Reports(rollup, index, jobs, lists),
+    )

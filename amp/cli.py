@@ -15,6 +15,7 @@ from amp.terminal.keys import keys
 from amp.terminal.log import log
 from amp.terminal.options import Data, Env, Json, RedisUrl, Whose, settings_of
 from amp.terminal.policy import policy
+from amp.terminal.pricing import pricing, rates, tools
 from amp.terminal.simulate import SimulateCommand, simulate
 
 _EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
@@ -29,6 +30,9 @@ cli = typer.Typer(
 cli.add_typer(keys, name="keys")
 cli.add_typer(policy, name="policy")
 cli.add_typer(log, name="log")
+cli.add_typer(pricing, name="pricing")
+cli.add_typer(tools, name="tools")
+cli.add_typer(rates, name="rates")
 cli.command(cls=SimulateCommand)(simulate)
 
 

@@ -8,10 +8,11 @@ Beside it lies the side data that the function makes in the same step and the ch
 - a byte of flags, below: which coordinates of the job are set once this entry is in. A coordinate is set by
   the first entry that carries it and never changes, so whoever folds entries may read it from the job itself.
   A later entry need not repeat it.
-- with BEFORE, the job's state just before this entry, as `field value field value ...`: the fields of the
-  job's hash (job.py) that begin with a capital letter. It is there when a coordinate was set although the job
-  was not new (what was counted until now moves with it), and on every further entry of a job that follows a
-  decision (cost and value of each such job are needed one by one).
+- with BEFORE, a byte of the flags until then, and the job's state just before this entry, as `field value
+  field value ...`: the fields of the job's hash (job.py) that begin with a capital letter. It is there when a
+  coordinate was set although the job was not new (what was counted until now moves with it), on outcomes and
+  all that follows them, and on every further entry of a job that follows a decision (cost and value of each
+  such job are needed one by one).
 
 Source: ledger.md.
 """
@@ -274,6 +275,8 @@ class Side(NamedTuple):
     flags: int
     before: Mapping[str, str]
     """The job's state until then, as fields of its hash; empty without BEFORE."""
+    flags_before: int
+    """Which coordinates were set until then; 0 without BEFORE."""
 
     def has(self, flag: int) -> bool:
         return bool(self.flags & flag)
@@ -281,5 +284,6 @@ class Side(NamedTuple):
 
 def read_side(raw: bytes) -> Side:
     """The side data."""
-    words = raw[1:].decode().split(" ") if len(raw) > 1 else []
-    return Side(raw[0], dict(zip(words[::2], words[1::2], strict=True)))
+    words = raw[2:].decode().split(" ") if len(raw) > 2 else []
+    before = dict(zip(words[::2], words[1::2], strict=True))
+    return Side(raw[0], before, raw[1] if len(raw) > 1 else 0)

@@ -137,7 +137,7 @@ class JobRoutes(Controller):
 
     @get("/{job_id:str}", opt={"scopes": READ}, summary="A job and its outcome")
     async def show(self, job_id: FromPath[str], access: Caller, jobs: TheJobs) -> JobResource:
-        return await jobs.show(access.tenant, _in_path(job_id))
+        return await jobs.show(access.tenant, in_path(job_id))
 
     @get("/{job_id:str}/transactions", opt={"scopes": READ}, summary="The AI calls of a job")
     async def transactions(
@@ -148,23 +148,23 @@ class JobRoutes(Controller):
         page: Annotated[int, Parameter(ge=0)] = 0,
         size: Annotated[int, Parameter(ge=1, le=PAGE)] = PAGE,
     ) -> Transactions:
-        return await jobs.transactions(access.tenant, _in_path(job_id), page, size)
+        return await jobs.transactions(access.tenant, in_path(job_id), page, size)
 
     @post("/{job_id:str}/outcome", opt={"scopes": REPORT}, status_code=200, summary="What came of a job")
     async def report(
         self, job_id: FromPath[str], data: JSONBody[OutcomeRequest], access: Caller, ledger: TheLedger
     ) -> JobResource:
-        return await ledger.report(access, _in_path(job_id), data)
+        return await ledger.report(access, in_path(job_id), data)
 
     @patch("/{job_id:str}/outcome", opt={"scopes": REPORT}, summary="Amend an outcome")
     async def amend(
         self, job_id: FromPath[str], data: JSONBody[OutcomeRequest], access: Caller, ledger: TheLedger
     ) -> JobResource:
-        return await ledger.amend(access, _in_path(job_id), data)
+        return await ledger.amend(access, in_path(job_id), data)
 
     @get("/{job_id:str}/outcome/history", opt={"scopes": READ}, summary="Every outcome that a job had")
     async def history(self, job_id: FromPath[str], access: Caller, jobs: TheJobs) -> list[HistoryRow]:
-        return await jobs.history(access.tenant, _in_path(job_id))
+        return await jobs.history(access.tenant, in_path(job_id))
 
     @post(
         "/{job_id:str}/outcome/metrics",
@@ -176,7 +176,7 @@ class JobRoutes(Controller):
         self, request: ApiRequest, job_id: FromPath[str], access: Caller, ledger: TheLedger
     ) -> Response[bytes]:
         once = Once(_key(request.scope["headers"]), await request.body())
-        await ledger.add_metrics(access, _in_path(job_id), once)
+        await ledger.add_metrics(access, in_path(job_id), once)
         return Response(b"", status_code=201)
 
 
@@ -208,7 +208,7 @@ def _key(headers: Any) -> str | None:
     return next((value.decode("latin-1") for name, value in headers if name == _KEY), None)
 
 
-def _in_path(raw: str) -> str:
+def in_path(raw: str) -> str:
     """A job's id from the path as it was sent.
 
     Raises:

@@ -49,26 +49,28 @@ local function state(keys)
 end
 
 -- What this record is the first to say of its job, as fields and values in turn; the side data; whether it makes the
--- job.
-local function told(keys, args)
+-- job. The state before is told when a sum of before does not simply grow: `always`, or when a coordinate is new, when
+-- the job follows a decision, when it has an outcome.
+local function told(keys, args, always)
   if args[4] == '' then return {}, '\0', false end
-  local kept = redis.call('HMGET', keys[5], 'c', unpack(STICKY))
-  local made, fresh, flags, moves = not kept[1], {}, 0, false
+  local kept = redis.call('HMGET', keys[5], 'c', 'o', unpack(STICKY))
+  local made, fresh, flags, before, moves = not kept[1], {}, 0, 0, always or kept[2]
   for i, name in ipairs(STICKY) do
-    local said, flag = args[4 + i], FLAG[name]
-    local first = not kept[i + 1] and said ~= ''
+    local said, flag, stands = args[4 + i], FLAG[name], kept[i + 2]
+    local first = not stands and said ~= ''
     if first then
       fresh[#fresh + 1] = name
       fresh[#fresh + 1] = said
     end
-    if flag and (first or kept[i + 1]) then
+    if flag and (first or stands) then
       flags = flags + flag
+      before = before + (stands and flag or 0)
       moves = moves or first and COORDINATE[name] or name == 'p'
     end
   end
   if made then return fresh, string.char(flags + MADE), true end
   if not moves then return fresh, string.char(flags), false end
-  return fresh, string.char(flags + BEFORE) .. state(keys), false
+  return fresh, string.char(flags + BEFORE, before) .. state(keys), false
 end
 
 -- Writes into the job what the record is the first to say, `fresh`, and what `more` has.
@@ -161,7 +163,7 @@ local function outcome(keys, args)
   local kept = redis.call('HMGET', keys[5], 'c', 'o')
   if not kept[1] then return { 'unknown' } end
   if kept[2] then return { 'already' } end
-  local fresh, side = told(keys, args)
+  local fresh, side = told(keys, args, true)
   local position, link = append(keys, args, side)
   enforce(keys, args, OWN, fresh, position)
   return { 'recorded', position, link }

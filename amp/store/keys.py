@@ -13,6 +13,8 @@ PRIOR_VERSIONS = b"{amp}:priors"
 """What workers poll: each tenant's prior version, announced after the fact; `prior_version` is the fact."""
 POLICY_VERSIONS = b"{amp}:policies"
 """The same of policies; `policy_version` is the fact."""
+BOOK_VERSIONS = b"{amp}:books"
+"""The same of prices, tools and rates, by tenant tag and kind; `book_version` is the fact."""
 REFIT_LEASE = b"{amp}:refit"
 REFITS_ASKED = b"{amp}:refits:asked"
 """The number of each tenant's newest ask for a fit."""
@@ -165,3 +167,17 @@ def ledger_version(tag: str) -> bytes:
 def ledger_touched(tag: str) -> bytes:
     """The cells by the version that last changed them."""
     return b"{%s}:l:touched" % tag.encode()
+
+
+def book_version(tag: str, kind: str) -> bytes:
+    """The version of the tenant's prices, tools or rates; its documents lie in the same slot."""
+    return b"{%s}:l:%s" % (tag.encode(), kind.encode())
+
+
+def book_document(tag: str, kind: str, version: int) -> bytes:
+    return b"{%s}:l:%s:%d" % (tag.encode(), kind.encode(), version)
+
+
+def ledger_folding(tag: str) -> bytes:
+    """The worker that folds entries into cells now."""
+    return b"{%s}:l:folding" % tag.encode()

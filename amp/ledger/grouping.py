@@ -1,0 +1,162 @@
+"""From cells, or from single jobs, to the groups that a report has rows of; and money in one currency."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+from amp.errors import InvalidParameter
+from amp.ledger.cells import COST_LETTERS, DAY_MS, Cell, Dimension, Sums, add, sums_of, together
+from amp.ledger.filters import Filters
+from amp.ledger.job import Job
+from amp.ledger.pricing import Rates
+
+By = Literal["type", "environment", "agent", "approach", "group", "day"]
+BY: tuple[By, ...] = ("type", "environment", "agent", "approach", "group", "day")
+BY_MAX = 3
+
+Key = tuple[str | None, ...]
+"""The values that a group's jobs have in common, in the order of what the report is by."""
+Days = dict[int | None, Sums]
+"""Sums by UTC day since 1970; None: all days together."""
+Groups = dict[Key, Days]
+
+
+class Question(NamedTuple):
+    """What is asked of the ledger."""
+
+    by: tuple[By, ...] = ()
+    filters: Filters = Filters()
+    currency: str | None = None
+    """To convert to; None: amounts stay in their own."""
+
+    @property
+    def dimensions(self) -> set[Dimension]:
+        """The coordinates that must be told apart, beside the day."""
+        asked: set[Dimension] = {each for each in self.by if each != "day"}
+        return asked | set(self.filters.coordinates())
+
+    @property
+    def in_cells(self) -> bool:
+        """Whether sums that are kept answer it."""
+        return len(self.dimensions) <= 1 and not self.filters.beyond_cells
+
+
+def read_by(said: str) -> tuple[By, ...]:
+    """`type,day` as what it names.
+
+    Raises:
+        InvalidParameter: a name is unknown, twice there, or there are too many.
+    """
+    names = [each.strip() for each in said.split(",") if each.strip()]
+    found: list[By] = [known for name in names for known in BY if known == name]
+    if len(found) < len(names) or len(set(found)) < len(found) or len(found) > BY_MAX:
+        raise InvalidParameter("by", f"must be up to {BY_MAX} of {', '.join(BY)}")
+    return tuple(found)
+
+
+class Cube:
+    """All cells of a tenant, by dimension, value and day."""
+
+    def __init__(self) -> None:
+        self._cells: dict[Dimension, dict[str | None, Days]] = {}
+        self.version = 0
+
+    def __len__(self) -> int:
+        return sum(len(days) for values in self._cells.values() for days in values.values())
+
+    def of(self, cell: Cell) -> Sums:
+        """The cell's sums; not to be changed."""
+        return self._cells.get(cell.dimension, {}).get(cell.value, {}).get(cell.day, {})
+
+    def put(self, cell: Cell, sums: Sums) -> None:
+        """From now on these are the cell's sums."""
+        self._cells.setdefault(cell.dimension, {}).setdefault(cell.value, {})[cell.day] = sums
+
+    def groups(self, question: Question) -> Groups:
+        """What the question asks for, when `in_cells`."""
+        dimension: Dimension = min(question.dimensions) if question.dimensions else "all"
+        wanted = question.filters.coordinates().get(dimension)
+        by = question.by
+        values = self._cells.get(dimension, {})
+        found: Groups = {}
+        for value, days in values.items():
+            if wanted is None or value == wanted:
+                for day, sums in _wanted(days, question):
+                    if sums:
+                        key = tuple(day_name(day) if name == "day" else value for name in by)
+                        found.setdefault(key, {})[day] = sums
+        return found
+
+    def without_job(self, question: Question) -> Days:
+        """What was metered without a job in the window."""
+        days = self._cells.get("none", {}).get(None, {})
+        return dict(_wanted(days, question))
+
+
+def _wanted(days: Days, question: Question) -> Iterator[tuple[int | None, Sums]]:
+    """All days together where they need not be told apart."""
+    window = question.filters.window
+    if window.is_open and question.currency is None and "day" not in question.by:
+        if None in days:
+            yield None, days[None]
+        return
+    for day, sums in days.items():
+        if day is not None and window.has_day(day):
+            yield day, sums
+
+
+def day_name(day: int | None) -> str | None:
+    """The day as a date."""
+    return None if day is None else datetime.fromtimestamp(day * DAY_MS / 1000, UTC).date().isoformat()
+
+
+def gather(into: Groups, jobs: Iterable[Job], by: Sequence[By]) -> None:
+    """Adds single jobs to their groups."""
+    for job in jobs:
+        day = job.created_ms // DAY_MS
+        key = tuple(day_name(day) if name == "day" else getattr(job, name) for name in by)
+        add(
+            into.setdefault(key, {}).setdefault(day, {}), sums_of(job.state, decided=job.approach is not None)
+        )
+
+
+def total(days: Days, currency: str | None, rates: Rates) -> tuple[Sums, set[str]]:
+    """The sums of all days, converted by each day's rates; and the currencies that had no rate."""
+    if currency is None:
+        return (next(iter(days.values())) if len(days) == 1 else together(days.values())), set()
+    sums: Sums = {}
+    exact: dict[str, Fraction] = {}
+    missing: set[str] = set()
+    for day, of_day in days.items():
+        for name, value in of_day.items():
+            letter, *own = name.split(":")
+            if letter not in _MONEY:
+                add(sums, {name: value})
+                continue
+            rate = _rate(own, currency, rates, day or 0)
+            if rate is None:
+                missing.update(each for each in own if _rate([each], currency, rates, day or 0) is None)
+                add(sums, {name: value})
+            else:
+                target = ":".join((letter, *(currency for _ in own)))
+                if letter == "VV":
+                    rate *= rate
+                exact[target] = exact.get(target, Fraction(0)) + value * rate
+    # rounded once: half to even, to the nano
+    add(sums, {name: round(value) for name, value in exact.items()})
+    return sums, missing
+
+
+_MONEY = {"V", *COST_LETTERS, "VV", "CC", "VC"}
+
+
+def _rate(own: Sequence[str], to: str, rates: Rates, day: int) -> Fraction | None:
+    """What the amounts, or the product of two, are to be multiplied by: the rates at the day's end."""
+    product = Fraction(1)
+    for each in own:
+        rate = rates.rate(each, to, (day + 1) * DAY_MS - 1)
+        if rate is None:
+            return None
+        product *= rate
+    return product

@@ -1,0 +1,99 @@
+"""HTTP in, HTTP out for the ledger's lists and reports. Contract: ledger.md, sections 2 and 5."""
+
+from typing import Any
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from amp.errors import InvalidParameter
+from amp.http.requests import ApiRequest
+from amp.ledger import filters, report_wire
+from amp.ledger.grouping import Question, read_by
+from amp.ledger.reports import LOOKED_MAX, SIZE_MAX, Page, Reports
+from amp.ledger.routes import READ, JobRoutes, in_path
+from amp.tenancy import Access
+
+Caller = NamedDependency[Access]
+TheReports = NamedDependency[Reports]
+
+_NUMBER_MAX = 10**6
+_SORTS = {"": False, "created": True, "created,asc": True, "created,desc": False}
+"""Whether the oldest comes first."""
+
+
+class JobLists(JobRoutes):
+    """Jobs and what came of them; many of them, and their figures.
+
+    It takes the place of its parent: Litestar has one controller a path.
+    """
+
+    @get(opt={"scopes": READ}, summary="Jobs, the newest first")
+    async def page(self, request: ApiRequest, access: Caller, reports: TheReports) -> Response[bytes]:
+        """Filters: type, executionStatus, outcomeType, environment, agent, startDate, endDate, search, ..."""
+        asked = _query(request)
+        page = Page(
+            filters.whole(asked, "page", 0, 0, _NUMBER_MAX),
+            filters.whole(asked, "size", 20, 1, SIZE_MAX),
+            _oldest_first(asked.get("sort", "")),
+        )
+        jobs, info = await reports.page(access.tenant, filters.read(asked), page)
+        embedded = {"_embedded": {"jobResourceList": jobs}} if jobs else {}
+        return _json(embedded | {"page": info})
+
+    @get("/conversion-funnel", opt={"scopes": READ}, summary="How many jobs came how far")
+    async def funnel(self, request: ApiRequest, access: Caller, reports: TheReports) -> Response[bytes]:
+        return _json(await reports.funnel(access.tenant, filters.read(_query(request))))
+
+    @get("/{job_id:str}/roi", opt={"scopes": READ}, summary="What one job was worth and what it cost")
+    async def roi(self, job_id: FromPath[str], access: Caller, reports: TheReports) -> Response[bytes]:
+        return _json(await reports.roi(access.tenant, in_path(job_id)))
+
+
+class Analytics(Controller):
+    """Reports in the contract's shape."""
+
+    path = "/api/v2/analytics/jobs"
+    opt = {"scopes": READ}  # noqa: RUF012  Litestar's way
+
+    @get("/roi-summary", summary="Every job type: jobs, cost, value, ROI")
+    async def roi_summary(self, request: ApiRequest, access: Caller, reports: TheReports) -> Response[bytes]:
+        asked = _query(request)
+        if asked.get("metricType", "sum").lower() != "sum":
+            raise InvalidParameter("metricType", "must be sum")
+        return _json(await reports.roi_summary(access.tenant, filters.read(asked)))
+
+
+class ReportRoutes(Controller):
+    """Our own report: by any of its dimensions, with everything that is known of each group."""
+
+    path = "/v1/ledger"
+    opt = {"scopes": READ}  # noqa: RUF012  as above
+
+    @get("/report", summary="What jobs were worth, by type, environment, day, agent, approach or group")
+    async def report(self, request: ApiRequest, access: Caller, reports: TheReports) -> Response[bytes]:
+        """`by=type,day`; filters as for jobs, and `currency` to convert to.
+
+        By one dimension, and by it and day, the answer comes from sums that are kept. Other questions look at
+        jobs one by one, the newest first, at most `budget` of them; `cut` says when there were more.
+        """
+        asked = _query(request)
+        question = Question(
+            read_by(asked.get("by", "")), filters.read(asked), filters.currency(asked, "currency")
+        )
+        budget = filters.whole(asked, "budget", LOOKED_MAX, 1, LOOKED_MAX)
+        return _json(await reports.report(access.tenant, question, budget))
+
+
+def _query(request: ApiRequest) -> dict[str, str]:
+    return {str(name): str(value) for name, value in request.query_params.items()}
+
+
+def _oldest_first(sort: str) -> bool:
+    if sort.lower() not in _SORTS:
+        raise InvalidParameter("sort", "must be created,asc or created,desc")
+    return _SORTS[sort.lower()]
+
+
+def _json(value: Any) -> Response[bytes]:
+    return Response(report_wire.encoded(value), media_type="application/json")

@@ -1,0 +1,180 @@
+"""The room's reports: from cells where they have the answer, else from single jobs within a budget."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from amp.errors import InvalidParameter
+from amp.ledger import grouping, report_wire
+from amp.ledger.answers import JobResource
+from amp.ledger.books import PriceLists
+from amp.ledger.filters import Filters, matches
+from amp.ledger.grouping import Cube, Groups, Question
+from amp.ledger.job import Job
+from amp.ledger.jobs import Jobs
+from amp.ledger.pricing import Rates
+from amp.ledger.report import Funnel, Row, ranked, row
+from amp.ledger.report_wire import JobRoi, Looked, PageInfo, Report, RoiSummary
+from amp.ledger.rollup import Rollup
+from amp.ledger.rollup_store import RollupStore
+from amp.tenancy import Tenant
+
+LOOKED_MAX = 20_000
+"""Jobs that one call looks at, when sums do not have the answer: about a second."""
+ROWS_MAX = 1000
+SIZE_MAX = 50
+_READ_AT_ONCE = 500
+
+
+class Page(NamedTuple):
+    """Which part of a list."""
+
+    number: int = 0
+    size: int = 20
+    oldest_first: bool = False
+
+
+class _Seen:
+    """How many jobs a call may still look at, and has."""
+
+    def __init__(self, budget: int) -> None:
+        self.left = budget
+        self.jobs = 0
+        self.cut = False
+
+
+class _Answer(NamedTuple):
+    """The groups of a report, and where they are from."""
+
+    groups: Groups
+    everything: Groups
+    cube: Cube | None = None
+    looked: Looked | None = None
+    cut: bool = False
+
+
+class Reports:
+    """What tenants' jobs were worth."""
+
+    def __init__(self, rollup: Rollup, index: RollupStore, jobs: Jobs, lists: PriceLists) -> None:
+        self._rollup = rollup
+        self._index = index
+        self._jobs = jobs
+        self._lists = lists
+
+    async def report(self, tenant: Tenant, question: Question, budget: int = LOOKED_MAX) -> Report:
+        """The groups that are asked for, and all of them together.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        rates = self._lists.rates(tenant)
+        cube = await self._rollup.current(tenant)
+        if question.in_cells:
+            answer = _Answer(cube.groups(question), cube.groups(question._replace(by=())), cube)
+            return _told(question, answer, rates)
+        seen, filters = _Seen(budget), question.filters
+        window_jobs = await self._index.count(tenant, filters.window)
+        answer = _Answer({}, {})
+        async for jobs in self._matching(tenant, filters, seen):
+            grouping.gather(answer.groups, jobs, question.by)
+            grouping.gather(answer.everything, jobs, ())
+        looked = Looked(seen.jobs, window_jobs)
+        return _told(question, answer._replace(looked=looked, cut=seen.cut), rates)
+
+    async def page(self, tenant: Tenant, filters: Filters, asked: Page) -> tuple[list[JobResource], PageInfo]:
+        """One page of jobs in order of their creation.
+
+        Raises:
+            InvalidParameter: the page lies beyond the budget.
+            StoreUnavailable: there is no answer.
+        """
+        first, after = asked.number * asked.size, (asked.number + 1) * asked.size
+        if after > LOOKED_MAX:
+            raise InvalidParameter("page", f"must end within the first {LOOKED_MAX} jobs; ask by startDate")
+        plain = filters == Filters(window=filters.window)
+        seen, found, shown = _Seen(LOOKED_MAX), 0, list[Job]()
+        async for jobs in self._matching(tenant, filters, seen, oldest_first=asked.oldest_first):
+            shown += jobs[max(0, first - found) : max(0, after - found)]
+            found += len(jobs)
+            if plain and found >= after:
+                break
+        total = await self._index.count(tenant, filters.window) if plain else found
+        told = await asyncio.gather(*(self._jobs.told(tenant, job) for job in shown))
+        pages = -(-total // asked.size)
+        return told, PageInfo(asked.size, total, pages, asked.number, cut=seen.cut and not plain)
+
+    async def roi(self, tenant: Tenant, job: str) -> JobRoi:
+        """What one job was worth.
+
+        Raises:
+            NotFound: there is no such job.
+            StoreUnavailable: there is no answer.
+        """
+        return report_wire.job_roi(await self._jobs.find(tenant, job))
+
+    async def funnel(self, tenant: Tenant, filters: Filters) -> Funnel:
+        """How many jobs came how far.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        return (await self.report(tenant, Question(filters=filters))).total.conversion_funnel
+
+    async def roi_summary(self, tenant: Tenant, filters: Filters) -> RoiSummary:
+        """Every job type, and all of them together.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        found = await self.report(tenant, Question(("type",), filters))
+        return report_wire.roi_summary(filters.window, found.rows, found.total, tenant.tag)
+
+    async def _matching(
+        self, tenant: Tenant, filters: Filters, seen: _Seen, *, oldest_first: bool = False
+    ) -> AsyncIterator[list[Job]]:
+        """The jobs that pass the filters, in their order, until the budget is used up."""
+        async for names in self._index.jobs(tenant, filters.window, oldest_first=oldest_first):
+            for start in range(0, len(names), _READ_AT_ONCE):
+                if seen.left <= 0:
+                    seen.cut = True
+                    return
+                some = names[start : min(start + _READ_AT_ONCE, start + seen.left)]
+                seen.left -= len(some)
+                seen.jobs += len(some)
+                seen.cut = start + len(some) < min(start + _READ_AT_ONCE, len(names))
+                found = await self._jobs.find_all(tenant, some)
+                yield [job for job in found if job is not None and matches(job, filters)]
+                if seen.cut:
+                    return
+
+
+def _told(question: Question, answer: _Answer, rates: Rates) -> Report:
+    currency, missing = question.currency, set[str]()
+
+    def made(key: grouping.Key, days: grouping.Days) -> Row:
+        sums, without = grouping.total(days, currency, rates)
+        missing.update(without)
+        return row(dict(zip(question.by, key, strict=False)), sums)
+
+    rows = [made(key, days) for key, days in answer.groups.items()]
+    rows = sorted(rows, key=_dated) if "day" in question.by else ranked(rows)
+    apart = answer.cube.without_job(question) if answer.cube and not question.filters.coordinates() else {}
+    return Report(
+        by=list(question.by),
+        period=report_wire.period(question.filters.window),
+        filters=report_wire.filters_told(question.filters),
+        currency=currency,
+        rows=rows[:ROWS_MAX] if question.by else [],
+        row_count=len(rows) if question.by else 0,
+        total=made((), answer.everything.get((), {})),
+        without_job=made((), apart) if apart else None,
+        unconverted=sorted(missing),
+        looked=answer.looked,
+        cut=answer.cut or len(rows) > ROWS_MAX,
+    )
+
+
+def _dated(one: Row) -> tuple[str, ...]:
+    """By day first, then as the report is by."""
+    return (one.key["day"] or "", *(value or "" for value in one.key.values()))

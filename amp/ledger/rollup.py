@@ -1,0 +1,135 @@
+"""Keeps every tenant's cells up with its entries: each entry is in them exactly once.
+
+Whoever asks first catches up: reads what others folded, folds what nobody has, and commits cells and cursors
+in one step that is refused when somebody else's came between; then it reads again. A follower does the same
+each second for the tenants that this worker wrote for, so that a report has little left to do.
+"""
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
+
+from amp.errors import StoreUnavailable
+from amp.ledger.cells import Cell, Sums, add
+from amp.ledger.fold import changes
+from amp.ledger.grouping import Cube
+from amp.ledger.rollup_store import RollupStore
+from amp.ledger.store import LedgerStore
+from amp.ledger.types import NO_JOB
+from amp.tenancy import Tenant
+
+POLL_S = 1.0
+STEP_ENTRIES = 256
+"""Folded at a time: about 10 ms, in which the worker answers nobody."""
+TENANTS_MAX = 64
+"""Whose cells a worker holds; the others' are read again when they are asked for."""
+_BUCKETS_AT_ONCE = 64
+
+
+class _Held:
+    """What a worker holds of a tenant."""
+
+    def __init__(self) -> None:
+        self.cube = Cube()
+        self.cursors: dict[int, int] = {}
+        self.lock = asyncio.Lock()
+
+
+class Rollup:
+    """The cells of all tenants, as this worker knows them."""
+
+    def __init__(self, store: RollupStore, ledger: LedgerStore, *, step: int = STEP_ENTRIES) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._step = step
+        self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._wrote: dict[str, Tenant] = {}
+        self._worker = secrets.token_hex(8)
+
+    def wrote(self, tenant: Tenant) -> None:
+        """This worker has written for the tenant: the follower folds it."""
+        self._wrote[tenant.tag] = tenant
+
+    async def current(self, tenant: Tenant) -> Cube:
+        """Cells with everything in them that was written before the call; not to be changed.
+
+        Raises:
+            StoreUnavailable: there is no answer, or the ledger is damaged.
+        """
+        held = self._of(tenant)
+        async with held.lock:
+            await self._catch_up(tenant, held)
+        return held.cube
+
+    async def follow(self) -> None:
+        """Folds what this worker wrote, until cancelled."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            await self.fold_written()
+
+    async def fold_written(self) -> None:
+        """One turn of `follow`; what cannot be folded now is folded the next time."""
+        wrote, self._wrote = self._wrote, {}
+        for tag, tenant in wrote.items():
+            try:
+                if not await self._store.claim(tenant, self._worker):
+                    self._wrote.setdefault(tag, tenant)
+                    continue
+                try:
+                    await self.current(tenant)
+                finally:
+                    with suppress(StoreUnavailable):
+                        await self._store.release(tenant)
+            except StoreUnavailable:
+                self._wrote.setdefault(tag, tenant)
+
+    def _of(self, tenant: Tenant) -> _Held:
+        held = self._held.setdefault(tenant.tag, _Held())
+        self._held.move_to_end(tenant.tag)
+        while len(self._held) > TENANTS_MAX:
+            self._held.popitem(last=False)
+        return held
+
+    async def _catch_up(self, tenant: Tenant, held: _Held) -> None:
+        heads = await self._ledger.heads(tenant)
+        await self._refresh(tenant, held)
+        while True:
+            behind = {
+                number: head.length - held.cursors.get(number, 0)
+                for number, head in enumerate(heads)
+                if head.length > held.cursors.get(number, 0)
+            }
+            if not behind:
+                return
+            if not await self._fold(tenant, held, behind):
+                await self._refresh(tenant, held)
+
+    async def _refresh(self, tenant: Tenant, held: _Held) -> None:
+        changed = await self._store.read(tenant, held.cube.version)
+        for cell, sums in changed.cells.items():
+            held.cube.put(cell, sums)
+        held.cube.version = changed.version
+        held.cursors = changed.cursors
+
+    async def _fold(self, tenant: Tenant, held: _Held, behind: Mapping[int, int]) -> bool:
+        """One step further; False when somebody else's step came first."""
+        buckets = sorted(behind, key=lambda number: -behind[number])[:_BUCKETS_AT_ONCE]
+        after = {number: held.cursors.get(number, 0) for number in buckets}
+        runs = await self._store.entries(tenant, after, max(1, self._step // len(buckets)))
+        told = [each for _, run in runs.values() for each in run]
+        jobs = {each.entry.job for each in told} - {NO_JOB}
+        found = changes(told, await self._store.coordinates(tenant, jobs))
+        cells: dict[Cell, Sums] = {}
+        for cell, sums in found.items():
+            cells[cell] = dict(held.cube.of(cell))
+            add(cells[cell], sums)
+        cursors = {number: last for number, (last, _) in runs.items()}
+        if not await self._store.commit(tenant, held.cube.version, cursors, cells):
+            return False
+        for cell, sums in cells.items():
+            held.cube.put(cell, sums)
+        held.cube.version += 1
+        held.cursors |= cursors
+        return True

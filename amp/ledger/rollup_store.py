@@ -1,0 +1,216 @@
+"""What reports are made of, in Redis or Valkey: cells, how far they go, jobs by the time they were made."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from amp.errors import StoreUnavailable
+from amp.ledger.cells import DAY_MS, Cell, Sums, cell_name, named_cell, pack, unpack
+from amp.ledger.entries import read_side
+from amp.ledger.entries import unpack as entry_of
+from amp.ledger.filters import Window
+from amp.ledger.fold import Known, Told
+from amp.store.connection import Store
+from amp.store.functions import Call, Functions
+from amp.store.keys import (
+    BUCKETS,
+    job_keys,
+    ledger_cells,
+    ledger_cursors,
+    ledger_folding,
+    ledger_tag,
+    ledger_touched,
+    ledger_version,
+)
+from amp.tenancy import Tenant
+
+LIBRARY = files("amp.ledger").joinpath("rollup.lua").read_text()
+LEASE_MS = 5000
+
+_FIRST_JOBS = 8
+_MORE_JOBS = 128
+
+
+class Changed(NamedTuple):
+    """What the store has that the caller does not."""
+
+    version: int
+    cursors: dict[int, int]
+    """Entries of each bucket that are in the cells."""
+    cells: dict[Cell, Sums]
+
+
+class RollupStore:
+    """Cells of every tenant."""
+
+    def __init__(self, store: Store, functions: Functions) -> None:
+        self._store = store
+        self._functions = functions
+
+    async def read(self, tenant: Tenant, since: int) -> Changed:
+        """The cells that changed since this version; all of them since 0.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        version, cursors, cells = await self._functions.call(
+            Call("amp_ledger_read_v1", _keys(tenant), (since,))
+        )
+        return Changed(
+            int(version),
+            {int(bucket): int(count) for bucket, count in _pairs(cursors)},
+            {named_cell(name): unpack(sums) for name, sums in _pairs(cells)},
+        )
+
+    async def commit(
+        self, tenant: Tenant, expected: int, cursors: Mapping[int, int], cells: Mapping[Cell, Sums]
+    ) -> bool:
+        """Puts cells and cursors if this version stands still; it is one more then.
+
+        Raises:
+            StoreUnavailable: nobody knows whether it is done.
+        """
+        arguments: list[bytes | str | int] = [expected, len(cursors)]
+        for bucket, count in cursors.items():
+            arguments += (bucket, count)
+        for cell, sums in cells.items():
+            arguments += (cell_name(cell), pack(sums))
+        ours, _ = await self._functions.call(Call("amp_ledger_commit_v1", _keys(tenant), arguments))
+        return bool(ours)
+
+    async def claim(self, tenant: Tenant, worker: str) -> bool:
+        """Whether this worker is the one that folds now: so that workers do not all do the same.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        taken = await self._store.ask("SET", ledger_folding(tenant.tag), worker, "NX", "PX", LEASE_MS)
+        return taken is not None
+
+    async def release(self, tenant: Tenant) -> None:
+        """Lets others fold.
+
+        Raises:
+            StoreUnavailable: then the lease ends by itself.
+        """
+        await self._store.ask("DEL", ledger_folding(tenant.tag))
+
+    async def entries(
+        self, tenant: Tenant, after: Mapping[int, int], count: int
+    ) -> dict[int, tuple[int, list[Told]]]:
+        """The next entries of each bucket, at most `count`, and the position of the last of them.
+
+        Raises:
+            StoreUnavailable: there is no answer, or no entry where one must be, which is damage.
+        """
+        replies: list[list[tuple[bytes, list[bytes]]]] = await self._store.ask_all(
+            [
+                ("XRANGE", ledger_tag(tenant, number) + b"entries", f"{position + 1}-0", "+", "COUNT", count)
+                for number, position in after.items()
+            ]
+        )
+        if not all(replies):
+            raise StoreUnavailable("The ledger is damaged: entries are missing before its head.")
+        return {
+            number: (int(page[-1][0].partition(b"-")[0]), [_told(flat) for _, flat in page])
+            for number, page in zip(after, replies, strict=True)
+        }
+
+    async def coordinates(self, tenant: Tenant, jobs: Iterable[str]) -> dict[str, Known]:
+        """What the store has of these jobs' coordinates.
+
+        Raises:
+            StoreUnavailable: there is no answer, or no such job, which is damage.
+        """
+        names = list(jobs)
+        replies: list[list[bytes | None]] = await self._store.ask_all(
+            [("HMGET", job_keys(tenant, job).job, "c", "t", "e", "a", "p", "g") for job in names]
+        )
+        return {job: _known(reply) for job, reply in zip(names, replies, strict=True)}
+
+    async def count(self, tenant: Tenant, window: Window) -> int:
+        """How many jobs were made in the window.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        low, high = _scores(window)
+        counts: list[int] = await self._store.ask_all(
+            [("ZCOUNT", _jobs(tenant, number), low, high) for number in range(BUCKETS)]
+        )
+        return sum(counts)
+
+    async def jobs(
+        self, tenant: Tenant, window: Window, *, oldest_first: bool = False
+    ) -> AsyncIterator[list[str]]:
+        """The jobs of the window in order of creation, many at a time.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        order = 1 if oldest_first else -1
+        waiting: dict[int, list[tuple[float, str]]] = {number: [] for number in range(BUCKETS)}
+        taken = dict.fromkeys(waiting, 0)
+        wanted = _FIRST_JOBS
+        while waiting:
+            short = {number: taken[number] for number, found in waiting.items() if not found}
+            for number, found in (await self._more(tenant, window, short, wanted, order)).items():
+                taken[number] += len(found)
+                waiting[number] = found
+                if not found:
+                    del waiting[number]
+            if waiting:
+                # up to where the first bucket runs out: what it has next may come before the others'
+                until = min(found[-1][0] for found in waiting.values())
+                ready = sorted(each for found in waiting.values() for each in found if each[0] <= until)
+                for number, found in waiting.items():
+                    waiting[number] = [each for each in found if each[0] > until]
+                yield [job for _, job in ready]
+            wanted = min(2 * wanted, _MORE_JOBS)
+
+    async def _more(
+        self, tenant: Tenant, window: Window, taken: Mapping[int, int], wanted: int, order: int
+    ) -> dict[int, list[tuple[float, str]]]:
+        """What comes next in these buckets, as what to sort by and the job."""
+        low, high = _scores(window)
+        ends = ("ZRANGEBYSCORE", low, high) if order > 0 else ("ZREVRANGEBYSCORE", high, low)
+        command, first, last = ends
+        replies: list[list[bytes]] = await self._store.ask_all(
+            [
+                (command, _jobs(tenant, number), first, last, "WITHSCORES", "LIMIT", offset, wanted)
+                for number, offset in taken.items()
+            ]
+        )
+        return {
+            number: [(order * float(score), job.decode()) for job, score in _pairs(flat)]
+            for number, flat in zip(taken, replies, strict=True)
+        }
+
+
+def _keys(tenant: Tenant) -> tuple[bytes, ...]:
+    tag = tenant.tag
+    return (ledger_version(tag), ledger_cells(tag), ledger_cursors(tag), ledger_touched(tag))
+
+
+def _jobs(tenant: Tenant, number: int) -> bytes:
+    return ledger_tag(tenant, number) + b"jobs"
+
+
+def _scores(window: Window) -> tuple[str, str]:
+    return str(window.start_ms), f"({window.end_ms}"
+
+
+def _known(reply: Sequence[bytes | None]) -> Known:
+    made_ms, *rest = reply
+    if made_ms is None:
+        raise StoreUnavailable("The ledger is damaged: a job that has entries is missing.")
+    return Known(int(made_ms) // DAY_MS, *(None if each is None else each.decode() for each in rest))
+
+
+def _told(flat: Sequence[bytes]) -> Told:
+    of = dict(_pairs(flat))
+    return Told(entry_of(of[b"e"]), read_side(of[b"s"]))
+
+
+def _pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
+    return zip(flat[::2], flat[1::2], strict=True)

@@ -1,0 +1,272 @@
+"""Reports, lists and price lists over HTTP, on what was metered and reported over HTTP."""
+
+import pytest
+
+API = "/profitstream/v2/api"
+
+
+@pytest.fixture
+async def agent(caller):
+    """A client that may do everything in the ledger."""
+    return await caller("all")
+
+
+async def metered(client, job, cost=None, *, tool=None, **said):
+    """One record."""
+    if tool:
+        body = {"toolId": tool, "agenticJobId": job, "durationMs": 60_000} | said
+        path = "/meter/v2/tool/events"
+    else:
+        body = {"provider": "openai", "model": "gpt-4o", "inputTokenCount": 10, "outputTokenCount": 5}
+        body |= {"agenticJobId": job} | said
+        path = "/meter/v2/ai/completions"
+    if cost is not None:
+        body["costUsd" if tool else "totalCost"] = cost
+    answer = await client.post(path, json=body)
+    assert answer.status_code == 201, answer.text
+
+
+async def reported(client, job, status="SUCCESS", outcome=None, value=None, **said):
+    body = {"executionStatus": status, "outcomeType": outcome, "outcomeValue": value} | said
+    answer = await client.post(f"{API}/jobs/{job}/outcome", json=body)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture
+async def week(agent):
+    """Two sales, one support case that a person took over, one job that never reports."""
+    for number, value in enumerate((300, 0)):
+        await metered(agent, f"s{number}", 0.5, agenticJobType="Sales", environment="prod", agent="ada")
+        await metered(agent, f"s{number}", 1.5, tool="zoominfo")
+        await reported(agent, f"s{number}", "SUCCESS", "CONVERTED" if value else "UNSUCCESSFUL", value)
+    await metered(agent, "h0", 1, agenticJobType="support", agent="bob")
+    await reported(agent, "h0", "FAILED", "ESCALATED", 20)
+    await metered(agent, "p0", 0.25, agenticJobType="support", agent="ada")
+    return agent
+
+
+async def got(client, path, **query):
+    answer = await client.get(path, params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_a_report_by_type_has_every_figure(week):
+    report = await got(week, "/v1/ledger/report", by="type")
+    assert [row["key"]["type"] for row in report["rows"]] == ["sales", "support"]
+    sales, support = report["rows"]
+    assert (sales["jobs"], sales["totalCost"], sales["totalValue"], sales["valueRatio"]) == (2, 4, 300, 75)
+    assert (sales["tokenCost"], sales["externalToolCost"], sales["humanCost"]) == (1, 3, 0)
+    assert (sales["roi"], sales["netValue"], sales["costPerConversion"]) == (7400, 296, 4)
+    assert (support["pending"], support["valueRatio"], support["costPerConversion"]) == (1, 16, None)
+    assert support["escalatedWithoutHumanCost"] == 1
+    total = report["total"]
+    assert (total["jobs"], total["totalCost"], total["totalValue"]) == (4, 5.25, 320)
+    assert (report["looked"], report["cut"], report["rowCount"]) == (None, False, 2)
+
+
+async def test_a_report_has_what_was_written_the_moment_before(week):
+    before = await got(week, "/v1/ledger/report")
+    await metered(week, "s0", 0.000000001)
+    after = await got(week, "/v1/ledger/report")
+    assert (before["total"]["totalCost"], after["total"]["totalCost"]) == (5.25, 5.250000001)
+
+
+@pytest.mark.parametrize(
+    ("by", "keys"),
+    [
+        ("environment", {("prod",), (None,)}),
+        ("agent", {("ada",), ("bob",)}),
+        ("type,agent", {("sales", "ada"), ("support", "ada"), ("support", "bob")}),
+    ],
+)
+async def test_reports_by_other_dimensions(week, by, keys):
+    report = await got(week, "/v1/ledger/report", by=by)
+    assert {tuple(row["key"].values()) for row in report["rows"]} == keys
+    assert sum(row["jobs"] for row in report["rows"]) == report["total"]["jobs"] == 4
+
+
+async def test_what_cells_cannot_tell_is_answered_by_the_jobs_within_a_budget(week):
+    report = await got(week, "/v1/ledger/report", by="type", agent="ada")
+    assert [(row["key"]["type"], row["jobs"]) for row in report["rows"]] == [("sales", 2), ("support", 1)]
+    assert (report["looked"], report["cut"]) == ({"jobs": 4, "of": 4}, False)
+    cut = await got(week, "/v1/ledger/report", outcomeType="PENDING", budget=3)
+    assert (cut["looked"], cut["cut"]) == ({"jobs": 3, "of": 4}, True)
+    whole = await got(week, "/v1/ledger/report", outcomeType="PENDING", budget=4)
+    assert (whole["total"]["jobs"], whole["cut"]) == (1, False)
+
+
+async def test_both_ways_to_an_answer_agree(week):
+    by_cells = await got(week, "/v1/ledger/report", by="type")
+    by_jobs = await got(week, "/v1/ledger/report", by="type", outcomeValueMin="-1")
+    assert by_jobs["looked"]["jobs"] == 4
+    assert by_jobs["rows"][0] == by_cells["rows"][0]
+
+
+async def test_the_list_filters_pages_and_sorts(week):
+    first = await got(week, f"{API}/jobs", size=3)
+    assert first["page"] == {
+        "size": 3,
+        "totalElements": 4,
+        "totalPages": 2,
+        "number": 0,
+        "cut": False,
+    }
+    second = await got(week, f"{API}/jobs", size=3, page=1)
+    names = [job["agenticJobId"] for page in (first, second) for job in page["_embedded"]["jobResourceList"]]
+    assert sorted(names) == ["h0", "p0", "s0", "s1"]
+    oldest = await got(week, f"{API}/jobs", size=50, sort="created,asc")
+    made = [job["created"] for job in oldest["_embedded"]["jobResourceList"]]
+    assert made == sorted(made)
+
+    async def listed(**query):
+        found = await got(week, f"{API}/jobs", **query)
+        jobs = found.get("_embedded", {}).get("jobResourceList", [])
+        assert found["page"]["totalElements"] == len(jobs)
+        return {job["agenticJobId"] for job in jobs}
+
+    assert await listed(type="SALES") == {"s0", "s1"}
+    assert await listed(jobType="sales", outcomeType="CONVERTED") == {"s0"}
+    assert await listed(outcomeType="PENDING") == {"p0"}
+    assert await listed(executionStatus="FAILED") == {"h0"}
+    assert await listed(environment="prod") == {"s0", "s1"}
+    assert await listed(search="H0") == {"h0"}
+    assert await listed(outcomeValueMin="1", outcomeValueMax="20") == {"h0"}
+    assert await listed(startDate="2000-01-01", endDate="2000-12-31") == set()
+    assert "_embedded" not in await got(week, f"{API}/jobs", type="unheard")
+
+
+BAD = [
+    {"size": "51"},
+    {"size": "0"},
+    {"page": "-1"},
+    {"page": "x"},
+    {"page": "100000"},
+    {"sort": "name"},
+    {"outcomeType": "MAYBE"},
+    {"executionStatus": "COMPLETED"},
+    {"startDate": "soon"},
+    {"outcomeValueMin": "much"},
+]
+
+
+@pytest.mark.parametrize("query", BAD)
+async def test_a_bad_filter_is_refused_by_name(agent, query):
+    answer = await agent.get(f"{API}/jobs", params=query)
+    assert answer.status_code == 400
+    assert next(iter(query)) in answer.json()["message"]
+
+
+async def test_nothing_deletes_jobs(agent):
+    assert (await agent.delete(f"{API}/jobs")).status_code == 405
+
+
+async def test_the_roi_of_one_job(week):
+    roi = await got(week, f"{API}/jobs/s0/roi")
+    assert roi["agenticJobType"] == "sales"
+    assert (roi["totalCost"], roi["outcomeValue"], roi["outcomeCurrency"], roi["roi"]) == (
+        2,
+        300,
+        "USD",
+        14_900,
+    )
+    assert (roi["transactionCount"], roi["totalTokens"], roi["hasOutcome"]) == (1, 15, True)
+    pending = await got(week, f"{API}/jobs/p0/roi")
+    assert (pending["roi"], pending["hasOutcome"], pending["totalCost"]) == (None, False, 0.25)
+    assert (await week.get(f"{API}/jobs/none/roi")).status_code == 404
+
+
+async def test_the_funnel_and_the_summary(week):
+    assert await got(week, f"{API}/jobs/conversion-funnel") == {
+        "totalJobs": 4,
+        "successfulJobs": 2,
+        "convertedJobs": 1,
+        "successRate": 0.5,
+        "conversionRate": 0.5,
+    }
+    assert (await got(week, f"{API}/jobs/conversion-funnel", jobType="support"))["conversionRate"] is None
+    summary = await got(week, "/api/v2/analytics/jobs/roi-summary")
+    sales, support = summary["byJobType"]
+    assert (sales["jobType"], sales["conversions"], sales["costPerConversion"]) == ("sales", 1, 4)
+    assert "costPerConversion" not in support  # absent: not recorded
+    assert summary["summary"]["totalJobTypes"] == 2
+    assert summary["summary"]["overallROI"] == pytest.approx(100 * (320 - 5.25) / 5.25)
+    odd = await week.get("/api/v2/analytics/jobs/roi-summary", params={"metricType": "p95"})
+    assert odd.status_code == 400
+
+
+async def test_reports_need_a_key_that_may_read(caller, week):
+    for scope, status in (("read", 200), ("ledger", 200), ("meter", 403)):
+        client = await caller(scope)
+        assert (await client.get("/v1/ledger/report")).status_code == status
+    other = await caller("read", tenant="other")
+    assert (await got(other, "/v1/ledger/report"))["total"]["jobs"] == 0
+    assert (await other.get(f"{API}/jobs/s0/roi")).status_code == 404
+
+
+async def test_prices_that_are_put_price_what_comes_after(agent):
+    await metered(agent, "j")
+    await metered(agent, "j", tool="human_review")
+    dark = await got(agent, f"{API}/jobs/j/roi")
+    assert (dark["totalCost"], dark["tokenCost"]) == (None, None)
+    prices = [{"provider": "OpenAI", "model": "gpt-*", "input": 2.5, "output": 10}]
+    put = await agent.put("/v1/ledger/pricing", json={"entries": prices})
+    assert (put.status_code, put.json()["version"], put.headers["etag"]) == (200, 1, '"1"')
+    tools = [{"toolId": "human_review", "price": 1.5, "per": "minute"}]
+    assert (await agent.put("/v1/ledger/tools", json={"entries": tools, "version": 0})).status_code == 200
+    await metered(agent, "j")
+    await metered(agent, "j", tool="human_review")
+    roi = await got(agent, f"{API}/jobs/j/roi")
+    assert (roi["tokenCost"], roi["humanCost"]) == (0.000075, 1.5)
+    assert roi["warnings"] == ["unpriced: the cost is at least this, the ratio at most"]
+    assert (await got(agent, "/v1/ledger/pricing"))["entries"][0]["output"] == 10
+
+
+async def test_a_tool_that_is_registered_as_human_is_human_whoever_prices_it(agent):
+    tools = [{"toolId": "reviewer", "price": 1, "human": True}]
+    await agent.put("/v1/ledger/tools", json={"entries": tools})
+    await metered(agent, "j", 7, tool="reviewer")
+    assert (await got(agent, f"{API}/jobs/j/roi"))["humanCost"] == 7
+
+
+async def test_a_list_is_changed_by_who_may_and_from_the_version_that_was_read(agent, caller):
+    rates = [{"from": "EUR", "to": "USD", "rate": "1.1"}]
+    reader = await caller("read")
+    assert (await reader.put("/v1/ledger/rates", json={"entries": rates})).status_code == 403
+    assert (await agent.put("/v1/ledger/rates", json={"entries": rates})).json()["version"] == 1
+    assert (await agent.put("/v1/ledger/rates", json={"entries": rates})).json()["version"] == 1
+    stale = await agent.put("/v1/ledger/rates", json={"entries": [], "version": 0})
+    assert (stale.status_code, stale.json()["details"]) == (409, {"version": 1})
+    bad = await agent.put("/v1/ledger/rates", json={"entries": [{"from": "EUR", "to": "XXX", "rate": 1}]})
+    assert bad.json()["details"]["field"] == "entries[0].to"
+    assert (await agent.put("/v1/ledger/other", json={"entries": []})).status_code in {404, 405}
+    assert (await reader.get("/v1/ledger/rates")).json()["entries"][0]["rate"] == 1.1
+
+
+async def test_a_report_is_converted_by_rates_and_says_what_had_none(agent):
+    await metered(agent, "j", 10)
+    await reported(agent, "j", "SUCCESS", "CONVERTED", 100, outcomeCurrency="EUR")
+    await metered(agent, "k", 10)
+    await reported(agent, "k", "SUCCESS", "CONVERTED", 100, outcomeCurrency="GBP")
+    mixed = (await got(agent, "/v1/ledger/report"))["total"]
+    assert (mixed["valueRatio"], [each["currency"] for each in mixed["byCurrency"]]) == (
+        None,
+        ["EUR", "GBP", "USD"],
+    )
+    rates = [{"from": "EUR", "to": "USD", "rate": 1.25, "validFrom": "2000-01-01"}]
+    await agent.put("/v1/ledger/rates", json={"entries": rates})
+    part = await got(agent, "/v1/ledger/report", currency="USD")
+    assert part["unconverted"] == ["GBP"]
+    rates += [{"from": "USD", "to": "GBP", "rate": 0.5}]
+    await agent.put("/v1/ledger/rates", json={"entries": rates})
+    whole = await got(agent, "/v1/ledger/report", currency="usd")
+    assert (whole["unconverted"], whole["total"]["totalValue"]) == ([], 325)
+    assert whole["total"]["valueRatio"] == 16.25
+
+
+async def test_what_names_no_job_is_told_apart(agent):
+    await metered(agent, "j", 1)
+    await metered(agent, "", 4)
+    report = await got(agent, "/v1/ledger/report")
+    assert (report["total"]["totalCost"], report["withoutJob"]["totalCost"]) == (1, 4)
+    assert report["withoutJob"]["transactions"] == 1

@@ -1,0 +1,106 @@
+"""Writes entries through the store's own functions, without the service."""
+
+from itertools import count
+
+from amp.ledger import money
+from amp.ledger.entries import Amendment, Before, Completion, Created, Outcome, ToolEvent, pack
+from amp.ledger.job import LETTERS
+from amp.ledger.store import LIBRARY, LedgerStore, Said, Write
+from amp.store.functions import Functions
+from amp.store.keys import job_keys, no_job_keys
+from amp.tenancy import tenant
+
+ACME = tenant("acme", "test")
+DAY_MS = 86_400_000
+NOON = 20_000 * DAY_MS + DAY_MS // 2
+
+
+class Writing:
+    """One tenant's ledger; whatever is not said is nothing."""
+
+    def __init__(self, store, owner=ACME, libraries=()):
+        self.functions = Functions(store, [LIBRARY, *libraries])
+        self.ledger = LedgerStore(store, self.functions)
+        self.owner = owner
+        self._numbers = count()
+
+    async def _write(self, write):
+        (written,) = await self.ledger.write([write])
+        if isinstance(written, Exception):
+            raise written
+        return written.verdict
+
+    async def create(self, job, at_ms=NOON, **said):
+        told = Said(**said)
+        names = {name: value for name, value in said.items() if name != "agent"}
+        entry = Created(job, at_ms, "key", **names)
+        return await self._write(Write("create", job_keys(self.owner, job), job, at_ms, pack(entry), told))
+
+    async def completion(
+        self, job, cost=None, tokens=(0, 0), *, currency="USD", at_ms=NOON, name=None, **said
+    ):
+        id_ = name or f"c{next(self._numbers)}"
+        entry = Completion(
+            job,
+            at_ms,
+            "key",
+            id_.encode(),
+            at_ms,
+            5,
+            "openai",
+            "gpt",
+            *tokens,
+            sum(tokens),
+            cost,
+            currency,
+            "sent",
+            **said,
+        )
+        return await self._meter(entry, id_, "model", said)
+
+    async def tool(self, job, cost=None, *, human=False, currency="USD", at_ms=NOON, name=None, **said):
+        id_ = name or f"t{next(self._numbers)}"
+        entry = ToolEvent(
+            job, at_ms, "key", id_.encode(), at_ms, 5, "tool", True, human, cost, currency, "sent", **said
+        )
+        return await self._meter(entry, id_, "human" if human else "tool", said)
+
+    async def _meter(self, entry, id_, kind, said):
+        model = kind == "model"
+        adds = {"NC" if model else "NT": 1}
+        if entry.cost_nanos is None:
+            adds["UC" if model else "UT"] = 1
+        else:
+            letter = LETTERS[kind]
+            units, nanos = money.split(entry.cost_nanos)
+            adds |= {f"{letter}:{entry.currency}": units, f"{letter}.{entry.currency}": nanos}
+        if model:
+            adds |= {"TI": entry.input_tokens, "TO": entry.output_tokens, "TT": entry.total_tokens}
+        keys = job_keys(self.owner, entry.job) if entry.job else no_job_keys(self.owner, id_.encode())
+        own = ((b"c" if model else b"t") + id_.encode(), b"", b"", str(entry.began_ms))
+        own += tuple(str(word) for pair in adds.items() for word in pair)
+        told = Said(**said) if entry.job else Said()
+        return await self._write(Write("meter", keys, entry.job, entry.at_ms, pack(entry), told, own))
+
+    async def outcome(
+        self, job, status="SUCCESS", outcome=None, value=None, *, currency="USD", at_ms=NOON, **decision
+    ):
+        code = None if value is None else currency
+        entry = Outcome(job, at_ms, "key", status, outcome, value, code, None, None, None, "key", **decision)
+        own = (status, outcome or "", "" if value is None else str(value), code or "")
+        keys = job_keys(self.owner, job)
+        return await self._write(Write("outcome", keys, job, at_ms, pack(entry), Said(**decision), own))
+
+    async def amend(self, job, status="SUCCESS", outcome=None, value=None, *, currency="USD", at_ms=NOON):
+        (fields,) = await self.ledger.jobs(self.owner, [job])
+        if "o" not in fields:
+            return "nothing"
+        code = None if value is None else currency
+        before = Before(fields["S"], fields.get("Y"), None, None)
+        entry = Amendment(
+            job, at_ms, "key", status, outcome, value, code, None, None, None, "key", "wrong", before
+        )
+        own = (fields["o"], status, outcome or "", "" if value is None else str(value), code or "")
+        return await self._write(
+            Write("amend", job_keys(self.owner, job), job, at_ms, pack(entry), Said(), own)
+        )
