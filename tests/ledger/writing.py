@@ -2,12 +2,12 @@
 
 from itertools import count
 
-from amp.ledger import money
 from amp.ledger.entries import Amendment, Before, Completion, Created, Outcome, ToolEvent, pack
-from amp.ledger.job import LETTERS
+from amp.ledger.job import added
+from amp.ledger.once import remembered
 from amp.ledger.store import LIBRARY, LedgerStore, Said, Write
 from amp.store.functions import Functions
-from amp.store.keys import job_keys, no_job_keys
+from amp.store.keys import bucket_of, job_keys, no_job_keys
 from amp.tenancy import tenant
 
 ACME = tenant("acme", "test")
@@ -34,7 +34,9 @@ class Writing:
         told = Said(**said)
         names = {name: value for name, value in said.items() if name != "agent"}
         entry = Created(job, at_ms, "key", **names)
-        return await self._write(Write("create", job_keys(self.owner, job), job, at_ms, pack(entry), told))
+        return await self._write(
+            Write("create", bucket_of(job), job_keys(self.owner, job), job, at_ms, pack(entry), told)
+        )
 
     async def completion(
         self, job, cost=None, tokens=(0, 0), *, currency="USD", at_ms=NOON, name=None, **said
@@ -56,31 +58,21 @@ class Writing:
             "sent",
             **said,
         )
-        return await self._meter(entry, id_, "model", said)
+        return await self._meter(entry, id_, said)
 
     async def tool(self, job, cost=None, *, human=False, currency="USD", at_ms=NOON, name=None, **said):
         id_ = name or f"t{next(self._numbers)}"
         entry = ToolEvent(
             job, at_ms, "key", id_.encode(), at_ms, 5, "tool", True, human, cost, currency, "sent", **said
         )
-        return await self._meter(entry, id_, "human" if human else "tool", said)
+        return await self._meter(entry, id_, said)
 
-    async def _meter(self, entry, id_, kind, said):
-        model = kind == "model"
-        adds = {"NC" if model else "NT": 1}
-        if entry.cost_nanos is None:
-            adds["UC" if model else "UT"] = 1
-        else:
-            letter = LETTERS[kind]
-            units, nanos = money.split(entry.cost_nanos)
-            adds |= {f"{letter}:{entry.currency}": units, f"{letter}.{entry.currency}": nanos}
-        if model:
-            adds |= {"TI": entry.input_tokens, "TO": entry.output_tokens, "TT": entry.total_tokens}
-        keys = job_keys(self.owner, entry.job) if entry.job else no_job_keys(self.owner, id_.encode())
-        own = ((b"c" if model else b"t") + id_.encode(), b"", b"", str(entry.began_ms))
-        own += tuple(str(word) for pair in adds.items() for word in pair)
-        told = Said(**said) if entry.job else Said()
-        return await self._write(Write("meter", keys, entry.job, entry.at_ms, pack(entry), told, own))
+    async def _meter(self, entry, id_, said):
+        kind = "c" if isinstance(entry, Completion) else "t"
+        keys = job_keys(self.owner, entry.job) if entry.job else no_job_keys(self.owner, id_)
+        own = (remembered(kind, id_), b"", b"", str(entry.began_ms), *added(entry))
+        told, bucket = Said(**said) if entry.job else Said(), bucket_of(entry.job or id_)
+        return await self._write(Write("meter", bucket, keys, entry.job, entry.at_ms, pack(entry), told, own))
 
     async def outcome(
         self, job, status="SUCCESS", outcome=None, value=None, *, currency="USD", at_ms=NOON, **decision
@@ -89,7 +81,9 @@ class Writing:
         entry = Outcome(job, at_ms, "key", status, outcome, value, code, None, None, None, "key", **decision)
         own = (status, outcome or "", "" if value is None else str(value), code or "")
         keys = job_keys(self.owner, job)
-        return await self._write(Write("outcome", keys, job, at_ms, pack(entry), Said(**decision), own))
+        return await self._write(
+            Write("outcome", bucket_of(job), keys, job, at_ms, pack(entry), Said(**decision), own)
+        )
 
     async def amend(self, job, status="SUCCESS", outcome=None, value=None, *, currency="USD", at_ms=NOON):
         (fields,) = await self.ledger.jobs(self.owner, [job])
@@ -102,5 +96,5 @@ class Writing:
         )
         own = (fields["o"], status, outcome or "", "" if value is None else str(value), code or "")
         return await self._write(
-            Write("amend", job_keys(self.owner, job), job, at_ms, pack(entry), Said(), own)
+            Write("amend", bucket_of(job), job_keys(self.owner, job), job, at_ms, pack(entry), Said(), own)
         )
