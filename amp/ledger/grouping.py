@@ -10,10 +10,13 @@ from amp.ledger.cells import COST_LETTERS, DAY_MS, Cell, Dimension, Sums, add, s
 from amp.ledger.filters import Filters
 from amp.ledger.job import Job
 from amp.ledger.pricing import Rates
+from amp.ledger.report import Row, row
 
 By = Literal["type", "environment", "agent", "approach", "group", "day"]
 BY: tuple[By, ...] = ("type", "environment", "agent", "approach", "group", "day")
 BY_MAX = 3
+_ROWS_MAX = 10_000
+"""Remembered of a tenant: some 2 kB each."""
 
 Key = tuple[str | None, ...]
 """The values that a group's jobs have in common, in the order of what the report is by."""
@@ -61,6 +64,7 @@ class Cube:
     def __init__(self) -> None:
         self._cells: dict[Dimension, dict[str | None, Days]] = {}
         self.version = 0
+        self._rows: dict[tuple[tuple[str, str | None], ...], tuple[Sums, Row]] = {}
 
     def __len__(self) -> int:
         return sum(len(days) for values in self._cells.values() for days in values.values())
@@ -72,6 +76,16 @@ class Cube:
     def put(self, cell: Cell, sums: Sums) -> None:
         """From now on these are the cell's sums."""
         self._cells.setdefault(cell.dimension, {}).setdefault(cell.value, {})[cell.day] = sums
+
+    def row(self, key: dict[str, str | None], sums: Sums) -> Row:
+        """What a cell's sums say; remembered for as long as they stand."""
+        name = tuple(key.items())
+        known = self._rows.get(name)
+        if known is None or known[0] is not sums:
+            if len(self._rows) >= _ROWS_MAX:
+                self._rows.clear()
+            known = self._rows[name] = (sums, row(key, sums))
+        return known[1]
 
     def groups(self, question: Question) -> Groups:
         """What the question asks for, when `in_cells`."""

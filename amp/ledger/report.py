@@ -136,18 +136,19 @@ def _outcomes(sums: Mapping[str, int]) -> dict[str, Any]:
 
 def _money(sums: Mapping[str, int]) -> dict[str, Any]:
     parts = [_parts(sums, currency) for currency in currencies(sums)] or [_parts(sums, DEFAULT_CURRENCY)]
-    one = parts[0] if len(parts) == 1 else _SEVERAL
+    by_currency = [_amounts(each) for each in parts]
+    one, amounts = (parts[0], by_currency[0]) if len(parts) == 1 else (_SEVERAL, None)
     cost, value = one.total, one.value
     conversions = sums.get("Y:CONVERTED", 0)
     unpriced = sums.get("UC", 0) + sums.get("UT", 0)
     warnings = {UNPRICED: unpriced, ESCALATED: sums.get("EH"), MIXED: one is _SEVERAL}
     return {
         "currency": one.currency,
-        "token_cost": decimal(one.model),
-        "external_tool_cost": decimal(one.tool),
-        "human_cost": decimal(one.human),
-        "total_cost": decimal(cost),
-        "total_value": decimal(value),
+        "token_cost": amounts and amounts.token_cost,
+        "external_tool_cost": amounts and amounts.external_tool_cost,
+        "human_cost": amounts and amounts.human_cost,
+        "total_cost": amounts and amounts.total_cost,
+        "total_value": amounts and amounts.total_value,
         "net_value": None if cost is None or value is None else decimal(value - cost),
         "value_ratio": share(value, cost),
         "roi": roi(value, cost),
@@ -158,7 +159,7 @@ def _money(sums: Mapping[str, int]) -> dict[str, Any]:
             share(one.model, cost), share(one.tool, cost), share(one.human, cost)
         ),
         "tool_cost_ratio": share(one.tool, cost),
-        "by_currency": [_amounts(each) for each in parts],
+        "by_currency": by_currency,
         "value_ratio_interval": _interval(sums, one.currency),
         "warnings": [words for words, so in warnings.items() if so],
     }
@@ -203,7 +204,7 @@ def decimal(nanos: int) -> Decimal: ...
 def decimal(nanos: int | None) -> Decimal | None: ...
 def decimal(nanos: int | None) -> Decimal | None:
     """The amount in units, exact."""
-    return None if nanos is None else Decimal(money.text(nanos))
+    return None if nanos is None else Decimal(money.text(nanos)) if nanos else _NOTHING
 
 
 def ranked(rows: Iterable[Row]) -> list[Row]:
@@ -213,6 +214,9 @@ def ranked(rows: Iterable[Row]) -> list[Row]:
         key=lambda one: (-inf if one.value_ratio is None else one.value_ratio, one.jobs),
         reverse=True,
     )
+
+
+_NOTHING = Decimal(0)
 
 
 class _Parts(NamedTuple):
@@ -247,7 +251,7 @@ def _parts(sums: Mapping[str, int], currency: str) -> _Parts:
 
 def _amounts(parts: _Parts) -> Amounts:
     model, tool, human, total, value = (decimal(each) for each in parts[1:])
-    return Amounts(parts.currency or "", model, tool, human, total, value or Decimal(0))
+    return Amounts(parts.currency or "", model, tool, human, total, value or _NOTHING)
 
 
 def _interval(sums: Mapping[str, int], currency: str | None) -> Between | None:

@@ -1,7 +1,7 @@
 """The room's reports: from cells where they have the answer, else from single jobs within a budget."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple
 
 from amp.errors import InvalidParameter
@@ -9,7 +9,7 @@ from amp.ledger import grouping, report_wire
 from amp.ledger.answers import JobResource
 from amp.ledger.books import PriceLists
 from amp.ledger.filters import Filters, matches
-from amp.ledger.grouping import Cube, Groups, Question
+from amp.ledger.grouping import By, Cube, Days, Groups, Key, Question
 from amp.ledger.job import Job
 from amp.ledger.jobs import Jobs
 from amp.ledger.pricing import Rates
@@ -23,7 +23,8 @@ LOOKED_MAX = 20_000
 """Jobs that one call looks at, when sums do not have the answer: about a second."""
 ROWS_MAX = 1000
 SIZE_MAX = 50
-_READ_AT_ONCE = 500
+_READ_AT_ONCE = 100
+"""While they are read, the worker answers nobody: some 5 ms."""
 
 
 class Page(NamedTuple):
@@ -152,29 +153,32 @@ class Reports:
 def _told(question: Question, answer: _Answer, rates: Rates) -> Report:
     currency, missing = question.currency, set[str]()
 
-    def made(key: grouping.Key, days: grouping.Days) -> Row:
+    def made(key: Key, days: Days) -> Row:
         sums, without = grouping.total(days, currency, rates)
         missing.update(without)
-        return row(dict(zip(question.by, key, strict=False)), sums)
+        named: dict[str, str | None] = dict(zip(question.by, key, strict=False))
+        return answer.cube.row(named, sums) if answer.cube and len(days) == 1 else row(named, sums)
 
-    rows = [made(key, days) for key, days in answer.groups.items()]
-    rows = sorted(rows, key=_dated) if "day" in question.by else ranked(rows)
+    shown = sorted(answer.groups, key=_dated(question.by))[-ROWS_MAX:] if "day" in question.by else None
+    rows = [made(key, answer.groups[key]) for key in shown or answer.groups]
+    rows = rows if shown else ranked(rows)[:ROWS_MAX]
     apart = answer.cube.without_job(question) if answer.cube and not question.filters.coordinates() else {}
     return Report(
         by=list(question.by),
         period=report_wire.period(question.filters.window),
         filters=report_wire.filters_told(question.filters),
         currency=currency,
-        rows=rows[:ROWS_MAX] if question.by else [],
-        row_count=len(rows) if question.by else 0,
+        rows=rows if question.by else [],
+        row_count=len(answer.groups) if question.by else 0,
         total=made((), answer.everything.get((), {})),
         without_job=made((), apart) if apart else None,
         unconverted=sorted(missing),
         looked=answer.looked,
-        cut=answer.cut or len(rows) > ROWS_MAX,
+        cut=answer.cut or len(answer.groups) > ROWS_MAX,
     )
 
 
-def _dated(one: Row) -> tuple[str, ...]:
+def _dated(by: Sequence[By]) -> Callable[[Key], tuple[str, ...]]:
     """By day first, then as the report is by."""
-    return (one.key["day"] or "", *(value or "" for value in one.key.values()))
+    day = by.index("day") if "day" in by else 0
+    return lambda key: (key[day] or "", *(value or "" for value in key))
