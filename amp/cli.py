@@ -12,6 +12,7 @@ from amp.errors import AmpError, StoreUnavailable
 from amp.exits import EXIT_CODES, CommandFailed, StoreMissing
 from amp.terminal import talk
 from amp.terminal.keys import keys
+from amp.terminal.ledger import ledger
 from amp.terminal.log import log
 from amp.terminal.options import Data, Env, Json, RedisUrl, Whose, settings_of
 from amp.terminal.policy import policy
@@ -30,6 +31,7 @@ cli = typer.Typer(
 cli.add_typer(keys, name="keys")
 cli.add_typer(policy, name="policy")
 cli.add_typer(log, name="log")
+cli.add_typer(ledger, name="ledger")
 cli.add_typer(pricing, name="pricing")
 cli.add_typer(tools, name="tools")
 cli.add_typer(rates, name="rates")

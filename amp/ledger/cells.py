@@ -14,8 +14,8 @@ Sums are whole numbers by name; a sum that is 0 has no name. The names:
     NC NT  completions, tool events     UC UT  those of them without a price
     TI TO TT   input, output, total tokens
 
-and of jobs that follow a decision, for intervals: VV:c, CC:c:d, VC:c:d, the sums over jobs of the squared
-value, and of the products of two costs, and of a value and a cost, in nanos squared.
+and in the cells of approaches and groups, for intervals: VV:c, CC:c:d, VC:c:d, the sums over jobs of the
+squared value, and of the products of two costs, and of a value and a cost, in nanos squared.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -67,6 +67,16 @@ class Coordinates(NamedTuple):
                 yield Cell("approach", self.approach, day)
             if self.group is not None:
                 yield Cell("group", self.group, day)
+
+
+def spread(here: Coordinates, sums: Sums) -> Iterator[tuple[Cell, Sums]]:
+    """What goes into each of the job's cells: squares only where every job has them."""
+    plain = {name: value for name, value in sums.items() if name[:2] not in _SQUARES}
+    for cell in here.cells():
+        yield cell, sums if cell.dimension in {"approach", "group"} else plain
+
+
+_SQUARES = {"VV", "CC", "VC"}
 
 
 def sums_of(state: State, *, decided: bool) -> Sums:

@@ -8,7 +8,7 @@ and in pieces of any size gives what adding up the jobs gives.
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from amp.ledger.cells import DAY_MS, Cell, Coordinates, Sums, add, after, sums_of
+from amp.ledger.cells import DAY_MS, Cell, Coordinates, Sums, add, after, spread, sums_of
 from amp.ledger.entries import AGENT, BEFORE, DECISION, ENVIRONMENT, MADE, TYPE, Entry, Side
 from amp.ledger.job import State, read_state
 from amp.ledger.types import NO_JOB
@@ -61,9 +61,8 @@ def changes(told: Iterable[Told], known: Mapping[str, Known]) -> dict[Cell, Sums
             _fold(places, entry, side, known[entry.job])
     cells: dict[Cell, Sums] = {}
     for place, sums in places.items():
-        if sums:
-            for cell in _cells(place):
-                add(cells.setdefault(cell, {}), sums)
+        for cell, part in _spread(place, sums):
+            add(cells.setdefault(cell, {}), part)
     return {cell: sums for cell, sums in cells.items() if sums}
 
 
@@ -82,7 +81,7 @@ def _fold(places: dict[_Place, Sums], entry: Entry, side: Side, job: Known) -> N
     add(places.setdefault(here, {}), sums_of(after(before, entry), decided=decided))
 
 
-def _cells(place: _Place) -> Iterable[Cell]:
+def _spread(place: _Place, sums: Sums) -> Iterable[tuple[Cell, Sums]]:
     if isinstance(place, int):
-        return (Cell("none", None, None), Cell("none", None, place))
-    return place.cells()
+        return ((Cell("none", None, None), sums), (Cell("none", None, place), sums))
+    return spread(place, sums)

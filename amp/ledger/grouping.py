@@ -127,12 +127,12 @@ def day_name(day: int | None) -> str | None:
 
 def gather(into: Groups, jobs: Iterable[Job], by: Sequence[By]) -> None:
     """Adds single jobs to their groups."""
+    apart = "approach" in by or "group" in by
     for job in jobs:
         day = job.created_ms // DAY_MS
         key = tuple(day_name(day) if name == "day" else getattr(job, name) for name in by)
-        add(
-            into.setdefault(key, {}).setdefault(day, {}), sums_of(job.state, decided=job.approach is not None)
-        )
+        sums = sums_of(job.state, decided=apart and job.approach is not None)
+        add(into.setdefault(key, {}).setdefault(day, {}), sums)
 
 
 def total(days: Days, currency: str | None, rates: Rates) -> tuple[Sums, set[str]]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from writing import ACME, DAY_MS, NOON, Writing
 
 from amp.ledger import rollup_store
-from amp.ledger.cells import Cell, Coordinates, add, after, named_cell, pack, sums_of, unpack
+from amp.ledger.cells import Cell, Coordinates, add, after, named_cell, pack, spread, sums_of, unpack
 from amp.ledger.entries import Completion, ToolEvent, read_side
 from amp.ledger.entries import unpack as entry_of
 from amp.ledger.filters import Window
@@ -94,8 +94,8 @@ async def from_scratch(writing, runs):
             found.approach,
             found.group,
         )
-        for cell in here.cells():
-            add(cells.setdefault(cell, {}), sums_of(found.state, decided=found.approach is not None))
+        for cell, sums in spread(here, sums_of(found.state, decided=found.approach is not None)):
+            add(cells.setdefault(cell, {}), sums)
     for entry in entries(runs):
         if not entry.job:
             sums = sums_of(after(State(), entry), decided=False)
@@ -222,3 +222,15 @@ async def test_jobs_come_in_order_of_creation_over_all_buckets(store, writing):
 @given(st.dictionaries(st.sampled_from(("J", "V:USD", "CC:USD:USD")), st.integers(-(10**45), 10**45)))
 def test_sums_of_any_size_are_stored_without_loss(sums):
     assert unpack(pack(sums)) == sums
+
+
+def test_squares_are_kept_only_where_every_job_has_them():
+    decided = State("SUCCESS", "CONVERTED", 7, "USD", {("model", "USD"): 2})
+    here = Coordinates(1, "sales", approach="brief", group="learned")
+    squares = {
+        cell.dimension: {name for name in sums if name[:2] in {"VV", "CC", "VC"}}
+        for cell, sums in spread(here, sums_of(decided, decided=True))
+    }
+    full = {"VV:USD", "CC:USD:USD", "VC:USD:USD"}
+    assert (squares["approach"], squares["group"]) == (full, full)
+    assert squares["all"] == squares["type"] == squares["agent"] == set()
