@@ -37,14 +37,14 @@ def run(settings: Settings, name: str, env: str, *, out: str | None, form: str, 
         StoreUnavailable: there is no answer.
         InvalidInput: no such tenant can be.
     """
-    _check(form, out)
+    check_form(form, out)
     export = Export(settings, name, env, since)
     if out is None:
         export.to(_jsonl(sys.stdout.buffer))
         sys.stdout.flush()
     else:
         file = Path(out)
-        with _drafted(file) as draft:
+        with drafted(file) as draft:
             export.into(draft, form)
     talk.say(export.told(out))
 
@@ -96,16 +96,16 @@ class Export:
         return [(reason, count) for reason, count in self.seen.most_common() if reason]
 
 
-def _check(form: str, out: str | None) -> None:
+def check_form(form: str, out: str | None) -> None:
     if form not in {"jsonl", "parquet"}:
         raise CommandFailed(f"--format: must be jsonl or parquet, not {form!r}.")
     if form == "parquet" and out is None:
         raise CommandFailed("--format parquet needs --out FILE: it is no text for a terminal.")
     if form == "parquet":
-        _pyarrow()
+        pyarrow()
 
 
-def _pyarrow() -> Any:
+def pyarrow() -> Any:
     try:
         import_module("pyarrow.parquet")
     except ImportError as missing:
@@ -114,7 +114,7 @@ def _pyarrow() -> Any:
 
 
 @contextmanager
-def _drafted(file: Path) -> Generator[BinaryIO]:
+def drafted(file: Path) -> Generator[BinaryIO]:
     """A file beside the one that is meant, which it becomes when all of it is written and on disk."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
@@ -144,7 +144,7 @@ class _Parquet:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._arrow = _pyarrow()
+        self._arrow = pyarrow()
         self._lines: list[LogLine] = []
         self._writer: Any = None
         self._schema: Any = None
