@@ -69,7 +69,7 @@ class BookRoutes(Controller):
     @put([f"/{kind}" for kind in KINDS], opt={"scopes": ("admin",)}, summary="Make these all the entries")
     async def put(self, request: ApiRequest, access: Caller, lists: TheLists) -> Response[bytes]:
         """With `version`, only if that version stands."""
-        kind = next(kind for kind in KINDS if request.url.path.endswith(kind))
+        kind: Kind = next(kind for kind in KINDS if request.url.path.endswith(kind))
         body: Prices | Tools | CurrencyRates = parse(await request.body(), _BODIES[kind], {})
         entries = cast("list[Entry]", body.entries)
         return _told(await lists.put(access.tenant, kind, entries, body.version))

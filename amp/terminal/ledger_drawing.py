@@ -14,7 +14,7 @@ from amp.terminal.posterior import PLAIN, Glyphs, glyphs
 
 WIDTH = 80
 FUNNEL_WIDTH = 36
-BAR_WIDTH = 14
+BAR_WIDTH = 12
 ROWS_SHOWN = 40
 _KEY_WIDTH = 19
 _TITLES = {

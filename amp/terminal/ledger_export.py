@@ -12,7 +12,7 @@ from amp.clock import iso
 from amp.exits import CommandFailed
 from amp.ledger import filters
 from amp.ledger.chain import Stored
-from amp.ledger.entries import Completion, ToolEvent, id_text, unpack
+from amp.ledger.entries import TAGS, Completion, ToolEvent, id_text, unpack
 from amp.ledger.filters import Window
 from amp.ledger.job import Job
 from amp.ledger.report import decimal
@@ -138,6 +138,8 @@ def _entry(bucket: int, stored: Stored) -> Line:
     job, at_ms = said.pop("job"), said.pop("at_ms")
     if isinstance(entry, Completion | ToolEvent):
         said["transaction"] = id_text(entry.transaction)
+        said["trace"] = entry.trace and id_text(entry.trace)
+        said["tags"] = entry.tags and {TAGS[number]: value for number, value in entry.tags.items()}
     for name in [name for name in said if name.endswith("_nanos")]:
         said[name.removesuffix("_nanos")] = decimal(said.pop(name))
     if "before" in said:

@@ -65,6 +65,12 @@ def steps(draw):
 
 
 @pytest.fixture
+def store(any_store):
+    """In memory, then on a real server of each kind."""
+    return any_store
+
+
+@pytest.fixture
 def writing(store):
     return Writing(store, libraries=[rollup_store.LIBRARY])
 

@@ -6,6 +6,12 @@ API = "/profitstream/v2/api"
 
 
 @pytest.fixture
+def store(any_store):
+    """In memory, then on a real server of each kind."""
+    return any_store
+
+
+@pytest.fixture
 async def agent(caller):
     """A client that may do everything in the ledger."""
     return await caller("all")

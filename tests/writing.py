@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from amp.ledger.entries import Amendment, Before, Completion, Created, Outcome, ToolEvent, pack
+from amp.ledger.entries import Amendment, Before, Completion, Created, Outcome, ToolEvent, pack, packed_id
 from amp.ledger.job import added
 from amp.ledger.once import remembered
 from amp.ledger.store import LIBRARY, LedgerStore, Said, Write
@@ -46,7 +46,7 @@ class Writing:
             job,
             at_ms,
             "key",
-            id_.encode(),
+            packed_id(id_),
             at_ms,
             5,
             "openai",
@@ -63,7 +63,7 @@ class Writing:
     async def tool(self, job, cost=None, *, human=False, currency="USD", at_ms=NOON, name=None, **said):
         id_ = name or f"t{next(self._numbers)}"
         entry = ToolEvent(
-            job, at_ms, "key", id_.encode(), at_ms, 5, "tool", True, human, cost, currency, "sent", **said
+            job, at_ms, "key", packed_id(id_), at_ms, 5, "tool", True, human, cost, currency, "sent", **said
         )
         return await self._meter(entry, id_, said)
 

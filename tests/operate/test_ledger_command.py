@@ -1,0 +1,116 @@
+"""`amp pricing`, `amp tools`, `amp rates` and `amp ledger`: without a running service."""
+
+import asyncio
+import csv
+import io
+import json
+from decimal import Decimal
+
+import pytest
+from writing import Writing
+
+from amp.settings import Settings
+from amp.store.connection import connect
+from amp.store.keeper import opened
+from amp.tenancy import tenant
+
+
+@pytest.fixture
+def amp(run, data):
+    """Runs a command on the test's own data."""
+    return lambda *arguments: run(*arguments, "--data", data)
+
+
+@pytest.fixture
+def worked(data):
+    """Three sales by two approaches, a support case that a person took over, and one that waits."""
+
+    async def work(settings):
+        store = connect(settings.redis)
+        jobs = Writing(store, tenant("default", "test"))
+        for number, approach in enumerate(("brief", "brief", "long")):
+            name = f"s{number}"
+            decision = {"approach": approach, "group": "learned"}
+            await jobs.completion(name, 10**9, (100, 20), type="sales", agent="ada", **decision)
+            await jobs.tool(name, 10**9, human=True)
+            await jobs.outcome(name, "SUCCESS", "CONVERTED", (30 + number) * 10**9)
+        await jobs.completion("h0", 5 * 10**8, type="support")
+        await jobs.outcome("h0", "FAILED", "ESCALATED", 0)
+        await jobs.completion("p0", None, type="support")
+        await store.close()
+
+    with opened(Settings(data=data)) as complete:
+        asyncio.run(work(complete))
+
+
+@pytest.mark.timeout(120)
+def test_prices_tools_and_rates_are_set_listed_and_removed(amp):
+    """One course on one store, for every command opens it anew."""
+    assert "No prices yet" in amp("pricing", "list").stderr
+    assert "Version 1 is in force" in amp("pricing", "set", "openai/gpt-4o", "2.50", "10").stderr
+    amp("pricing", "set", "openai/gpt-4o", "2", "8", "--from", "2026-03-01")
+    shown = amp("pricing", "list").stdout
+    assert ("openai/gpt-4o" in shown, "ever since" in shown, "2026-03-01" in shown) == (True, True, True)
+    told = json.loads(amp("pricing", "list", "--json").stdout)
+    assert [(each["input"], each["validFrom"]) for each in told["entries"]] == [
+        (2.5, None),
+        (2, "2026-03-01"),
+    ]
+    amp("pricing", "remove", "OpenAI/GPT-4o", "--from", "2026-03-01")
+    assert len(json.loads(amp("pricing", "list", "--json").stdout)["entries"]) == 1
+    gone = amp("pricing", "remove", "openai/other")
+    assert (gone.exit_code, "no openai/other" in gone.stderr) == (1, True)
+    assert amp("pricing", "set", "gpt-4o", "1", "1").exit_code == 1
+    assert (
+        "entries[0].input"
+        in amp("pricing", "set", "a/b", "-1", "1").stderr + amp("pricing", "set", "a/b", "NaN", "1").stderr
+    )
+    amp("tools", "set", "ocr", "0.002", "--per", "pages")
+    amp("tools", "set", "human_help", "1.50", "--per", "minute")
+    shown = amp("tools", "list").stdout
+    assert ("pages" in shown, "human" in shown) == (True, True)
+    amp("rates", "set", "eur", "usd", "1.08")
+    assert "1.08 USD" in amp("rates", "list").stdout
+    amp("rates", "remove", "EUR", "USD")
+    assert json.loads(amp("rates", "list", "--json").stdout)["entries"] == []
+
+
+@pytest.mark.timeout(120)
+def test_a_report_is_drawn_and_told_to_machines(amp, worked):
+    drawn = amp("ledger", "report").stdout
+    for words in ("Value Ratio 14.3", "Job Types by Value Ratio", "sales", "no price", "Next:"):
+        assert words in drawn, drawn
+    assert max(map(len, drawn.splitlines())) <= 80
+    approaches = amp("ledger", "report", "--by", "approach").stdout
+    assert "95 % intervals" in approaches
+    told = json.loads(amp("ledger", "report", "--json").stdout, parse_float=Decimal)
+    assert [row["key"]["type"] for row in told["rows"]] == ["sales", "support"]
+    assert told["rows"][0]["totalCost"] == 6
+    rows = list(csv.DictReader(io.StringIO(amp("ledger", "report", "--by", "type", "--csv").stdout)))
+    assert (rows[0]["type"], rows[0]["totalValue"], rows[0]["conversions"]) == ("sales", "93", "3")
+    assert (rows[1]["pending"], rows[1]["unpricedCompletions"]) == ("1", "1")
+    only = json.loads(amp("ledger", "report", "--where", "outcomeType=PENDING", "--json").stdout)
+    assert (only["total"]["jobs"], only["looked"]) == (1, {"jobs": 5, "of": 5})
+    assert "--where must be NAME=VALUE" in amp("ledger", "report", "--where", "sales").stderr
+    assert "by: must be" in amp("ledger", "report", "--by", "colour").stderr
+    assert "No jobs" in amp("ledger", "report", "--tenant", "other").stdout
+
+
+@pytest.mark.timeout(120)
+def test_jobs_and_entries_are_exported_with_exact_money(amp, worked, tmp_path):
+    from pyarrow import parquet
+
+    lines = amp("ledger", "export").stdout.splitlines()
+    jobs = {job["agenticJobId"]: job for job in (json.loads(line, parse_float=Decimal) for line in lines)}
+    assert set(jobs) == {"s0", "s1", "s2", "h0", "p0"}
+    assert (jobs["s1"]["outcomeValue"], jobs["s1"]["totalTokens"]) == (31, 120)
+    assert jobs["h0"]["costs"] == [{"kind": "model", "currency": "USD", "amount": Decimal("0.5")}]
+    file = tmp_path / "jobs.parquet"
+    assert "5 jobs" in amp("ledger", "export", "--format", "parquet", "--out", file).stderr
+    table = {row["agenticJobId"]: row for row in parquet.read_table(file).to_pylist()}
+    assert table["h0"]["costs"][0]["amount"] == Decimal("0.5")
+    entries = [json.loads(line) for line in amp("ledger", "export", "--what", "entries").stdout.splitlines()]
+    assert len(entries) == 12
+    assert {each["kind"] for each in entries} == {"completion", "toolevent", "outcome"}
+    assert len({(each["bucket"], each["position"]) for each in entries}) == 12
+    assert "must be jobs or entries" in amp("ledger", "export", "--what", "all").stderr
