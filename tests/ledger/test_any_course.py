@@ -137,10 +137,11 @@ class Course(RuleBasedStateMachine):
         except AmpError as error:
             return type(error)
 
-    def appended(self, job, made, moved, before):
+    def appended(self, job, made, moved, before, reports=False):
         """Notes what the side data of the new entry must be."""
-        decided = "approach" in self.model[job].said
-        self.sides.append((job, made, before if not made and (moved or decided) else None))
+        decided, reported = "approach" in self.model[job].said, before[0][0] is not None
+        told_before = not made and (moved or decided or reported or reports)
+        self.sides.append((job, made, before if told_before else None))
 
     @rule(
         worker=st.integers(0, 1),
@@ -233,7 +234,7 @@ class Course(RuleBasedStateMachine):
             assert answer is (NotFound if known is None else OutcomeAlreadyReported)
             return
         before, moved = known.state(), known.say(**self.decided(decision))
-        self.appended(job, made=False, moved=moved, before=before)
+        self.appended(job, made=False, moved=moved, before=before, reports=True)
         known.outcomes.append(
             (status, "CUSTOM", money.nanos(value), "EUR")
             if value is not None

@@ -58,11 +58,12 @@ def test_a_uuid_takes_seventeen_bytes():
 
 
 def test_side_data_is_read():
-    assert read_side(b"\x17") == (23, {})
-    side = read_side(b"\x25S SUCCESS M:USD 3 M.USD 5")
+    assert read_side(b"\x17") == (23, {}, 0)
+    side = read_side(b"\x25\x04S SUCCESS M:USD 3 M.USD 5")
     assert side.has(entries.BEFORE)
     assert not side.has(entries.MADE)
     assert side.before == {"S": "SUCCESS", "M:USD": "3", "M.USD": "5"}
+    assert side.flags_before == entries.AGENT
 
 
 def test_packing_is_what_is_hashed():

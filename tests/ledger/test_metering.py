@@ -127,7 +127,7 @@ class TestOnce:
         assert (await meter(client, path, key="k", agenticJobId=None)).content == first.content
         ((_, stored),) = await everything(facts)
         assert unpack(stored.entry).job == ""
-        assert read_side(stored.side) == (0, {})
+        assert read_side(stored.side) == (0, {}, 0)
 
     @pytest.mark.parametrize("unfit", ["x" * 256, "a\tb", "ü"])
     async def test_what_can_be_no_key_is_refused(self, client, path, unfit):
