@@ -1,13 +1,13 @@
 """From cells, or from single jobs, to the groups that a report has rows of; and money in one currency."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from amp.errors import InvalidParameter
 from amp.ledger.cells import COST_LETTERS, DAY_MS, Cell, Dimension, Sums, add, sums_of, together
-from amp.ledger.filters import Filters
+from amp.ledger.filters import PENDING, Filters
 from amp.ledger.job import Job
 from amp.ledger.pricing import Rates
 from amp.ledger.report import Row, row
@@ -133,6 +133,19 @@ def gather(into: Groups, jobs: Iterable[Job], by: Sequence[By]) -> None:
         key = tuple(day_name(day) if name == "day" else getattr(job, name) for name in by)
         sums = sums_of(job.state, decided=apart and job.approach is not None)
         add(into.setdefault(key, {}).setdefault(day, {}), sums)
+
+
+def jobs_like(sums: Mapping[str, int], status: str | None, outcome: str | None) -> int | None:
+    """How many of the jobs have this status and this outcome; None where the sums do not tell."""
+    jobs, reported = sums.get("J", 0), sums.get("R", 0)
+    if PENDING in {status, outcome}:
+        return jobs - reported if {status, outcome} <= {PENDING, None} else 0
+    if status is None:
+        return jobs if outcome is None else sums.get(f"Y:{outcome}", 0)
+    if outcome is None:
+        return sums.get(f"S:{status}", 0)
+    both = {("SUCCESS", "CONVERTED"): "SC", ("SUCCESS", "DEFLECTED"): "SD"}.get((status, outcome))
+    return None if both is None else sums.get(both, 0)
 
 
 def total(days: Days, currency: str | None, rates: Rates) -> tuple[Sums, set[str]]:

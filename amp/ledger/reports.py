@@ -8,6 +8,7 @@ from amp.errors import InvalidParameter
 from amp.ledger import grouping, report_wire
 from amp.ledger.answers import JobResource
 from amp.ledger.books import PriceLists
+from amp.ledger.cells import together
 from amp.ledger.filters import Filters, matches
 from amp.ledger.grouping import By, Cube, Days, Groups, Key, Question
 from amp.ledger.job import Job
@@ -93,17 +94,17 @@ class Reports:
         first, after = asked.number * asked.size, (asked.number + 1) * asked.size
         if after > LOOKED_MAX:
             raise InvalidParameter("page", f"must end within the first {LOOKED_MAX} jobs; ask by startDate")
-        plain = filters == Filters(window=filters.window)
+        known = await self._count(tenant, filters)
         seen, found, shown = _Seen(LOOKED_MAX), 0, list[Job]()
         async for jobs in self._matching(tenant, filters, seen, oldest_first=asked.oldest_first):
             shown += jobs[max(0, first - found) : max(0, after - found)]
             found += len(jobs)
-            if plain and found >= after:
+            if known is not None and found >= min(after, known):
                 break
-        total = await self._index.count(tenant, filters.window) if plain else found
+        total = found if known is None else known
         told = await asyncio.gather(*(self._jobs.told(tenant, job) for job in shown))
-        pages = -(-total // asked.size)
-        return told, PageInfo(asked.size, total, pages, asked.number, cut=seen.cut and not plain)
+        cut = seen.cut and found < min(after, total) if known is not None else seen.cut
+        return told, PageInfo(asked.size, total, -(-total // asked.size), asked.number, cut)
 
     async def roi(self, tenant: Tenant, job: str) -> JobRoi:
         """What one job was worth.
@@ -130,6 +131,16 @@ class Reports:
         """
         found = await self.report(tenant, Question(("type",), filters))
         return report_wire.roi_summary(filters.window, found.rows, found.total, tenant.tag)
+
+    async def _count(self, tenant: Tenant, filters: Filters) -> int | None:
+        """How many jobs pass the filters, where that is known without looking at them."""
+        if filters == Filters(window=filters.window):
+            return await self._index.count(tenant, filters.window)
+        question = Question(filters=filters._replace(status=None, outcome=None))
+        if not question.in_cells:
+            return None
+        days = (await self._rollup.current(tenant)).groups(question).get((), {})
+        return grouping.jobs_like(together(days.values()), filters.status, filters.outcome)
 
     async def _matching(
         self, tenant: Tenant, filters: Filters, seen: _Seen, *, oldest_first: bool = False

@@ -2,6 +2,8 @@
 
 import pytest
 
+from amp.ledger import reports
+
 API = "/profitstream/v2/api"
 
 
@@ -136,6 +138,10 @@ async def test_the_list_filters_pages_and_sorts(week):
     assert await listed(outcomeType="PENDING") == {"p0"}
     assert await listed(executionStatus="FAILED") == {"h0"}
     assert await listed(environment="prod") == {"s0", "s1"}
+    assert await listed(executionStatus="SUCCESS", outcomeType="CONVERTED") == {"s0"}
+    assert await listed(executionStatus="FAILED", outcomeType="ESCALATED", agent="bob") == {"h0"}
+    assert await listed(executionStatus="FAILED", outcomeType="PENDING") == set()
+    assert await listed(executionStatus="PENDING", type="support") == {"p0"}
     assert await listed(search="H0") == {"h0"}
     assert await listed(outcomeValueMin="1", outcomeValueMax="20") == {"h0"}
     assert await listed(startDate="2000-01-01", endDate="2000-12-31") == set()
@@ -276,3 +282,34 @@ async def test_what_names_no_job_is_told_apart(agent):
     report = await got(agent, "/v1/ledger/report")
     assert (report["total"]["totalCost"], report["withoutJob"]["totalCost"]) == (1, 4)
     assert report["withoutJob"]["transactions"] == 1
+
+
+async def test_jobs_that_follow_a_decision_are_told_by_approach_and_group(agent):
+    for number in range(6):
+        decided = await agent.decided(f"user {number % 3}")
+        await metered(agent, f"d{number}", 1 + number, amp_request_id=decided)
+        await reported(agent, f"d{number}", "SUCCESS", "CONVERTED", 10 * (number + 1))
+    await metered(agent, "plain", 1)
+    groups = await got(agent, "/v1/ledger/report", by="group")
+    assert sum(row["jobs"] for row in groups["rows"]) == 6
+    assert {row["key"]["group"] for row in groups["rows"]} <= {"learned", "control"}
+    [learned] = [row for row in groups["rows"] if row["jobs"] > 1]
+    between = learned["valueRatioInterval"]
+    assert between["low"] <= learned["valueRatio"] <= between["high"]
+    approaches = await got(agent, "/v1/ledger/report", by="approach")
+    assert sum(row["jobs"] for row in approaches["rows"]) == 6
+    assert all(row["key"]["approach"] for row in approaches["rows"])
+    one = approaches["rows"][0]
+    only = await got(agent, "/v1/ledger/report", approach=one["key"]["approach"])
+    assert (only["total"]["totalCost"], only["looked"]) == (one["totalCost"], None)
+    assert (await got(agent, "/v1/ledger/report", by="type"))["rows"][0]["valueRatioInterval"] is None
+
+
+async def test_a_list_stops_where_its_budget_ends_and_says_so(week, monkeypatch):
+    monkeypatch.setattr(reports, "LOOKED_MAX", 2)
+    by_sums = await got(week, f"{API}/jobs", type="sales", size=2)  # which are the oldest
+    assert (by_sums["page"]["totalElements"], by_sums["page"]["cut"]) == (2, True)
+    by_jobs = await got(week, f"{API}/jobs", search="s", size=2)
+    assert by_jobs["page"]["cut"] is True
+    newest = await got(week, f"{API}/jobs", agent="ada", size=1)
+    assert newest["page"] == {"size": 1, "totalElements": 3, "totalPages": 3, "number": 0, "cut": False}
