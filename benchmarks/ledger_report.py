@@ -104,7 +104,7 @@ async def _measure(settings: Settings, jobs: int) -> Section:
         f"{AGENTS} agents, {DAYS} days, {APPROACHES} approaches: {cells:,} cells, "
         f"{cell_bytes / 1e6:.1f} MB in the store, {held_mb:,.0f} MB in a worker. "
         f"The store holds {used_mb:,.0f} MB, all entries in it. "
-        f"Load of the machine: {load[0]:.1f} before, {os.getloadavg()[0]:.1f} after, on {os.cpu_count()} cores."
+        f"Load: {load[0]:.1f} before, {os.getloadavg()[0]:.1f} after, on {os.cpu_count()} cores."
     )
     targets = [Target(f"report by {row[0]}, median", float(row[2]), AIM_MS, "ms") for row in kept]
     columns = ["by", "rows", "median ms", "worst of 15, ms"]
