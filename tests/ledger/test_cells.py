@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from writing import ACME, DAY_MS, NOON, Writing
 
+from amp.errors import StoreUnavailable
 from amp.ledger import rollup_store
 from amp.ledger.cells import Cell, Coordinates, add, after, named_cell, pack, spread, sums_of, unpack
 from amp.ledger.entries import Completion, ToolEvent, read_side
@@ -240,3 +241,36 @@ def test_squares_are_kept_only_where_every_job_has_them():
     full = {"VV:USD", "CC:USD:USD", "VC:USD:USD"}
     assert (squares["approach"], squares["group"]) == (full, full)
     assert squares["all"] == squares["type"] == squares["agent"] == set()
+
+
+async def test_a_commit_whose_reply_is_lost_is_not_made_twice(store, writing, monkeypatch):
+    await writing.completion("one", 5, type="sales")
+    rolled = RollupStore(store, writing.functions)
+    rollup, commit = Rollup(rolled, writing.ledger), rolled.commit
+
+    async def lost(*arguments):
+        assert await commit(*arguments)
+        raise StoreUnavailable
+
+    monkeypatch.setattr(rolled, "commit", lost)
+    with pytest.raises(StoreUnavailable):
+        await rollup.current(ACME)
+    monkeypatch.setattr(rolled, "commit", commit)
+    assert (await rollup.current(ACME)).of(Cell("all", None, None))["M:USD"] == 5
+
+
+async def test_what_cannot_be_folded_now_is_folded_the_next_time(store, writing, monkeypatch):
+    await writing.completion("one", 5)
+    rolled = RollupStore(store, writing.functions)
+    rollup = Rollup(rolled, writing.ledger)
+    rollup.wrote(ACME)
+    with monkeypatch.context() as patched:
+        patched.setattr(writing.ledger, "heads", _no_answer)
+        await rollup.fold_written()
+    assert await stored(store) == {}
+    await rollup.fold_written()
+    assert (await stored(store))[Cell("all", None, None)]["M:USD"] == 5
+
+
+async def _no_answer(_):
+    raise StoreUnavailable

@@ -2,6 +2,7 @@
 
 import pytest
 
+from amp.errors import StoreUnavailable
 from amp.ledger import reports
 
 API = "/profitstream/v2/api"
@@ -313,3 +314,14 @@ async def test_a_list_stops_where_its_budget_ends_and_says_so(week, monkeypatch)
     assert by_jobs["page"]["cut"] is True
     newest = await got(week, f"{API}/jobs", agent="ada", size=1)
     assert newest["page"] == {"size": 1, "totalElements": 3, "totalPages": 3, "number": 0, "cut": False}
+
+
+async def test_without_the_store_there_is_no_report_and_a_retry_can_help(week, store, monkeypatch):
+    async def nothing(_):
+        raise StoreUnavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "ask_each", nothing)
+        answer = await week.get("/v1/ledger/report")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert (await got(week, "/v1/ledger/report"))["total"]["jobs"] == 4
