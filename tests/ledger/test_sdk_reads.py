@@ -4,12 +4,11 @@ import asyncio
 from functools import partial
 
 import pytest
+from revenium_middleware import job_history as history
 from uvicorn import Config
 from uvicorn.server import ServerState
 
 from amp.http.protocol import HotProtocol
-
-history = pytest.importorskip("revenium_middleware.job_history")
 
 
 @pytest.fixture
