@@ -21,6 +21,7 @@ os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
 import typer
 from rich.console import Console
 
+from amp.errors import StoreUnavailable
 from amp.ledger import book_store, report_wire, rollup_store
 from amp.ledger import store as ledger_store
 from amp.ledger.book_store import BookStore
@@ -54,6 +55,8 @@ FIRST_DAY = 20_500
 AIM_MS = 50.0
 _PIPELINE = 500
 _TIMES = 15
+_AGAIN = 30
+"""Times a write is sent again: the store may be long at rewriting its log."""
 _MANY = 4096
 """Entries folded at a time: nobody else waits here."""
 
@@ -176,11 +179,20 @@ async def _seed(room: World, jobs: int) -> int:
 
 
 async def _written(room: World, writes: Sequence[Write]) -> int:
-    answers = await room.ledger.write(writes)
-    for answer in answers:
-        if isinstance(answer, Exception):
-            raise answer
-    return len(answers)
+    """All of them, once: what is sent again after a silence of the store is a replay."""
+    for left in range(_AGAIN, -1, -1):
+        try:
+            answers = await room.ledger.write(writes)
+        except StoreUnavailable:
+            if not left:
+                raise
+            await asyncio.sleep(1)
+            continue
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return len(answers)
+    raise AssertionError("every way out of the loop is above")
 
 
 def _writes(jobs: int) -> Iterator[Write]:
