@@ -27,10 +27,10 @@ _TITLES = {
 _UNSET = {"type": "no type", "environment": "no environment", "agent": "no agent"}
 _PARTS = (("model", "cyan"), ("tool", "blue"), ("human", "magenta"))
 _WORDS = {
-    UNPRICED: "{completions:,} completions and {tools:,} tool events have no price: cost is higher than "
-    "shown. Set one: amp pricing set, amp tools set.",
-    ESCALATED: "{escalated:,} escalated jobs have no human cost: their ROI is too high. Meter the person's "
-    "time as a tool, as human_escalation.",
+    UNPRICED: "Without a price: completions {completions:,}, tool events {tools:,}; the cost is higher than "
+    "shown. Next time: amp pricing set, amp tools set.",
+    ESCALATED: "Escalated without human cost: {escalated:,}; their ROI is too high. Meter the person's time "
+    "as a tool, as human_escalation.",
     MIXED: "Several currencies: no ratio. Convert with --currency USD; rates: amp rates set.",
 }
 
@@ -70,9 +70,8 @@ def _headline(total: Row) -> Text:
         text.append(f"Value Ratio {_ratio(total.value_ratio)}", style=style)
         text.append(f"   ROI {total.roi:,.0f} %   net {_amount(total.net_value)} {total.currency}\n")
     for each in total.by_currency:
-        text.append(
-            f"{_amount(each.total_value)} {each.currency} of value for {_amount(each.total_cost)} of cost\n"
-        )
+        cost = f" for {_amount(each.total_cost)} of cost" if each.total_cost != 0 else ""
+        text.append(f"{_amount(each.total_value)} {each.currency} of value{cost}\n")
     text.append(f"{total.jobs:,} jobs, {total.pending:,} of them pending; {total.transactions:,} AI calls, ")
     text.append(f"{total.tool_events:,} tool events\n")
     return text
@@ -132,7 +131,9 @@ def _rows(report: Report, marks: Glyphs) -> Text | None:
     most = _most(shown)
     for row in shown:
         text.append(f"{_name(report, row):<{_KEY_WIDTH - 1}.{_KEY_WIDTH - 1}} ")
-        text.append(f"{row.jobs:>8,}{_short(row.total_value):>11}{_short(row.total_cost):>10}")
+        several = len(row.by_currency) > 1
+        value, cost = ("mixed" if several else _short(each) for each in (row.total_value, row.total_cost))
+        text.append(f"{row.jobs:>8,}{value:>11}{cost:>10}")
         good = row.value_ratio is not None and row.value_ratio >= 1
         style = "dim" if row.value_ratio is None else "green" if good else "red"
         text.append(f"{_ratio(row.value_ratio):>8}  ", style=style)
@@ -216,7 +217,9 @@ def _warnings(report: Report) -> Text | None:
     if report.without_job:
         apart = report.without_job
         costs = ", ".join(f"{_amount(each.total_cost)} {each.currency}" for each in apart.by_currency)
-        said.append(f"{apart.transactions + apart.tool_events:,} records name no job ({costs}): in no ratio.")
+        said.append(
+            f"Records without a job: {apart.transactions + apart.tool_events:,} ({costs}); in no ratio."
+        )
     if report.looked and report.looked.jobs < report.looked.of:
         said.append(f"Only the newest {report.looked.jobs:,} of {report.looked.of:,} jobs were looked at.")
     for each in said:

@@ -75,7 +75,7 @@ def test_prices_tools_and_rates_are_set_listed_and_removed(amp):
 @pytest.mark.timeout(120)
 def test_a_report_is_drawn_and_told_to_machines(amp, worked):
     drawn = amp("ledger", "report").stdout
-    for words in ("Value Ratio 14.8", "Job Types by Value Ratio", "sales", "no price", "Next:"):
+    for words in ("Value Ratio 14.8", "Job Types by Value Ratio", "sales", "Without a price", "Next:"):
         assert words in drawn, drawn
     assert max(map(len, drawn.splitlines())) <= 80
     approaches = amp("ledger", "report", "--by", "approach").stdout
