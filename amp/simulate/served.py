@@ -22,6 +22,8 @@ GROWTH, FIRST_AT = 2.0, 20
 _FIT_S = 2.0
 """For the service to look, fit and publish, and its workers to notice; many a fit is not worth publishing."""
 _POLL_S = 0.05
+_ASKED_AGAIN = 5
+"""A machine that is busy with something else now and then takes longer than a context may."""
 
 
 class Served:
@@ -40,12 +42,27 @@ class Served:
     def decide(self, turn: Turn) -> Ints:
         """Raises `CommandFailed` unless the service itself decided, its store in reach."""
         self._somebody = f"{self._run}-{turn.users[0]}"
-        self._asked = list(self._amp.get_contexts([self._ask(turn, *each) for each in turn.each()]))
-        for context in self._asked:
-            if trouble := context.metadata.fallback or (context.metadata.degraded and "degraded"):
-                raise CommandFailed(f"The service did not decide ({trouble}); nothing was scored.")
-            self.controls += context.metadata.group == "control"
+        self._asked = self._decided([self._ask(turn, *each) for each in turn.each()])
+        self.controls += sum(context.metadata.group == "control" for context in self._asked)
         return np.array([combination_of(context, self._approaches) for context in self._asked])
+
+    def _decided(self, asks: list[Ask]) -> list[Context[Any]]:
+        """What the service decided; it is asked again where it could not in time.
+
+        Raises:
+            CommandFailed: it never could.
+        """
+        contexts = list(self._amp.get_contexts(asks))
+        for _ in range(_ASKED_AGAIN):
+            late = [place for place, context in enumerate(contexts) if _trouble(context)]
+            if not late:
+                return contexts
+            again = self._amp.get_contexts([asks[place] for place in late])
+            for place, context in zip(late, again, strict=True):
+                contexts[place] = context
+        for trouble in filter(None, map(_trouble, contexts)):
+            raise CommandFailed(f"The service did not decide ({trouble}); nothing was scored.")
+        return contexts
 
     def hear(self, turn: Turn, rows: History) -> None:  # noqa: ARG002  a Player's; we know what we asked
         """Raises `CommandFailed` unless every outcome is acknowledged, which means stored."""
@@ -83,6 +100,10 @@ class Served:
             task_type=task_type,
             complexity=LEVELS[level],
         )
+
+
+def _trouble(context: Context[Any]) -> str | None:
+    return context.metadata.fallback or ("degraded" if context.metadata.degraded else None)
 
 
 def combination_of(context: Context[Any], approaches: Approaches) -> int:

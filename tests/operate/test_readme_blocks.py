@@ -32,6 +32,8 @@ SHOW = block("bash", "amp demo")
 SIMULATE = block("bash", "amp simulate")
 LIFT = block("bash", "amp lift")
 JUDGE = block("bash", "amp evaluate")
+LEDGER = block("python", "AgenticOutcomeClient")
+"""Run by tests/ledger/test_client.py."""
 AGAIN = block("bash", "python -m benchmarks")
 
 
@@ -75,7 +77,7 @@ def test_the_install_commands_are_run_by_ci_as_they_stand():
 
 def test_every_block_is_run_by_a_test():
     """A block that is added to README needs a test here."""
-    run = [SECOND_TERMINAL, LOOP, CURL, OWN, SHOW, SIMULATE, LIFT, JUDGE, AGAIN]
+    run = [LEDGER, SECOND_TERMINAL, LOOP, CURL, OWN, SHOW, SIMULATE, LIFT, JUDGE, AGAIN]
     assert sorted(code for mark, language, code in BLOCKS if not mark and language != "text") == sorted(run)
 
 
