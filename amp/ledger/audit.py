@@ -13,7 +13,10 @@ from amp.ledger.rebuilt import Rebuilt
 STORE = "the store"
 """Where the head comes from that lies beside the chain."""
 
-UNSEEN = ["Entries that were cut from a chain's end after its last head was written: each second, and when a worker ends in good order.", "What was cut from the ends of chains and of the head files alike.", "Changes by somebody who knows the service's secret and can write both store and head files."]
+_CUT = "Entries cut from a chain's end after its last head was written: each second, and at a clean end."
+_BOTH = "What was cut from the ends of chains and of the head files alike."
+_KNOWS = "Changes by somebody who knows the service's secret and can write both store and head files."
+UNSEEN = (_CUT, _BOTH, _KNOWS)
 """What no walk can find."""
 
 
