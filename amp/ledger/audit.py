@@ -63,11 +63,9 @@ class Audit:
     def close(self, stored: Head) -> None:
         """No entry comes any more; `stored` is the store's head as it was read after the last one."""
         if self.finding is None and self._recorded:
-            head, file = self._recorded[-1]
-            longest = self._recorded[0].head.length
+            head, file = self._recorded[0]  # the longest
             said = f"{file} has a head of {head.length:,} entries"
-            more = f", another of {longest:,}" if longest > head.length else ""
-            self._found(self.length + 1, None, f"the entry is missing: {said}{more}")
+            self._found(self.length + 1, None, f"the entry is missing: {said}, the chain has {self.length:,}")
         if self.finding is None and stored.length < self.length:
             self._found(stored.length + 1, None, f"the store's head is at {stored.length}, entries go on")
 

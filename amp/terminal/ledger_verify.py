@@ -104,16 +104,15 @@ def as_table(seen: Seen) -> None:
     """For the eyes."""
     console = Console(highlight=False)
     table = Table("tenant", box=None, pad_edge=False, header_style="dim")
-    for title in ("entries", "chains", "jobs", "heads on file", "last of them", ""):
-        table.add_column(title, justify="left" if title in {"", "last of them"} else "right")
+    for title in ("entries", "chains", "jobs", "heads"):
+        table.add_column(title, justify="right")
+    table.add_column("last head (UTC)", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for owner, walked in seen.walked.items():
         newest = seen.evidence.newest_ms.get(owner.tag)
         counts = (walked.entries, walked.chains, walked.jobs, walked.heads)
-        wrong = len(walked.findings)
-        verdict = Text(f"{wrong} not whole" if wrong else "whole", style="bold red" if wrong else "green")
-        table.add_row(
-            owner.tag, *(f"{each:,}" for each in counts), iso(newest)[:19] + "Z" if newest else "-", verdict
-        )
+        when = iso(newest)[:19].replace("T", " ") if newest else "-"
+        table.add_row(owner.tag, *(f"{each:,}" for each in counts), when, _verdict(walked))
     console.print(table if seen.walked else "No entries.")
     _findings(console, seen.findings)
     busy = sum(each.busy for each in seen.walked.values())
@@ -127,6 +126,12 @@ def as_table(seen: Seen) -> None:
     for each in seen.unseen:
         console.print(Text(f"- {each}", style="dim"))
     console.print(Text(f"Not compared: {NOT_COMPARED}.", style="dim"))
+
+
+def _verdict(walked: Walked) -> Text:
+    if walked.findings:
+        return Text(f"{len(walked.findings)} not whole", style="bold red")
+    return Text("whole", style="green") if walked.entries else Text("no entries", style="dim")
 
 
 def _findings(console: Console, findings: list[Finding]) -> None:
