@@ -1,11 +1,12 @@
-"""A job's hash as its entries alone make it: what store.lua does, done again to compare.
+"""A job as its entries alone make it: what store.lua keeps in its hash, made again to compare.
 
-Fields: job.py.
+Fields: job.py, but that a cost is one amount here.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from amp.ledger import money
 from amp.ledger.entries import (
     AGENT,
     DECISION,
@@ -22,9 +23,8 @@ from amp.ledger.entries import (
     Metrics,
     ToolEvent,
 )
-from amp.ledger.job import LETTERS
-from amp.ledger.money import NANOS
-from amp.ledger.types import NO_JOB, Kind
+from amp.ledger.job import KIND_OF, PARTS
+from amp.ledger.types import NO_JOB
 
 _STICKY = TYPE | ENVIRONMENT | AGENT | DECISION | NAME | VERSION
 _SAID = {
@@ -56,7 +56,6 @@ _WORDS = {
     "TO": "output tokens",
     "TT": "total tokens",
 } | _SAID
-_KINDS: dict[str, Kind] = {letter: kind for kind, letter in LETTERS.items()}
 
 
 class Difference(NamedTuple):
@@ -73,12 +72,13 @@ class Difference(NamedTuple):
 class Rebuilt:
     """One job, entry by entry."""
 
-    __slots__ = ("_events", "_flags", "_said", "_sums")
+    __slots__ = ("_costs", "_events", "_flags", "_said", "_sums")
 
     def __init__(self) -> None:
         self._flags = 0
         self._said: dict[str, str] = {}
         self._sums: dict[str, int] = {}
+        self._costs: dict[str, int] = {}  # by letter and currency, as "M USD", in nanos
         self._events: tuple[int, int] | None = None
 
     def take(self, position: int, entry: Entry, flags: int) -> None:
@@ -94,14 +94,16 @@ class Rebuilt:
 
     def difference(self, stored: Mapping[str, str]) -> Difference | None:
         """The first field, in their order, in which the stored hash differs."""
-        rebuilt = self._hash()
-        if rebuilt == stored:
+        rebuilt, found = self._fields(), _joined(stored)
+        if rebuilt == found:
             return None
-        wrong = min(name for name in rebuilt.keys() | stored if rebuilt.get(name) != stored.get(name))
-        return Difference(wrong, stored.get(wrong), rebuilt.get(wrong))
+        wrong = min(name for name in rebuilt.keys() | found if rebuilt.get(name) != found.get(name))
+        return Difference(wrong, found.get(wrong), rebuilt.get(wrong))
 
-    def _hash(self) -> dict[str, str]:
+    def _fields(self) -> dict[str, str]:
         found = self._said | {name: str(amount) for name, amount in self._sums.items()}
+        for name, amount in self._costs.items():
+            found[name] = money.text(amount)
         if self._events is not None:
             found["f"], found["l"] = map(str, self._events)
         return found
@@ -135,13 +137,10 @@ class Rebuilt:
         self._cost(entry, "H" if entry.human else "T", "UT")
 
     def _cost(self, entry: Metered, letter: str, unpriced: str) -> None:
-        sums = self._sums
         if entry.cost_nanos is None:
-            _grow(sums, unpriced, 1)
+            _grow(self._sums, unpriced, 1)
         else:
-            units, nanos = divmod(entry.cost_nanos, NANOS)
-            _grow(sums, f"{letter}:{entry.currency}", units)
-            _grow(sums, f"{letter}.{entry.currency}", nanos)
+            _grow(self._costs, f"{letter} {entry.currency}", entry.cost_nanos)
         if entry.job != NO_JOB:
             at = entry.began_ms
             low, high = self._events or (at, at)
@@ -168,13 +167,25 @@ def _grow(sums: dict[str, int], name: str, amount: int) -> None:
     sums[name] = sums.get(name, 0) + amount
 
 
+def _joined(stored: Mapping[str, str]) -> dict[str, str]:
+    """The fields with units and nanos of each cost as one amount."""
+    found: dict[str, str] = {}
+    costs: dict[str, int] = {}
+    for name, value in stored.items():
+        if name[1:2] in PARTS and value.removeprefix("-").isdecimal():
+            _grow(costs, f"{name[0]} {name[2:]}", int(value) * PARTS[name[1]])
+        else:
+            found[name] = value
+    for name, amount in costs.items():
+        found[name] = money.text(amount)
+    return found
+
+
 def _words(field: str) -> str:
     if field in _WORDS:
         return _WORDS[field]
-    letter, part, currency = field[:1], field[1:2], field[2:]
-    if letter in _KINDS and part in {":", "."}:
-        return f"{_KINDS[letter]} cost, {currency} {'units' if part == ':' else 'nanos'}"
-    return f"field {field!r}"
+    letter, _, currency = field.partition(" ")
+    return f"{KIND_OF[letter]} cost in {currency}" if letter in KIND_OF and currency else f"field {field!r}"
 
 
 def _shown(value: str | None) -> str:

@@ -92,7 +92,11 @@ TAMPERED = {
     "the chain's head set back": (("SETRANGE", FOURTH.chain, 20, "3"), 3, "another entry was here"),
     "the chain's head gone": (("DEL", FOURTH.chain), 1, "the store's head is at 0"),
     "another status": (("HSET", FOURTH.job, "S", "FAILED"), None, "execution status is 'FAILED'"),
-    "another sum": (("HINCRBY", FOURTH.job, "M:USD", 1), None, "model cost, USD units is '2'"),
+    "another sum": (
+        ("HINCRBY", FOURTH.job, "M:USD", 1),
+        None,
+        "model cost in USD is '2.234567891', its entries say '1.234567891'",
+    ),
     "a job gone": (("DEL", FOURTH.job), None, "is missing, its entries say"),
     "a job off the list": (("ZREM", FOURTH.jobs, JOBS[3]), None, "list of jobs has 0, entries make 1"),
     "an entry altered": (altered, 2, "is not what was written"),
@@ -163,3 +167,9 @@ async def test_long_chains_are_walked_page_by_page(store, jobs, walk):
     walked = await walk()
     assert walked.entries == 751
     assert [(each.job, each.position) for each in walked.findings] == [(JOBS[0], None)]
+
+
+async def test_an_amount_may_be_kept_in_units_and_nanos_as_the_store_likes(store, walk):
+    await store.ask("HINCRBY", FOURTH.job, "M:USD", -1)
+    await store.ask("HINCRBY", FOURTH.job, "M.USD", 10**9)
+    assert (await walk()).findings == []
