@@ -40,7 +40,10 @@ class Heads:
 
     def heard(self, tenant: Tenant, bucket: int, head: Head) -> None:
         """A chain ends there now; of two calls the longer chain counts."""
-        self._keep({(tenant.tag, bucket): head})
+        place = tenant.tag, bucket
+        known = self._changed.get(place)
+        if known is None or head.length > known.length:
+            self._changed[place] = head
 
     async def follow(self) -> None:
         """Writes what has changed, until cancelled."""
@@ -74,11 +77,11 @@ class Heads:
         await self.flush()
         self._file.close()
 
-    def _keep(self, heads: Mapping[Place, Head]) -> None:
-        for place, head in heads.items():
-            known = self._changed.get(place)
-            if known is None or head.length > known.length:
-                self._changed[place] = head
+    def _keep(self, unwritten: dict[Place, Head]) -> None:
+        self._changed, newer = unwritten, self._changed
+        for place, head in newer.items():
+            if place not in unwritten or head.length > unwritten[place].length:
+                unwritten[place] = head
 
 
 class HeadFile:
