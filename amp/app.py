@@ -47,6 +47,9 @@ from amp.ledger.appending import Appender
 from amp.ledger.book_routes import BookRoutes
 from amp.ledger.book_store import BookStore
 from amp.ledger.books import PriceLists
+from amp.ledger.chain import Head
+from amp.ledger.head_files import FOLDER, Heads
+from amp.ledger.heads import key_of
 from amp.ledger.intake import Intake
 from amp.ledger.jobs import Jobs
 from amp.ledger.reports import Reports
@@ -59,6 +62,7 @@ from amp.store import keyring
 from amp.store.connection import Store, connect
 from amp.store.functions import Functions
 from amp.store.keyring import Keyring, KeyTable
+from amp.tenancy import Tenant
 
 _ROUTES = (
     routes.Contexts,
@@ -114,6 +118,7 @@ class Books(NamedTuple):
     lists: PriceLists
     rollup: Rollup
     reports: Reports
+    heads: Heads
 
 
 def create(settings: Settings, store: Store) -> Lane:
@@ -123,7 +128,7 @@ def create(settings: Settings, store: Store) -> Lane:
     keys = KeyTable(Keyring(store, keyring.pepper(secret)))
     gate = Gate(keys, RateLimit(settings.redis or "", settings.rate_limit))
     room = _learning(settings, store, functions, sealer)
-    books = _ledger(store, functions, Decisions(sealer, room.policies))
+    books = _ledger(settings, store, functions, Decisions(sealer, room.policies))
 
     app = Litestar(
         [*_ROUTES, *operations.handlers(store), static_files()],
@@ -158,6 +163,7 @@ def _lifespan(
             room.counting.follow(),
             books.lists.follow(),
             books.rollup.follow(),
+            books.heads.follow(),
         )
         followers = [asyncio.create_task(each) for each in background]
         gc.collect()
@@ -169,6 +175,7 @@ def _lifespan(
         await asyncio.gather(*followers, return_exceptions=True)
         with suppress(StoreUnavailable):
             await room.counting.flush()
+        await books.heads.close()
         await store.close()
 
     return running
@@ -222,10 +229,16 @@ def _learning(settings: Settings, store: Store, functions: Functions, sealer: Se
     )
 
 
-def _ledger(store: Store, functions: Functions, decisions: Decisions) -> Books:
+def _ledger(settings: Settings, store: Store, functions: Functions, decisions: Decisions) -> Books:
     facts, index = LedgerStore(store, functions), RollupStore(store, functions)
     lists, rollup = PriceLists(BookStore(store, functions)), Rollup(index, facts)
-    appender, jobs = Appender(facts, lambda tenant, _, __: rollup.wrote(tenant)), Jobs(facts)
+    heads = Heads(settings.data / FOLDER, key_of((settings.secret or "").encode()))
+
+    def heard(tenant: Tenant, bucket: int, head: Head) -> None:
+        rollup.wrote(tenant)
+        heads.heard(tenant, bucket, head)
+
+    appender, jobs = Appender(facts, heard), Jobs(facts)
     return Books(
         Ledger(appender, jobs, decisions=decisions),
         Intake(appender, decisions=decisions, price=lists.price),
@@ -233,4 +246,5 @@ def _ledger(store: Store, functions: Functions, decisions: Decisions) -> Books:
         lists,
         rollup,
         Reports(rollup, index, jobs, lists),
+        heads,
     )

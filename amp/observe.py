@@ -28,6 +28,10 @@ _CONTEXTS = Counter(
     ["group", "how"],
 )
 STORE_ERRORS = Counter("amp_store_errors", "Calls that the store did not answer or refused.")
+HEAD_ERRORS = Counter(
+    "amp_ledger_head_errors",
+    "Seconds in which the ledger's chain heads could not be written outside the store: disk full, no folder.",
+)
 
 
 @lru_cache(maxsize=1024)

@@ -51,7 +51,7 @@ class Settings:
     data: Path = _setting(
         platformdirs.user_data_dir("amp", appauthor=False),
         parse.path,
-        "Folder of the embedded store, its log and the secret.",
+        "Folder of the embedded store, its log, the secret, and the ledger's chain heads.",
     )
     redis: str | None = _setting(
         "", parse.store_url, "Redis or Valkey to use instead of the embedded store (`redis://host:6379/0`)."

@@ -170,7 +170,7 @@ async def _room(settings: Settings) -> World:
 async def _seed(room: World, jobs: int) -> int:
     count = 0
     waiting: list[Write] = []
-    for write in _writes(jobs):
+    for write in writes(jobs):
         waiting.append(write)
         if len(waiting) == _PIPELINE:
             count += await _written(room, waiting)
@@ -195,7 +195,7 @@ async def _written(room: World, writes: Sequence[Write]) -> int:
     raise AssertionError("every way out of the loop is above")
 
 
-def _writes(jobs: int) -> Iterator[Write]:
+def writes(jobs: int) -> Iterator[Write]:
     """A completion and a tool's use of each job, and what came of nine in ten."""
     rng = Random(0)
     for number in range(jobs):

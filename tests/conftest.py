@@ -201,12 +201,12 @@ def running():
 
 
 @pytest.fixture
-async def serve(store):
+async def serve(store, tmp_path):
     """Starts services with settings of the test's own: `app = await serve(control_share=1.0)`."""
     async with AsyncExitStack() as services:
 
         async def start(on=store, **settings):
-            app = create(Settings(secret=SECRET, **settings), on)
+            app = create(Settings(**{"secret": SECRET, "data": tmp_path / "data", **settings}), on)
             await services.enter_async_context(_running(app))
             return app
 

@@ -82,3 +82,25 @@ def export(
 
     settings = settings_of(data=data, redis=redis)
     terminal.run(settings, tenant, env, out=out, form=form, what=what, since=since, until=until)
+
+
+@ledger.command()
+def verify(
+    *,
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant; without it, all.")] = None,
+    env: Annotated[
+        str | None, typer.Option(metavar="live|test", help="Only this data; without it, both.")
+    ] = None,
+    data: Data = None,
+    redis: RedisUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Walk every chain and name the first entry that is not what was written; the service may run.
+
+    Exits with 1 when there is one.
+    """
+    from amp.terminal import ledger_verify as terminal
+
+    seen = terminal.read(settings_of(data=data, redis=redis), tenant, env)
+    (terminal.as_json if as_json else terminal.as_table)(seen)
+    terminal.judge(seen)

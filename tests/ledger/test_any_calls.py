@@ -23,7 +23,9 @@ from amp.errors import (
 from amp.ledger import entries, money
 from amp.ledger import store as ledger_store
 from amp.ledger.appending import Appender
+from amp.ledger.audit_store import AuditStore
 from amp.ledger.entries import Completion, ToolEvent, read_side, unpack
+from amp.ledger.heads import Evidence
 from amp.ledger.intake import Intake
 from amp.ledger.job import read_job, read_state
 from amp.ledger.jobs import Jobs
@@ -31,6 +33,7 @@ from amp.ledger.once import Once
 from amp.ledger.service import Ledger
 from amp.ledger.store import LedgerStore
 from amp.ledger.types import Decided
+from amp.ledger.verify import Verifier
 from amp.ledger.wire import CompletionRequest, JobRequest, OutcomeRequest, ToolRequest
 from amp.store.connection import connect
 from amp.store.functions import Functions
@@ -126,8 +129,14 @@ class Course(RuleBasedStateMachine):
 
     def teardown(self):
         if hasattr(self, "store"):
+            self.nothing_is_wrong()
             self.runner.run(self.store.close())
         self.runner.close()
+
+    def nothing_is_wrong(self):
+        """`amp ledger verify` finds that every job is what its entries say, whatever it went through."""
+        walk = Verifier(AuditStore(self.store), TENANT, Evidence(), lambda _: None).walk()
+        assert self.runner.run(walk).findings == []
 
     def outcome_of(self, call):
         """The answer, or the class of the refusal."""
