@@ -20,18 +20,20 @@ USERS_HALF = 50.0
 """Such users at which the index lies half way between w and its estimate."""
 _RIDGE = 1e-4
 """On P: signals that are never said have no variance."""
+_ROUNDING = 1e-12
+"""Of the squared weights: a variance below it is the rounding of what is always the same."""
 
 
 def index(crowd: Crowd, weights: Weights, spread: Floats, mean: Floats, approaches: Approaches) -> Weights:
     """The weights of the index, to be used like those of the reward; `weights` while nothing can be told.
 
-    `spread` is S and `mean` mu of a model of the reward; shapes (p, p) and (p,).
+    `spread` is S and `mean` mu of a model of the reward, which is `crowd.rewards`; shapes (p, p) and (p,).
     """
     told, worth = signals(crowd.history, weights), linear(weights)
     shared = spread[1:, 1:] + np.outer(mean[1:], mean[1:])
     within, between = _covariances(crowd, told, shared, approaches)
     gained = between @ worth
-    if worth @ gained <= 0.0:
+    if min(worth @ gained, crowd.rewards.var()) <= _ROUNDING * (worth @ worth):
         return weights
     best = np.linalg.solve(within + _RIDGE * np.eye(len(worth)), gained)
     best *= (worth @ gained) / (best @ gained)

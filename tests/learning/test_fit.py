@@ -11,7 +11,7 @@ from amp.learning import fit, rows
 from amp.learning.approaches import PUBLISHED
 from amp.learning.crowd import gather
 from amp.learning.prior import shipped
-from amp.learning.types import Policy, Signals
+from amp.learning.types import Context, Policy, Signals
 from amp.simulate import worlds
 
 POLICY = Policy()
@@ -168,3 +168,41 @@ def test_a_fit_learns_from_the_index_where_it_predicts_better():
     assert told.heard(POLICY) == told.index
     other = replace(POLICY, weights=replace(POLICY.weights, flow=0.3))
     assert told.heard(other) == other.weights  # a changed reward counts at once, before the next fit
+
+
+SAME = Signals(started=True, completed=True, time_to_start_ms=123_457, flow_state=True, satisfaction=0.37)
+
+
+@pytest.mark.parametrize(
+    ("reports", "combinations", "weights"),
+    [
+        ([SAME], 1, POLICY.weights),
+        # whether it was completed nobody tells, so that a start is worth as much as none
+        (
+            [Signals(started=True), Signals(started=False)],
+            PUBLISHED.count,
+            replace(POLICY.weights, never_started=0.0),
+        ),
+    ],
+    ids=["the same signals", "other signals of the same reward"],
+)
+def test_rewards_that_are_all_the_same_are_learned_as_they_are(reports, combinations, weights):
+    """Of an index there is nothing to tell: what is left of the variance of the rewards is rounding."""
+    rng = np.random.default_rng(4)
+    histories = [
+        rows.unpack(
+            b"".join(
+                crowds.row(n, int(rng.integers(combinations)), reports[int(rng.integers(len(reports)))])
+                for n in range(10)
+            )
+        )
+        for _ in range(40)
+    ]
+    policy = replace(POLICY, weights=weights)
+    told = fit.fit(histories, SHIPPED, policy, PUBLISHED, rng)
+    assert told.better
+    assert told.prior.index is None
+    reward = gather(histories, policy).rewards[0]
+    expected = PUBLISHED.design @ told.prior.mean + told.prior.effects.table(Context())[0]
+    shown = np.unique(np.concatenate(histories)["combination"])
+    assert expected[shown].mean() == pytest.approx(reward, abs=0.02)
