@@ -14,7 +14,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from benchmarks import client, decision, latency, machine, memory, report, throughput
+from benchmarks import client, decision, latency, machine, memory, refit, report, throughput
 from benchmarks.report import Section
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -30,6 +30,7 @@ class Name(StrEnum):
     DECISION = "decision"
     CLIENT = "client"
     MEMORY = "memory"
+    REFIT = "refit"
 
 
 _RUNS: dict[Name, Callable[..., Section]] = {
@@ -38,6 +39,7 @@ _RUNS: dict[Name, Callable[..., Section]] = {
     Name.DECISION: decision.run,
     Name.CLIENT: client.run,
     Name.MEMORY: memory.run,
+    Name.REFIT: refit.run,
 }
 
 
@@ -49,7 +51,7 @@ def main(
         list[Name] | None, typer.Option(help="Only this one; results.json is left alone.")
     ] = None,
 ) -> None:
-    """Measure amp on this machine: about five minutes on a quiet Linux machine with two cores."""
+    """Measure amp on this machine: about eight minutes on a quiet Linux machine with two cores."""
     console = Console(stderr=as_json)
     if not console.is_terminal:
         console.width = WIDTH

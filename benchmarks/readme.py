@@ -36,7 +36,7 @@ def measured(results: dict[str, Any]) -> str:
         "| --- | --- | --- | --- |",
         *(
             _target(found[name]["title"], target)
-            for name in ("throughput", "decision", "client", "memory")
+            for name in ("throughput", "decision", "client", "memory", "refit")
             for target in found[name]["targets"]
         ),
     ]

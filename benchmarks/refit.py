@@ -46,29 +46,31 @@ def main(
 ) -> None:
     """Measure the fit of the population prior: about three minutes."""
     console = Console(stderr=as_json)
-    section = run(users)
+    section = run(quick=False, users=users)
     report.show(console, section)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(report.plain(section)) + b"\n")
 
 
-def run(users: int) -> Section:
-    """One fit alone, then /v1/context with and without fits, in turn."""
-    histories = _histories(users)
+def run(*, quick: bool, users: int = USERS) -> Section:
+    """A tenant's first fit and the next one, then /v1/context with and without fits, in turn."""
+    histories = _histories(users // 10 if quick else users)
     outcomes = sum(map(len, histories))
-    alone_s = _fit_s(histories)
+    cold_s, warm_s = _fits_s(histories)
     quiet, busy = _latencies(users)
     slowdown = median(busy) / median(quiet)
     return Section(
         "The fit of the population prior",
         ["", "median", "lowest", "highest"],
         [
-            [f"fit of {users:,} users, {outcomes:,} outcomes, s", alone_s, alone_s, alone_s],
+            [f"first fit of {len(histories):,} users, {outcomes:,} outcomes, s", cold_s, cold_s, cold_s],
+            ["the next fit, s", warm_s, warm_s, warm_s],
             ["/v1/context p99 without a fit, ms", median(quiet), min(quiet), max(quiet)],
             ["/v1/context p99 during fits, ms", median(busy), min(busy), max(busy)],
         ],
         targets=[
-            Target("one fit on one core", alone_s, FIT_S_MAX, "s"),
+            Target("the first fit, on one core", cold_s, FIT_S_MAX, "s"),
+            Target("the next, on one core", warm_s, FIT_S_MAX, "s"),
             Target("p99 of /v1/context during fits against without", slowdown, SLOWDOWN_MAX, "times"),
         ],
         note=f"Open loop at {PER_S:,} requests/s for {SECONDS} s, {ROUNDS} rounds of each in turn.",
@@ -90,13 +92,15 @@ def _histories(users: int) -> list[History]:
     return kept.all()
 
 
-def _fit_s(histories: list[History]) -> float:
-    """Of the second fit, which is as warm as all but a tenant's first."""
+def _fits_s(histories: list[History]) -> tuple[float, float]:
+    """Seconds of the first fit, and of the next, which is as warm as all but a tenant's first."""
     current, rng = prior.shipped(PUBLISHED), np.random.default_rng(1)
-    current = fit.fit(histories, current, Policy(), PUBLISHED, rng).prior
-    began = time.perf_counter()
-    fit.fit(histories, current, Policy(), PUBLISHED, rng)
-    return time.perf_counter() - began
+    taken_s: list[float] = []
+    for _ in range(2):
+        began = time.perf_counter()
+        current = fit.fit(histories, current, Policy(), PUBLISHED, rng).prior
+        taken_s.append(time.perf_counter() - began)
+    return taken_s[0], taken_s[1]
 
 
 def _latencies(users: int) -> tuple[list[float], list[float]]:
@@ -137,7 +141,7 @@ def _fit_on(users: int, ready: Event) -> None:
     histories = _histories(users)
     ready.set()
     while True:
-        _fit_s(histories)
+        _fits_s(histories)
 
 
 if __name__ == "__main__":

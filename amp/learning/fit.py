@@ -111,7 +111,10 @@ def _candidate(  # noqa: PLR0917 - one thing after the other, and each of the ne
 
 
 def _less(rewards: Crowd, heard: Crowd) -> float:
-    """What the variance of an index is of the reward's: by so much less do users differ in it too."""
+    """The share of the reward's variance that an index has; what was believed of the reward shrinks with it.
+
+    Over all approaches users' own variance in the index is .5 to .8 of that in the reward (simulated worlds).
+    """
     return float(heard.rewards.var() / rewards.rewards.var())
 
 

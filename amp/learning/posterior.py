@@ -57,14 +57,14 @@ def posteriors(
 def informed(
     beliefs: Posteriors, histories: Sequence[History], prior: Prior, policy: Policy, approaches: Approaches
 ) -> Posteriors:
-    """The same where the rows are read by each draw's own offsets, not by their mean: for what is stated.
+    """The same with the rows read by each draw's own offsets, not their mean: for stated means and widths.
 
     m_k = P^-1 (X'W(y - off_k)/s2 + S^-1 mu_k). A draw adds its offsets to what the rows say; read by the mean
     offsets they would say them once more, and intervals would be too wide. Decisions keep to the mean: draws
     that agree with the rows explore less, and some users stayed with what was wrong.
     """
     whitened = beliefs.whitened.copy()
-    scale = _root_weights(policy.decay, prior.noise)
+    scale = _root_weights(policy.decay, prior.noise_of(prior.heard(policy)))
     for index, history in enumerate(histories):
         away = prior.effects.drawn_at(history) - prior.effects.at(history)[:, None]
         x = approaches.design[approaches.points(history)]
@@ -82,9 +82,10 @@ def _grams(histories: Sequence[History], crowd: Population, policy: Policy) -> F
     alone = len(histories) == 1
     history = rows.joined(histories)
     data = crowd.design.take(crowd.approaches.points(history), axis=0)
-    data[:, -1] = reward.rewards(history, crowd.prior.heard(policy))
+    heard = crowd.prior.heard(policy)
+    data[:, -1] = reward.rewards(history, heard)
     data[:, -1] -= crowd.prior.effects.at(history)
-    scale = _root_weights(policy.decay, crowd.prior.noise)
+    scale = _root_weights(policy.decay, crowd.prior.noise_of(heard))
     scales = [scale[rows.KEPT_ROWS - len(each) :] for each in histories]
     data *= scales[0] if alone else np.concatenate(scales)
     grams = np.empty((len(histories), data.shape[1], data.shape[1]))

@@ -86,6 +86,10 @@ class Prior:
         """V under this policy."""
         return self.temperature if policy.temperature is None else policy.temperature
 
+    def noise_of(self, weights: Weights) -> float:
+        """The variance of what these weights hear; `noise` is that of the index where there is one."""
+        return self.reward_noise if self.index is not None and weights != self.index else self.noise
+
     def heard(self, policy: Policy) -> Weights:
         """What to learn from in each row under this policy."""
         return self.index if self.index is not None and self.judged == policy.weights else policy.weights
