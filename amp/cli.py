@@ -11,6 +11,7 @@ from amp import __version__
 from amp.errors import AmpError, StoreUnavailable
 from amp.exits import EXIT_CODES, CommandFailed, StoreMissing
 from amp.terminal import talk
+from amp.terminal.demos import demo
 from amp.terminal.keys import keys
 from amp.terminal.ledger import ledger
 from amp.terminal.log import log
@@ -28,6 +29,7 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EPILOG,
 )
+cli.add_typer(demo, name="demo")
 cli.add_typer(keys, name="keys")
 cli.add_typer(policy, name="policy")
 cli.add_typer(log, name="log")
@@ -102,26 +104,6 @@ def serve(
 
     announce = welcome.as_json if as_json else partial(welcome.as_panel, settings)
     service.serve(settings, announce=announce, say=talk.say)
-
-
-@cli.command()
-def demo(
-    *,
-    users: Annotated[int, typer.Option(metavar="N", min=1, max=5000, help="How many people.")] = 800,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed makes the same people.")] = 1,
-    data: Data = None,
-    redis: RedisUrl = None,
-    as_json: Json = False,
-) -> None:
-    """Watch it learn: synthetic people use a real service of their own over HTTP.
-
-    Their data is thrown away unless --data or --redis says where to keep it.
-
-    A third of them are the control group, so that there is something to compare.
-    """
-    from amp.terminal import demo as terminal
-
-    terminal.run(settings_of(data=data, redis=redis), users, seed, kept=bool(data or redis), as_json=as_json)
 
 
 @cli.command()

@@ -14,7 +14,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from benchmarks import client, decision, latency, machine, memory, refit, report, throughput
+from benchmarks import client, decision, latency, machine, memory, metering, refit, report, throughput
 from benchmarks.report import Section
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -26,6 +26,7 @@ class Name(StrEnum):
     """The benchmarks, in the order in which they run."""
 
     THROUGHPUT = "throughput"
+    METERING = "metering"
     LATENCY = "latency"
     DECISION = "decision"
     CLIENT = "client"
@@ -35,6 +36,7 @@ class Name(StrEnum):
 
 _RUNS: dict[Name, Callable[..., Section]] = {
     Name.THROUGHPUT: throughput.run,
+    Name.METERING: metering.run,
     Name.LATENCY: latency.run,
     Name.DECISION: decision.run,
     Name.CLIENT: client.run,

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import cycle
+from itertools import count, cycle
 from random import Random
 from typing import NamedTuple
 
@@ -29,21 +29,25 @@ class Load(NamedTuple):
 
 
 class Refused(Exception):
-    """The server did not answer, or not with a 200: the run says nothing."""
+    """The server did not answer, or not with a 200 or 201: the run says nothing."""
 
 
-def requests(path: str, bodies: Sequence[bytes], key: str) -> list[bytes]:
-    """Whole HTTP requests, ready to be sent."""
+def requests(path: str, bodies: Sequence[bytes], key: str, once: str = "") -> list[bytes]:
+    """Whole HTTP requests, ready to be sent; with `once`, an idempotency key in each that begins so."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
-        "Content-Type: application/json\r\nContent-Length: "
+        "Content-Type: application/json\r\n"
     ).encode()
-    return [b"%s%d\r\n\r\n%s" % (head, len(body), body) for body in bodies]
+    keys = (b"Idempotency-Key: %s%08d\r\n" % (once.encode(), n) if once else b"" for n in count())
+    return [
+        b"%s%sContent-Length: %d\r\n\r\n%s" % (head, own, len(body), body)
+        for own, body in zip(keys, bodies, strict=False)
+    ]
 
 
-def drive(port: int, path: str, bodies: Sequence[bytes], key: str, seconds: float) -> Load:
+def drive(port: int, path: str, bodies: Sequence[bytes], key: str, seconds: float, *, once: str = "") -> Load:
     """Sends the bodies in turn on 64 connections, each waiting for its answer, for so many seconds."""
-    waiting = cycle(requests(path, bodies, key))
+    waiting = cycle(requests(path, bodies, key, once))
     with _connections(port) as connections, select.epoll() as poll:
         began = time.perf_counter()
         for connection in connections:
@@ -104,7 +108,7 @@ def _read(connection: int) -> None:
     """One whole answer.
 
     Raises:
-        Refused: it is not a 200.
+        Refused: it is not a 200 or 201.
     """
     reply = os.read(connection, 65536)
     while not _whole(reply):
@@ -112,7 +116,7 @@ def _read(connection: int) -> None:
         if not more:
             raise Refused(f"the connection ended after {reply[:200]!r}")
         reply += more
-    if not reply.startswith(b"HTTP/1.1 200"):
+    if not reply.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")):
         raise Refused(reply.decode(errors="replace"))
 
 

@@ -14,6 +14,7 @@ def measured(results: dict[str, Any]) -> str:
     """The main rows as Markdown tables, with the targets and whether they are met."""
     machine, found = results["machine"], results["benchmarks"]
     date = machine["date"][:10]
+    metering = found.get("metering", {"rows": []})  # results.json may be of before it
     lines = [
         (
             f"On {machine['cores']} cores ({machine['processor']}), Python {machine['python']}, {date}; "
@@ -25,7 +26,7 @@ def measured(results: dict[str, Any]) -> str:
         "| --- | --- | --- | --- |",
         *(
             f"| {name} | {rate:,.0f} | {cpu_us:.0f} | {ratio} |"
-            for name, rate, cpu_us, _, ratio, *_ in found["throughput"]["rows"]
+            for name, rate, cpu_us, _, ratio, *_ in [*found["throughput"]["rows"], *metering["rows"][2:]]
         ),
         "",
         "| open loop at 1,000 requests/s | p50 ms | p99 ms |",
@@ -36,7 +37,8 @@ def measured(results: dict[str, Any]) -> str:
         "| --- | --- | --- | --- |",
         *(
             _target(found[name]["title"], target)
-            for name in ("throughput", "decision", "client", "memory", "refit")
+            for name in ("throughput", "metering", "decision", "client", "memory", "refit")
+            if name in found
             for target in found[name]["targets"]
         ),
     ]

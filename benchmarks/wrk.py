@@ -14,6 +14,7 @@ local requests, at = {}, 0
 function init(args)
   local headers = { ["Content-Type"] = "application/json", ["Authorization"] = "Bearer " .. args[3] }
   for body in io.lines(args[1]) do
+    if args[4] then headers["Idempotency-Key"] = string.format("%s%08d", args[4], #requests) end
     requests[#requests + 1] = wrk.format("POST", args[2], headers, body)
   end
 end
@@ -30,15 +31,27 @@ end
 _RESULT = re.compile(r"^RESULT (\d+) (\d+) (\d+)$", re.MULTILINE)
 
 
-def drive(port: int, path: str, bodies: Sequence[bytes], key: str, seconds: float) -> Load:
-    """Sends the bodies in turn on 64 connections, each waiting for its answer, for so many seconds."""
+def drive(port: int, path: str, bodies: Sequence[bytes], key: str, seconds: float, *, once: str = "") -> Load:
+    """Sends the bodies in turn on 64 connections, each waiting for its answer, for so many seconds.
+
+    With `once` each has an idempotency key of its own that begins so.
+    """
     with tempfile.TemporaryDirectory() as folder:
         script, lines = Path(folder, "script.lua"), Path(folder, "bodies")
         script.write_text(_SCRIPT)
         lines.write_bytes(b"\n".join(bodies))
         options = ["-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "-s", str(script)]
         told = subprocess.run(
-            ["wrk", *options, f"http://127.0.0.1:{port}", "--", str(lines), path, key],
+            [
+                "wrk",
+                *options,
+                f"http://127.0.0.1:{port}",
+                "--",
+                str(lines),
+                path,
+                key,
+                *([once] if once else []),
+            ],
             capture_output=True,
             text=True,
             check=True,

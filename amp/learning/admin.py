@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from amp.clock import iso
 from amp.errors import InvalidParameter, NotFound, StoreUnavailable
-from amp.learning import prior
+from amp.learning import prior, prior_wire
 from amp.learning.admin_wire import FitReply, RefitReply, RollbackReply
 from amp.learning.approaches import PUBLISHED
 from amp.learning.carry import carry
@@ -72,7 +72,7 @@ class Admin:
                 outcomes=fresh.rows,
                 index=fresh.index is not None,
             )
-            if await self._fits.rollback(tenant, fresh.version, prior.encode(fresh), record):
+            if await self._fits.rollback(tenant, fresh.version, prior_wire.encode(fresh), record):
                 workers = await self._with(tenant, fresh.version, time.monotonic() + ROLLBACK_WITHIN_S)
                 return RollbackReply(workers is not None, fresh.version, version, workers or 0)
         raise StoreUnavailable("Other priors keep being published; try again.")
@@ -91,7 +91,7 @@ class Admin:
                 "(AMP_LOG_RETENTION)."
             )
         try:
-            earlier = prior.decode(blob)
+            earlier = prior_wire.decode(blob)
         except ValueError as error:
             raise NotFound(f"Prior {version} cannot be read.") from error
         if not earlier.layout and earlier.mean.size != PUBLISHED.design.shape[1]:

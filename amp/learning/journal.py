@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from amp.learning import prior as priors
+from amp.learning import prior_wire
 from amp.learning.approaches import Approaches
 from amp.learning.carry import carry
 from amp.learning.policies import Policies
-from amp.learning.prior import Prior
+from amp.learning.prior import Prior, shipped
 from amp.learning.propensity import propensities
 from amp.learning.record import read_record
 from amp.learning.replay import Kept, Logged, Reason, Remembered, again, asks, remembered, stated
@@ -125,10 +125,10 @@ class Journal:
 
     async def _read_prior(self, tenant: Tenant, version: int, approaches: Approaches) -> Prior | None:
         if version == 0:
-            return priors.shipped(approaches)
+            return shipped(approaches)
         blob = await self._facts.prior(tenant.tag, version)
         try:
-            return carry(priors.decode(blob), approaches) if blob else None
+            return carry(prior_wire.decode(blob), approaches) if blob else None
         except (ValueError, msgspec.MsgspecError):
             return None
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
-from amp.learning import prior
+from amp.learning import prior, prior_wire
 from amp.learning.approaches import Approaches
 from amp.learning.carry import carry
 from amp.learning.policies import Policies
@@ -111,7 +111,7 @@ class Priors:
         blob = await self._store.prior(tag, version)
         if blob is None:
             raise ValueError("it is not kept")
-        found = prior.decode(blob)
+        found = prior_wire.decode(blob)
         if not found.layout and found.mean.size != self._shipped.mean.size:
             raise ValueError("it is of other dimensions")
         return found

@@ -18,7 +18,7 @@ import numpy as np
 from amp import settings as configuration
 from amp.clock import iso
 from amp.errors import StoreUnavailable
-from amp.learning import fit_store, insight_store, policies, prior, selfplay, tasks
+from amp.learning import fit_store, insight_store, policies, prior_wire, selfplay, tasks
 from amp.learning import store as learning_store
 from amp.learning.admin_wire import FitReply
 from amp.learning.approaches import Approaches
@@ -218,7 +218,7 @@ class Refit:
             watch.played_ms, watch.played_rows = now_ms, fitted.rows
             rng = np.random.default_rng(fitted.version)
             fitted = replace(fitted, temperature=selfplay.temperature(fitted, *ruled, rng))
-        return await self._facts.publish(each, fitted.version, prior.encode(fitted))
+        return await self._facts.publish(each, fitted.version, prior_wire.encode(fitted))
 
     async def _name_tasks(self, each: Tenant, users: Sequence[tuple[str, History]]) -> None:
         """Keeps the names of the commonest task types, as users told them: rows have their hash alone."""

@@ -18,7 +18,7 @@ from amp.serve import serve
 from amp.settings import Settings
 from amp.store.connection import connect
 from amp.store.keeper import Say
-from amp.store.keyring import Keyring, pepper
+from amp.store.keyring import KeyFormat, Keyring, pepper
 
 _END_S = 30.0
 
@@ -31,13 +31,18 @@ def throw_away(settings: Settings) -> Generator[Settings]:
 
 
 @asynccontextmanager
-async def passing_key(settings: Settings, tenant: str) -> AsyncGenerator[str]:
+async def passing_key(
+    settings: Settings,
+    tenant: str,
+    scopes: tuple[str, ...] = ("context", "outcome", "read"),
+    spelled: KeyFormat = "amp",
+) -> AsyncGenerator[str]:
     """A live key of this tenant that is revoked at the end."""
     store = connect(settings.redis or "")
     keyring = Keyring(store, pepper(settings.secret or ""))
     try:
         key, record = await keyring.create(
-            tenant=tenant, env="live", scopes=("context", "outcome", "read"), expires_ms=None
+            tenant=tenant, env="live", scopes=scopes, expires_ms=None, spelled=spelled
         )
         try:
             yield key

@@ -42,16 +42,21 @@ def drawn(owner: Tenant, report: Report, console: Console) -> Text:
         return Text.assemble(
             _head(owner, report), "No jobs.", f"\n\nNext: report some, or --env {_other(owner)}"
         )
-    parts = [
-        Text.assemble(_head(owner, report), _headline(report.total)),
-        _funnels(report.total, marks),
-        _composition(report.total, marks),
-        _rows(report, marks),
-        _warnings(report),
-    ]
-    text = Text("\n").join(part for part in parts if part)
+    text = Text.assemble(_head(owner, report), body(report, marks))
     text.append(f"\nNext: {_next(report)}", style="dim")
     return text
+
+
+def body(report: Report, marks: Glyphs) -> Text:
+    """The headline, the funnels, the cost, a row a group, and what to beware of."""
+    parts = [
+        _headline(report.total),
+        _funnels(report.total, marks),
+        _composition(report.total, marks),
+        table(report, marks),
+        _warnings(report),
+    ]
+    return Text("\n").join(part for part in parts if part)
 
 
 def _head(owner: Tenant, report: Report) -> Text:
@@ -118,7 +123,8 @@ def _composition(total: Row, marks: Glyphs) -> Text | None:
     return text
 
 
-def _rows(report: Report, marks: Glyphs) -> Text | None:
+def table(report: Report, marks: Glyphs) -> Text | None:
+    """A row a group."""
     if not report.rows:
         return None
     shown = report.rows[-ROWS_SHOWN:] if "day" in report.by else report.rows[:ROWS_SHOWN]

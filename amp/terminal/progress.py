@@ -15,12 +15,12 @@ from rich.progress import (
 
 
 @contextmanager
-def progress(total: int) -> Generator[Callable[[int], None]]:
-    """Call what it yields with the number of interactions just made."""
+def progress(total: int, what: str = "Interactions") -> Generator[Callable[[int], None]]:
+    """Call what it yields with the number of interactions (or what it counts) just made."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Interactions", total=total)
+        task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from amp.learning import fit_store, prior, rows
+from amp.learning import fit_store, prior, prior_wire, rows
 from amp.learning import store as learning_store
 from amp.learning.admin_wire import FitReply
 from amp.learning.approaches import PUBLISHED
@@ -71,7 +71,7 @@ async def test_before_anybody_taught_it(caller):
 
 async def test_defaults_by_context_and_the_fits_behind_them(serve, caller, kept):
     facts, fits = kept
-    await facts.publish(TENANT, 1, prior.encode(fitted()))
+    await facts.publish(TENANT, 1, prior_wire.encode(fitted()))
     await fits.name_tasks(TENANT, {rows.task_hash("coding"): "coding"})
     for version, published in ((1, True), (1, False)):
         record = FitReply(f"at {published}", version, published=published, reason="", score=-0.4)
@@ -99,7 +99,7 @@ async def test_defaults_by_context_and_the_fits_behind_them(serve, caller, kept)
 
 async def test_another_tenant_sees_its_own_population(serve, caller, kept):
     facts, fits = kept
-    await facts.publish(TENANT, 1, prior.encode(fitted()))
+    await facts.publish(TENANT, 1, prior_wire.encode(fitted()))
     await fits.remember(TENANT, FitReply("now", 1, published=True, reason=""))
     client = await caller("read", tenant="zoo", on=await serve())
     body = (await client.get("/v1/insights/population")).json()
@@ -108,7 +108,7 @@ async def test_another_tenant_sees_its_own_population(serve, caller, kept):
 
 async def test_it_says_when_fits_wait(caller, kept):
     facts, _ = kept
-    await facts.publish(TENANT, 1, prior.encode(fitted()))
+    await facts.publish(TENANT, 1, prior_wire.encode(fitted()))
     client = await caller("admin")
     assert (await client.post("/v1/admin/rollback", json={"version": 0})).status_code in {200, 202}
     body = (await client.get("/v1/insights/population")).json()

@@ -5,7 +5,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from amp.learning import fit, prior, rows
+from amp.learning import fit, prior, prior_wire, rows
 from amp.learning.approaches import PUBLISHED
 from amp.learning.effects import ANY_OTHER_TASK
 from amp.learning.features import features
@@ -103,8 +103,8 @@ def test_the_commonest_task_types_are_known_when_there_are_many():
 
 def test_effects_are_published_with_the_prior_to_the_bit(taught):
     fitted = taught[2]
-    blob = prior.encode(fitted)
-    read = prior.decode(blob).effects
+    blob = prior_wire.encode(fitted)
+    read = prior_wire.decode(blob).effects
     assert len(blob) < 400_000
     for context in (*worlds.CONTEXTS, Context()):
         assert np.array_equal(read.table(context), fitted.effects.table(context))
@@ -122,10 +122,10 @@ def test_effects_are_published_with_the_prior_to_the_bit(taught):
         ("hashes", (0, 22, 33, 44, ANY_OTHER_TASK)),
         ("hashes", (11, 22, 33, ANY_OTHER_TASK, ANY_OTHER_TASK + 1)),
         ("hashes", ()),
-        ("levels", prior.Array.of(np.zeros((65, 3, 13)))),
+        ("levels", prior_wire.Array.of(np.zeros((65, 3, 13)))),
     ],
 )
 def test_effects_that_no_fit_can_have_made_are_a_value_error(taught, name, value):
-    blob = msgspec.msgpack.decode(prior.encode(taught[2]))
+    blob = msgspec.msgpack.decode(prior_wire.encode(taught[2]))
     with pytest.raises(ValueError):
-        prior.decode(msgspec.msgpack.encode({**blob, "effects": {**blob["effects"], name: value}}))
+        prior_wire.decode(msgspec.msgpack.encode({**blob, "effects": {**blob["effects"], name: value}}))

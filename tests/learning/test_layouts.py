@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amp.errors import InvalidParameter
-from amp.learning import policies, rows
-from amp.learning import prior as priors
+from amp.learning import policies, prior_wire, rows
 from amp.learning.amend import DimensionSaid, PolicyChange, WeightsSaid, amended
 from amp.learning.approaches import PUBLISHED, Approaches, Dimension
 from amp.learning.carry import carry
@@ -219,7 +218,7 @@ def test_what_is_removed_is_integrated_out():
 def test_a_prior_of_own_dimensions_is_read_from_its_blob_as_it_was_written():
     approaches = in_force(course(change(tone=["warm", "dry!", "wry"], pace=["slow", "fast"]))).approaches
     on = replace(prior(approaches, effects=effects_of(approaches)), layout=approaches.layout)
-    back = carry(priors.decode(priors.encode(on)), approaches)
+    back = carry(prior_wire.decode(prior_wire.encode(on)), approaches)
     assert (back.layout, back.mean.tolist()) == (on.layout, on.mean.tolist())
     assert back.effects.table(Context(11, 1)).tobytes() == on.effects.table(Context(11, 1)).tobytes()
     history = rows.unpack(row(1, 2, 3, context=Context(11, 1)) + row(2, 1, 7))
@@ -389,7 +388,7 @@ def test_a_prior_is_fitted_to_rows_of_every_layout_and_decides_after_its_blob():
     assert fitted.better
     assert (fitted.prior.rows, fitted.prior.layout) == (60 * 16, approaches.layout)
     assert fitted.prior.effects is not None, "dry and slow go together: that is a pair"
-    back = carry(priors.decode(priors.encode(fitted.prior)), approaches)
+    back = carry(prior_wire.decode(prior_wire.encode(fitted.prior)), approaches)
     decided = replace(policy, explore_floor=0.0)
     assert choose(asks(40), back, decided, approaches) == choose(asks(40), fitted.prior, decided, approaches)
     chosen = [approaches.names(each.combination) for each in choose(asks(40), back, decided, approaches)]

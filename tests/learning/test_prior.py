@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amp.learning import prior
+from amp.learning import prior, prior_wire
 from amp.learning.approaches import PUBLISHED, Approaches
 from amp.learning.effects import PopulationEffects
 from amp.learning.prior import POPULATION_DRAWS, Prior
@@ -76,20 +76,20 @@ def test_a_published_prior_is_read_back_to_the_bit():
         users=321,
         rows=4_000,
     )
-    blob = prior.encode(taught)
+    blob = prior_wire.encode(taught)
     assert len(blob) < 210_000
-    assert same(prior.decode(blob), taught)
+    assert same(prior_wire.decode(blob), taught)
 
 
 @given(st.binary(max_size=200))
 def test_garbage_is_a_value_error(data):
     with pytest.raises(ValueError):
-        prior.decode(data)
+        prior_wire.decode(data)
 
 
 def test_a_truncated_blob_is_a_value_error():
     with pytest.raises(ValueError):
-        prior.decode(prior.encode(SHIPPED)[:-100])
+        prior_wire.decode(prior_wire.encode(SHIPPED)[:-100])
 
 
 @pytest.mark.parametrize(
@@ -99,18 +99,18 @@ def test_a_truncated_blob_is_a_value_error():
         ("version", -1),
         ("noise", 0.0),
         ("noise", float("nan")),
-        ("mean", prior.Array.of(np.full(13, np.nan))),
-        ("mean", prior.Array.of(np.zeros(12))),
-        ("mean", prior.Array.of(np.zeros((13, 1)))),
-        ("mean", prior.Array((13,), b"short")),
-        ("mean", prior.Array((0,), b"")),
-        ("precision", prior.Array.of(-np.eye(13))),
-        ("precision", prior.Array.of(np.eye(13) + np.eye(13, k=1) / 10)),
-        ("mean_draws", prior.Array.of(np.zeros((POPULATION_DRAWS - 1, 13)))),
+        ("mean", prior_wire.Array.of(np.full(13, np.nan))),
+        ("mean", prior_wire.Array.of(np.zeros(12))),
+        ("mean", prior_wire.Array.of(np.zeros((13, 1)))),
+        ("mean", prior_wire.Array((13,), b"short")),
+        ("mean", prior_wire.Array((0,), b"")),
+        ("precision", prior_wire.Array.of(-np.eye(13))),
+        ("precision", prior_wire.Array.of(np.eye(13) + np.eye(13, k=1) / 10)),
+        ("mean_draws", prior_wire.Array.of(np.zeros((POPULATION_DRAWS - 1, 13)))),
     ],
 )
 def test_a_blob_that_no_fit_can_have_made_is_a_value_error(name, value):
-    blob = msgspec.msgpack.decode(prior.encode(SHIPPED))
-    assert same(prior.decode(msgspec.msgpack.encode(blob)), SHIPPED)
+    blob = msgspec.msgpack.decode(prior_wire.encode(SHIPPED))
+    assert same(prior_wire.decode(msgspec.msgpack.encode(blob)), SHIPPED)
     with pytest.raises(ValueError):
-        prior.decode(msgspec.msgpack.encode({**blob, name: value}))
+        prior_wire.decode(msgspec.msgpack.encode({**blob, name: value}))

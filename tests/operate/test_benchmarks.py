@@ -37,7 +37,7 @@ def test_a_quick_run_of_a_part_tells_figures_target_and_machine_and_leaves_the_k
     found = json.loads(done.stdout)
     assert found["machine"]["python"]
     decision = found["benchmarks"]["decision"]
-    *steps, whole = next(row[1:] for row in decision["rows"] if row[0] == "20 rows, alone")
+    *steps, whole = next(row[1:] for row in decision["rows"] if row[0] == "20 rows, alone, effects")
     assert all(step > 0 for step in steps)
     assert sum(steps) == pytest.approx(whole)
     target = decision["targets"][0]

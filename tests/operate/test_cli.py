@@ -28,7 +28,7 @@ def test_every_command_means_the_same_data_where_none_is_named():
         name: option.default
         for name, command in every(typer.main.get_command(cli))
         for option in command.params
-        if option.name == "env"
+        if option.name == "env" and option.default  # `amp ledger verify` looks at all
     }
     assert len(meant) > 9
     assert set(meant.values()) == {meant["amp keys create"]} == {"test"}

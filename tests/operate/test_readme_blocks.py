@@ -32,9 +32,9 @@ SHOW = block("bash", "amp demo")
 SIMULATE = block("bash", "amp simulate")
 LIFT = block("bash", "amp lift")
 JUDGE = block("bash", "amp evaluate")
-LEDGER = block("python", "AgenticOutcomeClient")
-"""Run by tests/ledger/test_client.py."""
 AGAIN = block("bash", "python -m benchmarks")
+LEDGER_KEY = block("bash", "REVENIUM_METERING_API_KEY")
+LEDGER = block("python", "AgenticOutcomeClient")
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_the_install_commands_are_run_by_ci_as_they_stand():
 
 def test_every_block_is_run_by_a_test():
     """A block that is added to README needs a test here."""
-    run = [LEDGER, SECOND_TERMINAL, LOOP, CURL, OWN, SHOW, SIMULATE, LIFT, JUDGE, AGAIN]
+    run = [SECOND_TERMINAL, LOOP, CURL, OWN, SHOW, SIMULATE, LIFT, JUDGE, AGAIN, LEDGER_KEY, LEDGER]
     assert sorted(code for mark, language, code in BLOCKS if not mark and language != "text") == sorted(run)
 
 
@@ -92,6 +92,14 @@ def test_the_loop_by_curl_learns(terminal):
     told = terminal(CURL)
     assert '"requestId":"req_' in told
     assert '"success":true' in told
+
+
+def test_the_ledgers_client_reports_with_the_key_that_readme_makes(terminal):
+    """The job, its cost and its outcome, in the report that README names."""
+    script = f"sed 's|{ADDRESS}|'$AMP_BASE_URL'|' > job.py <<'JOB'\n{LEDGER}JOB\n"
+    told = terminal(LEDGER_KEY + script + "NO_PROXY=127.0.0.1 python job.py\namp ledger report\n")
+    assert "Value Ratio 300" in told
+    assert "1 jobs, 0 of them pending" in told
 
 
 def test_a_tenant_makes_its_own_dimensions(terminal):

@@ -9,6 +9,7 @@ from reports import COMPLETED, HOUR_MS, NEVER, TENANT, report
 
 from amp.errors import InvalidParameter, NotFound, StoreUnavailable
 from amp.learning import admin as verbs
+from amp.learning import prior_wire
 from amp.learning import refit as background
 from amp.learning.admin import Admin
 from amp.learning.admin_wire import FitReply
@@ -16,6 +17,7 @@ from amp.learning.approaches import PUBLISHED, Approaches, Dimension
 from amp.learning.attendance import HEARTBEAT_S, Attendance
 from amp.learning.fit_store import RECORDS_KEPT, SILENT_MS
 from amp.learning.policies import InForce, Policies
+from amp.learning.prior import shipped
 from amp.learning.priors import Priors
 from amp.learning.refit import AT_LEAST_EVERY_S, LOOK_AT_LEAST_EVERY_S, Refit
 from amp.learning.types import Policy
@@ -216,7 +218,7 @@ async def test_an_earlier_prior_stands_again_as_a_new_version(facts, fits, refit
     await priors.refresh()
     standing = priors.of(TENANT)
     assert standing.version == 3
-    first = background.prior.decode(await facts.prior(TAG, 1))
+    first = prior_wire.decode(await facts.prior(TAG, 1))
     assert np.array_equal(standing.mean, first.mean)
     assert np.array_equal(standing.mean_draws, first.mean_draws)
     assert (await record(fits)).reason == "Rolled back to prior 1."
@@ -239,7 +241,7 @@ async def test_no_fit_replaces_it_until_one_is_asked_for(facts, fits, refit, ope
 async def test_the_shipped_prior_can_be_gone_back_to(facts, refit, operator):
     await published(facts, refit, 1)
     assert (await operator.rollback(TENANT, 0)).prior_version == 2
-    assert background.prior.decode(await facts.prior(TAG, 2)).rows == 0
+    assert prior_wire.decode(await facts.prior(TAG, 2)).rows == 0
 
 
 async def test_a_prior_that_is_gone_or_none_yet_is_refused_and_nothing_changes(
@@ -264,7 +266,7 @@ async def test_a_prior_that_cannot_be_read_or_is_of_other_options_is_refused(fac
     with pytest.raises(NotFound, match="Prior 1 cannot be read"):
         await operator.rollback(TENANT, 1)
     paper = Approaches((Dimension("tone", "preferredTone", "toneConfidence", ("warm", "cold")),))
-    other = background.prior.encode(background.prior.shipped(paper))
+    other = prior_wire.encode(shipped(paper))
     await store.ask("SET", prior_blob(TAG, 1), other)
     with pytest.raises(InvalidParameter, match="a prior of other dimensions or options"):
         await operator.rollback(TENANT, 1)

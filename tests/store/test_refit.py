@@ -9,7 +9,7 @@ import pytest
 from reports import COMPLETED, HOUR_MS, NEVER, TENANT, report
 
 from amp.errors import StoreUnavailable
-from amp.learning import prior
+from amp.learning import prior, prior_wire
 from amp.learning.amend import PolicyChange, WeightsSaid, amended
 from amp.learning.approaches import PUBLISHED, Approaches, Dimension
 from amp.learning.document import encode, first
@@ -190,7 +190,7 @@ async def test_a_standing_prior_that_cannot_be_read_is_replaced_by_the_next_fit(
     assert await refit.look(0.0) == 1
     if damage == "another":
         two = Dimension("tone", "preferredTone", "toneConfidence", ("warm", "dry"))
-        damage = prior.encode(replace(prior.shipped(Approaches((two,))), version=2))
+        damage = prior_wire.encode(replace(prior.shipped(Approaches((two,))), version=2))
     await store.ask("SET", prior_version("acme:test"), 2)
     await store.ask("HSET", PRIOR_VERSIONS, "acme:test", 2)
     if damage:
@@ -200,7 +200,7 @@ async def test_a_standing_prior_that_cannot_be_read_is_replaced_by_the_next_fit(
     ask = await fits.ask(TENANT)
     assert await refit.look(1.0) == 1
     assert await facts.prior_versions() == {"acme:test": 3}
-    assert prior.decode(await facts.prior("acme:test", 3)).version == 3
+    assert prior_wire.decode(await facts.prior("acme:test", 3)).version == 3
     told = await fits.served(TENANT)
     assert (told.ask, told.published, told.prior_version, told.users) == (ask, True, 3, 20)
     said = [record for record in caplog.records if "cannot be read" in record.message]
@@ -270,8 +270,8 @@ async def test_a_frozen_tenant_is_not_fitted_and_its_logs_are_still_trimmed(fact
 async def test_frozen_decisions_keep_the_prior_of_then_whatever_was_published_since(facts, refit, now):
     await taught(facts, now, TENANT)
     await refit.look(0.0)
-    first = prior.decode(await facts.prior("acme:test", 1))
-    assert await facts.publish(TENANT, 2, prior.encode(replace(first, version=2)))
+    first = prior_wire.decode(await facts.prior("acme:test", 1))
+    assert await facts.publish(TENANT, 2, prior_wire.encode(replace(first, version=2)))
     priors = Priors(facts, Policies(InForce(Policy(), PUBLISHED)))
     await priors.refresh()
     assert priors.of(TENANT, FROZEN).version == 2, "the newest stands in until the worker has it"
