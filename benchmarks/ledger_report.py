@@ -49,11 +49,12 @@ OWNER = tenant("bench", "live")
 TYPES = ("sales", "support", "coding", "research", "triage", "billing")
 ENVIRONMENTS = ("prod", "staging", "dev")
 AGENTS = 40
+SQUADS = 8
 DAYS = 90
 APPROACHES = 16
 FIRST_DAY = 20_500
 AIM_MS = 50.0
-_PIPELINE = 500
+_PIPELINE = 200
 _TIMES = 15
 _AGAIN = 30
 """Times a write is sent again: the store may be long at rewriting its log."""
@@ -129,8 +130,11 @@ QUESTIONS = {
     "type x day": _question("type,day"),
     "approach": _question("approach"),
     "agent, of one month": _question("agent", window=_MONTH),
+    "squad": _question("squad"),
     "agent x day": _question("agent,day"),
-    "type of one agent (20,000 jobs one by one)": _question("type", agent="agent 1"),
+    "type of one agent (job by job)": _question("type", agent="agent 1"),
+    "agent x type (job by job)": _question("agent,type"),
+    "trace type (job by job)": _question("trace_type"),
 }
 
 
@@ -206,6 +210,7 @@ def writes(jobs: int) -> Iterator[Write]:
             type=rng.choice(TYPES),
             environment=rng.choice(ENVIRONMENTS),
             agent=f"agent {rng.randrange(AGENTS)}",
+            squad=f"squad {rng.randrange(SQUADS)}",
             approach=f"approach {rng.randrange(APPROACHES)}" if decided else None,
             group="learned" if decided else None,
         )

@@ -8,11 +8,12 @@ Beside it lies the side data that the function makes in the same step and the ch
 - a byte of flags, below: which coordinates of the job are set once this entry is in. A coordinate is set by
   the first entry that carries it and never changes, so whoever folds entries may read it from the job itself.
   A later entry need not repeat it.
-- with BEFORE, a byte of the flags until then, and the job's state just before this entry, as `field value
-  field value ...`: the fields of the job's hash (job.py) that begin with a capital letter. It is there when a
-  coordinate was set although the job was not new (what was counted until now moves with it), on outcomes and
-  all that follows them, and on every further entry of a job that follows a decision (cost and value of each
-  such job are needed one by one).
+- a second byte where there is more to say: SQUAD_SET when the job's squad is, and with BEFORE the flags until
+  then, SQUAD_WAS among them.
+- with BEFORE, the job's state just before this entry, as `field value field value ...`: the fields of the
+  job's hash (job.py) that begin with a capital letter. It is there when a coordinate was set although the job
+  was not new (what was counted until now moves with it), on outcomes and all that follows them, and on every
+  further entry of a job that follows a decision (cost and value of each such job are needed one by one).
 
 Source: ledger.md.
 """
@@ -33,6 +34,10 @@ MADE = 16
 """Flag: this entry made the job."""
 BEFORE = 32
 """Flag: the state before follows."""
+SQUAD = 256
+"""Flag: this coordinate is set too; it has no place in the first byte."""
+SQUAD_WAS, SQUAD_SET = 16, 32
+"""In the second byte: until then, and now."""
 
 WIDE = 2**63
 TAGS = (
@@ -286,4 +291,7 @@ def read_side(raw: bytes) -> Side:
     """The side data."""
     words = raw[2:].decode().split(" ") if len(raw) > 2 else []
     before = dict(zip(words[::2], words[1::2], strict=True))
-    return Side(raw[0], before, raw[1] if len(raw) > 1 else 0)
+    second = raw[1] if len(raw) > 1 else 0
+    flags = raw[0] | (SQUAD if second & SQUAD_SET else 0)
+    until = second & ~(SQUAD_WAS | SQUAD_SET) | (SQUAD if second & SQUAD_WAS else 0)
+    return Side(flags, before, until)

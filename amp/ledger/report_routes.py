@@ -10,7 +10,8 @@ from amp.errors import InvalidParameter
 from amp.http.requests import ApiRequest
 from amp.ledger import filters, report_wire
 from amp.ledger.grouping import Question, read_by
-from amp.ledger.reports import LOOKED_MAX, SIZE_MAX, Page, Reports
+from amp.ledger.looking import LOOKED_MAX, Budget
+from amp.ledger.reports import SIZE_MAX, Page, Reports
 from amp.ledger.routes import READ, JobRoutes, in_path
 from amp.tenancy import Access
 
@@ -70,19 +71,23 @@ class ReportRoutes(Controller):
     path = "/v1/ledger"
     opt = {"scopes": READ}  # noqa: RUF012  as above
 
-    @get("/report", summary="What jobs were worth, by type, environment, day, agent, approach or group")
+    @get(
+        "/report",
+        summary="What jobs were worth, by type, environment, day, agent, squad, approach, group or trace",
+    )
     async def report(self, request: ApiRequest, access: Caller, reports: TheReports) -> Response[bytes]:
         """`by=type,day`; filters as for jobs, and `currency` to convert to.
 
-        By one dimension, and by it and day, the answer comes from sums that are kept. Other questions look at
-        jobs one by one, the newest first, at most `budget` of them; `cut` says when there were more.
+        By one dimension, and by it and day, the answer comes from sums that are kept. Other questions, and
+        those by trace or trace_type, look at jobs one by one, the newest first, at most `budget` of them and
+        for two seconds; `cut` says when there were more.
         """
         asked = _query(request)
         question = Question(
             read_by(asked.get("by", "")), filters.read(asked), filters.currency(asked, "currency")
         )
         budget = filters.whole(asked, "budget", LOOKED_MAX, 1, LOOKED_MAX)
-        return _json(await reports.report(access.tenant, question, budget))
+        return _json(await reports.report(access.tenant, question, Budget(budget)))
 
 
 def _query(request: ApiRequest) -> dict[str, str]:

@@ -152,6 +152,8 @@ def filters_told(filters: Filters) -> dict[str, str]:
         "search": filters.search,
         "outcomeValueMin": _text(filters.value_min_nanos),
         "outcomeValueMax": _text(filters.value_max_nanos),
+        "trace": filters.trace,
+        "trace_type": filters.trace_type,
     }
     return {name: value for name, value in told.items() if value is not None}
 

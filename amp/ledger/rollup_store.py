@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+import msgspec
+
 from amp.errors import StoreUnavailable
 from amp.ledger.cells import DAY_MS, Cell, Sums, cell_name, named_cell, pack, unpack
 from amp.ledger.entries import read_side
@@ -14,6 +16,7 @@ from amp.store.connection import Store
 from amp.store.functions import Call, Functions
 from amp.store.keys import (
     BUCKETS,
+    bucket_of,
     job_keys,
     ledger_cells,
     ledger_cursors,
@@ -26,6 +29,8 @@ from amp.tenancy import Tenant
 
 LIBRARY = files("amp.ledger").joinpath("rollup.lua").read_text()
 LEASE_MS = 5000
+
+_looked: "msgspec.json.Decoder[list[list[str] | bool]]" = msgspec.json.Decoder(list[list[str] | bool])
 
 _FIRST_JOBS = 8
 _MORE_JOBS = 128
@@ -124,7 +129,7 @@ class RollupStore:
         """
         names = list(jobs)
         replies: list[list[bytes | None]] = await self._store.ask_all(
-            [("HMGET", job_keys(tenant, job).job, "c", "t", "e", "a", "p", "g") for job in names]
+            [("HMGET", job_keys(tenant, job).job, "c", "t", "e", "a", "p", "g", "q") for job in names]
         )
         return {job: _known(reply) for job, reply in zip(names, replies, strict=True)}
 
@@ -139,6 +144,33 @@ class RollupStore:
             [("ZCOUNT", _jobs(tenant, number), low, high) for number in range(BUCKETS)]
         )
         return sum(counts)
+
+    async def look(
+        self, tenant: Tenant, jobs: Sequence[str], wanted: Mapping[str, str]
+    ) -> list[tuple[str, dict[str, str]]]:
+        """Those of the jobs whose hash has these fields, in their order; empty: it must not have the field.
+
+        One call a bucket: the store looks, so that what does not pass never travels.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        places: dict[int, list[int]] = {}
+        for place, job in enumerate(jobs):
+            places.setdefault(bucket_of(job), []).append(place)
+        words = [word for pair in wanted.items() for word in pair]
+        calls = [
+            Call("amp_ledger_look_v1", [job_keys(tenant, jobs[place]).job for place in some], words)
+            for some in places.values()
+        ]
+        found: dict[int, dict[str, str]] = {}
+        for some, reply in zip(places.values(), await self._functions.call_all(calls), strict=True):
+            if isinstance(reply, Exception):
+                raise reply
+            for place, flat in zip(some, _looked.decode(reply), strict=True):
+                if isinstance(flat, list):
+                    found[place] = dict(zip(flat[::2], flat[1::2], strict=True))
+        return [(jobs[place], found[place]) for place in sorted(found)]
 
     async def jobs(
         self, tenant: Tenant, window: Window, *, oldest_first: bool = False
