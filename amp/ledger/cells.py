@@ -74,9 +74,14 @@ class Coordinates(NamedTuple):
 
 def spread(here: Coordinates, sums: Sums) -> Iterator[tuple[Cell, Sums]]:
     """What goes into each of the job's cells: squares only where every job has them."""
-    plain = {name: value for name, value in sums.items() if name[:2] not in _SQUARES}
+    others = plain(sums)
     for cell in here.cells():
-        yield cell, sums if cell.dimension in {"approach", "group"} else plain
+        yield cell, sums if cell.dimension in {"approach", "group"} else others
+
+
+def plain(sums: Sums) -> Sums:
+    """The sums without squares."""
+    return {name: value for name, value in sums.items() if name[:2] not in _SQUARES}
 
 
 _SQUARES = {"VV", "CC", "VC"}

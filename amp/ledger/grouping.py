@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from amp.errors import InvalidParameter
-from amp.ledger.cells import COST_LETTERS, DAY_MS, Cell, Dimension, Sums, add, sums_of, together
+from amp.ledger.cells import COST_LETTERS, DAY_MS, Cell, Dimension, Sums, add, plain, sums_of, together
 from amp.ledger.entries import Metered
 from amp.ledger.filters import COORDINATES, PENDING, Filters
 from amp.ledger.job import Job
@@ -195,6 +195,15 @@ def gather(into: Groups, jobs: Iterable[Job], by: Sequence[By]) -> None:
         key = tuple(day_name(day) if name == "day" else getattr(job, name) for name in by)
         sums = sums_of(job.state, decided=apart and job.approach is not None)
         add(into.setdefault(key, {}).setdefault(day, {}), sums)
+
+
+def all_together(groups: Groups) -> Days:
+    """The sum of groups that have no job in common, without the squares: not all of its jobs have any."""
+    found: Days = {}
+    for days in groups.values():
+        for day, sums in days.items():
+            add(found.setdefault(day, {}), plain(sums))
+    return found
 
 
 def gather_runs(into: Groups, jobs: Iterable[tuple[Job, Sequence[Metered]]], question: Question) -> None:

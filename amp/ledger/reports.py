@@ -69,7 +69,8 @@ class Reports:
         in_window = await self._index.count(tenant, question.filters.window)
         matching = self._looking.matching(tenant, question.filters, seen, with_records=question.traced)
         async for met in matching:
-            _gather(answer, met, question)
+            _gather(answer.groups, met, question)
+        answer.everything[()] = grouping.all_together(answer.groups)
         looked = Looked(seen.jobs, in_window)
         return _told(question, answer._replace(looked=looked, cut=seen.cut), rates)
 
@@ -134,14 +135,11 @@ class Reports:
         return grouping.jobs_like(together(days.values()), filters.status, filters.outcome)
 
 
-def _gather(answer: _Answer, met: Sequence[Met], question: Question) -> None:
+def _gather(groups: Groups, met: Sequence[Met], question: Question) -> None:
     if question.traced:
-        grouping.gather_runs(answer.groups, met, question)
-        grouping.gather_runs(answer.everything, met, question._replace(by=()))
-        return
-    jobs = [job for job, _ in met]
-    grouping.gather(answer.groups, jobs, question.by)
-    grouping.gather(answer.everything, jobs, ())
+        grouping.gather_runs(groups, met, question)
+    else:
+        grouping.gather(groups, (job for job, _ in met), question.by)
 
 
 def _told(question: Question, answer: _Answer, rates: Rates) -> Report:
