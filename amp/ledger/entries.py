@@ -118,6 +118,7 @@ class Completion(Struct, array_like=True, frozen=True, tag=2, tag_field="entry")
     reasoning_tokens: int = 0
     tags: dict[int, str] | None = None
     """What else was sent and is short, by its number in TAGS."""
+    cache_creation_1h_tokens: int = 0
 
 
 class ToolEvent(Struct, array_like=True, frozen=True, tag=3, tag_field="entry"):

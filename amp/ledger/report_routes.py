@@ -11,6 +11,7 @@ from amp.http.requests import ApiRequest
 from amp.ledger import filters, report_wire
 from amp.ledger.grouping import Question, read_by
 from amp.ledger.looking import LOOKED_MAX, Budget
+from amp.ledger.metrics import METRICS, Metric
 from amp.ledger.reports import SIZE_MAX, Page, Reports
 from amp.ledger.routes import READ, JobRoutes, in_path
 from amp.tenancy import Access
@@ -59,10 +60,10 @@ class Analytics(Controller):
 
     @get("/roi-summary", summary="Every job type: jobs, cost, value, ROI")
     async def roi_summary(self, request: ApiRequest, access: Caller, reports: TheReports) -> Response[bytes]:
+        """`metricType` is of the amounts: total, token, tool and human cost and value of single jobs."""
         asked = _query(request)
-        if asked.get("metricType", "sum").lower() != "sum":
-            raise InvalidParameter("metricType", "must be sum")
-        return _json(await reports.roi_summary(access.tenant, filters.read(asked)))
+        metric = _metric(asked.get("metricType") or "sum")
+        return _json(await reports.roi_summary(access.tenant, filters.read(asked), metric))
 
 
 class ReportRoutes(Controller):
@@ -98,6 +99,13 @@ def _oldest_first(sort: str) -> bool:
     if sort.lower() not in _SORTS:
         raise InvalidParameter("sort", "must be created,asc or created,desc")
     return _SORTS[sort.lower()]
+
+
+def _metric(said: str) -> Metric:
+    for metric in METRICS:
+        if metric == said.lower():
+            return metric
+    raise InvalidParameter("metricType", f"must be one of {', '.join(METRICS)}")
 
 
 def _json(value: Any) -> Response[bytes]:

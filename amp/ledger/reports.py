@@ -14,9 +14,10 @@ from amp.ledger.grouping import By, Cube, Days, Groups, Key, Question
 from amp.ledger.job import Job
 from amp.ledger.jobs import Jobs
 from amp.ledger.looking import LOOKED_MAX, Budget, Looking, Met, Seen
+from amp.ledger.metrics import Metric, Samples
 from amp.ledger.pricing import Rates
-from amp.ledger.report import Funnel, Row, ranked, row
-from amp.ledger.report_wire import JobRoi, Looked, PageInfo, Report, RoiSummary
+from amp.ledger.report import Row, ranked, row
+from amp.ledger.report_wire import FunnelTold, JobRoi, Looked, PageInfo, Report, RoiSummary
 from amp.ledger.rollup import Rollup
 from amp.ledger.rollup_store import RollupStore
 from amp.tenancy import Tenant
@@ -65,11 +66,24 @@ class Reports:
         if cube.answers(question):
             answer = _Answer(cube.groups(question), cube.groups(question._replace(by=())), cube)
             return _told(question, answer, rates)
+        return await self._looked(tenant, question, budget, rates)
+
+    async def _looked(
+        self,
+        tenant: Tenant,
+        question: Question,
+        budget: Budget,
+        rates: Rates,
+        samples: Samples | None = None,
+    ) -> Report:
+        """From single jobs, whose amounts go to the samples too."""
         seen, answer = Seen(budget), _Answer({}, {})
         in_window = await self._index.count(tenant, question.filters.window)
         matching = self._looking.matching(tenant, question.filters, seen, with_records=question.traced)
         async for met in matching:
             _gather(answer.groups, met, question)
+            if samples is not None:
+                samples.add(job for job, _ in met)
         answer.everything[()] = grouping.all_together(answer.groups)
         looked = Looked(seen.jobs, in_window)
         return _told(question, answer._replace(looked=looked, cut=seen.cut), rates)
@@ -106,22 +120,28 @@ class Reports:
         """
         return report_wire.job_roi(await self._jobs.find(tenant, job))
 
-    async def funnel(self, tenant: Tenant, filters: Filters) -> Funnel:
+    async def funnel(self, tenant: Tenant, filters: Filters) -> FunnelTold:
         """How many jobs came how far.
 
         Raises:
             StoreUnavailable: there is no answer.
         """
-        return (await self.report(tenant, Question(filters=filters))).total.conversion_funnel
+        return report_wire.funnel(await self.report(tenant, Question(filters=filters)))
 
-    async def roi_summary(self, tenant: Tenant, filters: Filters) -> RoiSummary:
-        """Every job type, and all of them together.
+    async def roi_summary(self, tenant: Tenant, filters: Filters, metric: Metric = "sum") -> RoiSummary:
+        """Every job type, and all of them together; other metrics than sums come from single jobs.
 
         Raises:
             StoreUnavailable: there is no answer.
         """
-        found = await self.report(tenant, Question(("type",), filters))
-        return report_wire.roi_summary(filters.window, found.rows, found.total, tenant.tag)
+        # what is asked of single jobs has no runs: a part of a job is no job
+        question = Question(("type",), filters._replace(trace=None, trace_type=None))
+        samples = None if metric == "sum" else Samples()
+        if samples is None:
+            found = await self.report(tenant, question)
+        else:
+            found = await self._looked(tenant, question, BUDGET, self._lists.rates(tenant), samples)
+        return report_wire.roi_summary(found, filters.window, tenant.tag, metric, samples)
 
     async def _count(self, tenant: Tenant, filters: Filters) -> int | None:
         """How many jobs pass the filters, where that is known without looking at them."""

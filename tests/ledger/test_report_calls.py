@@ -208,7 +208,7 @@ async def test_the_funnel_and_the_summary(week):
     assert "costPerConversion" not in support  # absent: not recorded
     assert summary["summary"]["totalJobTypes"] == 2
     assert summary["summary"]["overallROI"] == pytest.approx(100 * (320 - 5.25) / 5.25)
-    odd = await week.get("/api/v2/analytics/jobs/roi-summary", params={"metricType": "p95"})
+    odd = await week.get("/api/v2/analytics/jobs/roi-summary", params={"metricType": "p42"})
     assert odd.status_code == 400
 
 
@@ -384,3 +384,41 @@ async def test_time_is_a_budget_too(crews, monkeypatch):
     monkeypatch.setattr(looking, "time", clock)
     report = await got(crews, "/v1/ledger/report", by="trace")
     assert (report["looked"], report["cut"]) == ({"jobs": 1, "of": 3}, True)
+
+
+@pytest.mark.parametrize(
+    ("metric", "sales_figures", "overall"),
+    [
+        ("avg", (3, 2, 150), 103.333333333),
+        ("max", (4, 3, 300), 300),
+        ("min", (2, 1, 0), 0),
+        ("count", (2, 2, 2), 3),
+        ("median", (3, 2, 150), 10),
+        ("p90", (3.8, 2.8, 270), 242),
+    ],
+)
+async def test_a_roi_summary_has_other_figures_than_sums(agent, metric, sales_figures, overall):
+    for number, worth in enumerate((300, 0)):
+        await metered(agent, f"s{number}", 1, agenticJobType="sales")
+        await metered(agent, f"s{number}", 1 + 2 * number, tool="zoominfo")
+        await reported(agent, f"s{number}", "SUCCESS", "CONVERTED" if worth else None, worth)
+    await metered(agent, "u", None, agenticJobType="support")  # without a price
+    await reported(agent, "u", "SUCCESS", "DEFLECTED", 10)
+    await metered(agent, "p", 1, agenticJobType="support")  # pending: it has no value, which is not 0
+    found = await got(agent, "/api/v2/analytics/jobs/roi-summary", metricType=metric.upper())
+    rows = {row["jobType"]: row for row in found["byJobType"]}
+    sales, support = rows["sales"], rows["support"]
+    assert (sales["totalCost"], sales["externalToolCost"], sales["totalValue"]) == sales_figures
+    assert (sales["totalJobs"], sales["roi"], sales["costPerConversion"]) == (2, 4900, 6)
+    assert support["totalValue"] == (1 if metric == "count" else 10)
+    assert support["totalCost"] == 1  # of the job whose cost is known
+    assert found["summary"]["totalValue"] == overall
+    assert (found["metricType"], found["looked"], found["cut"]) == (metric, {"jobs": 4, "of": 4}, False)
+
+
+async def test_a_funnel_says_when_it_has_not_seen_all_jobs(week, monkeypatch):
+    monkeypatch.setattr(reports, "BUDGET", Budget(3))
+    monkeypatch.setattr(reports.Reports.report, "__defaults__", (Budget(3),))
+    found = await got(week, f"{API}/jobs/conversion-funnel", jobType="sales", environment="prod")
+    assert (found["looked"], found["cut"]) == ({"jobs": 3, "of": 4}, True)
+    assert "cut" not in await got(week, f"{API}/jobs/conversion-funnel", jobType="sales")
