@@ -6,8 +6,8 @@ Fields are added at the end and have a default, so that old entries stay readabl
 Beside it lies the side data that the function makes in the same step and the chain covers too:
 
 - a byte of flags, below: which coordinates of the job are set once this entry is in. A coordinate is set by
-  the first entry that carries it and never changes, so whoever folds entries may read it from the job itself.
-  A later entry need not repeat it.
+  the first entry that carries it and never changes: a later one need not repeat it, and whoever folds entries
+  may read it from the job itself.
 - a second byte where there is more to say: SQUAD_SET when the job's squad is, and with BEFORE the flags until
   then, SQUAD_WAS among them.
 - with BEFORE, the job's state just before this entry, as `field value field value ...`: the fields of the
@@ -34,10 +34,8 @@ MADE = 16
 """Flag: this entry made the job."""
 BEFORE = 32
 """Flag: the state before follows."""
-SQUAD = 256
-"""Flag: this coordinate is set too; it has no place in the first byte."""
-SQUAD_WAS, SQUAD_SET = 16, 32
-"""In the second byte: until then, and now."""
+SQUAD, SQUAD_WAS, SQUAD_SET = 256, 16, 32
+"""Flag: so is this coordinate; and where the second byte says it, until then and now."""
 
 WIDE = 2**63
 TAGS = (
@@ -288,11 +286,15 @@ class Side(NamedTuple):
         return bool(self.flags & flag)
 
 
+def read_flags(raw: bytes) -> int:
+    """The flags of side data."""
+    return raw[0] | (SQUAD if len(raw) > 1 and raw[1] & SQUAD_SET else 0)
+
+
 def read_side(raw: bytes) -> Side:
     """The side data."""
     words = raw[2:].decode().split(" ") if len(raw) > 2 else []
     before = dict(zip(words[::2], words[1::2], strict=True))
     second = raw[1] if len(raw) > 1 else 0
-    flags = raw[0] | (SQUAD if second & SQUAD_SET else 0)
     until = second & ~(SQUAD_WAS | SQUAD_SET) | (SQUAD if second & SQUAD_WAS else 0)
-    return Side(flags, before, until)
+    return Side(read_flags(raw), before, until)
