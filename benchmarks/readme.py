@@ -1,10 +1,13 @@
-"""README's measured tables: of results.json (`python -m benchmarks.readme` prints it), of learning.json."""
+"""README's measured tables: of results.json (`python -m benchmarks.readme` prints it), of the other files."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).with_name("results.json")
+REPORTS = Path(__file__).with_name("ledger_report.json")
+REPORTS_BEGIN, REPORTS_END = "<!-- ledger reports: begin -->", "<!-- ledger reports: end -->"
+"""Between them README has `reports`; `python -m benchmarks.ledger_report` renews it."""
 LEARNING = Path(__file__).with_name("learning.json")
 BEGIN, END = "<!-- learning: begin -->", "<!-- learning: end -->"
 """Between them README has `standing`; `python -m benchmarks.learning` renews it."""
@@ -79,13 +82,36 @@ def standing(found: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def reports(found: dict[str, Any]) -> str:
+    """How fast the ledger's reports answer, as a Markdown table, then what it was measured on."""
+    machine, of = found["machine"], found["reports"]
+    aimed = {target["what"]: target for target in of["targets"]}
+    lines = ["| " + " | ".join([*of["columns"], ""]) + " |", "| --- |" + " --- |" * len(of["columns"])]
+    for name, rows, middle, worst in of["rows"]:
+        target = aimed.get(f"report by {name}, median")
+        met = "" if target is None else "met" if target["met"] else "**missed**"
+        count = f"{rows:,}" if isinstance(rows, int | float) else rows
+        lines.append(f"| {name} | {count} | {middle:,.4g} | {worst:,.4g} | {met} |")
+    where = f"{machine['cores']} cores ({machine['processor']}), Python {machine['python']}"
+    return "\n".join([*lines, "", f"{of['note']} {where}, {machine['date'][:10]}."]) + "\n"
+
+
+def with_reports(text: str, found: dict[str, Any]) -> str:
+    """README with the ledger's reports made new."""
+    return _between(text, REPORTS_BEGIN, reports(found), REPORTS_END)
+
+
 def renewed(text: str, found: dict[str, Any]) -> str:
     """README with what stands between its marks made new."""
-    before, _, rest = text.partition(BEGIN)
-    _, mark, after = rest.partition(END)
+    return _between(text, BEGIN, standing(found), END)
+
+
+def _between(text: str, begin: str, new: str, end: str) -> str:
+    before, _, rest = text.partition(begin)
+    _, mark, after = rest.partition(end)
     if not mark:
-        raise ValueError(f"README has no {BEGIN} ... {END}")
-    return f"{before}{BEGIN}\n{standing(found)}{END}{after}"
+        raise ValueError(f"README has no {begin} ... {end}")
+    return f"{before}{begin}\n{new}{end}{after}"
 
 
 def _standing_at(found: dict[str, Any], size: dict[str, Any]) -> list[str]:

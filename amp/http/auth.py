@@ -9,7 +9,7 @@ from litestar.handlers import BaseRouteHandler
 from amp.errors import Unauthorized
 from amp.http import problems
 from amp.http.limits import RateLimit
-from amp.http.requests import ACCESS, WITHOUT_STORE
+from amp.http.requests import ACCESS, LIMIT_TOLD, WITHOUT_STORE
 from amp.store.keyring import KeyTable
 from amp.tenancy import Access
 
@@ -59,7 +59,11 @@ def guard(gate: Gate) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRoute
         if scopes:
             key = key_in(connection.scope["headers"], connection.scope["path"])
             access = await gate.admit(key, scopes)
-            await gate.limit.count(access.key_id, without_store=handler.opt.get(WITHOUT_STORE, False))
+            told: problems.Headers | None = None
+            if problems.of_ledger(connection.scope["path"]):
+                told = connection.scope["state"].setdefault(LIMIT_TOLD, [])
+            without_store = handler.opt.get(WITHOUT_STORE, False)
+            await gate.limit.count(access.key_id, without_store=without_store, told=told)
             connection.scope["state"][ACCESS] = access
 
     return admit

@@ -19,7 +19,7 @@ from amp.http import problems
 from amp.http.auth import Gate, key_in
 from amp.http.body import BODY_BYTES_MAX, too_large
 from amp.http.problems import JSON_HEADER, Headers
-from amp.http.requests import REQUEST_ID, new_request_id
+from amp.http.requests import LIMIT_TOLD, REQUEST_ID, new_request_id
 from amp.observe import http_seconds
 from amp.tenancy import Access
 
@@ -85,14 +85,17 @@ class Lane:
         """Litestar serves it; the answer gets its request id and is timed."""
         began = time.perf_counter()
         request_id = new_request_id()
-        cast("dict[str, Any]", scope).setdefault("state", {})[REQUEST_ID] = request_id
+        state: dict[str, Any] = cast("dict[str, Any]", scope).setdefault("state", {})
+        state[REQUEST_ID] = request_id
         status = 500
 
         async def answering(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                limit_told: Headers = state.get(LIMIT_TOLD, [])
+                own = (b"x-request-id", request_id.encode())
+                message["headers"] = [*message["headers"], *limit_told, own]
             await send(message)
 
         await self._app(scope, receive, answering)
@@ -110,9 +113,10 @@ class Lane:
         began = time.perf_counter()
         request_id = new_request_id()
         sent: Headers
+        limit_told: Headers = []
         try:
             access = await self._gate.admit(key_in(headers, hot.path), hot.scopes)
-            answer = await self._run(hot, access, await body(), headers)
+            answer = await self._run(hot, access, await body(), headers, limit_told)
             if answer.answered:
                 answer.answered()
             status, told, sent = answer.status, answer.body, [JSON_HEADER, *answer.headers]
@@ -122,17 +126,21 @@ class Lane:
             _log.exception("A call of %s failed", hot.path)
             failure = Internal("Something went wrong on our side.")
             status, told, sent = self._problem(hot, failure, request_id)
+        sent += limit_told
         sent.append((b"content-length", b"%d" % len(told)))
         sent.append((b"x-request-id", request_id.encode()))
         http_seconds(hot.path, status).observe(time.perf_counter() - began)
         return Response(status, sent, told)
 
-    async def _run(self, hot: Hot, access: Access, body: bytes, headers: Headers) -> Answer:
+    async def _run(
+        self, hot: Hot, access: Access, body: bytes, headers: Headers, limit_told: Headers
+    ) -> Answer:
         limit = self._gate.limit
         if not limit.on:
             return await hot.run(access, body, headers)
         if not hot.without_store:
-            await limit.count(access.key_id, without_store=False)
+            told = limit_told if problems.of_ledger(hot.path) else None
+            await limit.count(access.key_id, without_store=False, told=told)
             return await hot.run(access, body, headers)
         # Such a call writes nothing, so it may run while its request is counted: both have the same 80 ms.
         counting = asyncio.create_task(limit.count(access.key_id, without_store=True))

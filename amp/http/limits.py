@@ -10,6 +10,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 
 from amp.errors import RateLimitExceeded, StoreUnavailable
+from amp.http.problems import Headers
 from amp.store.connection import pool
 
 WINDOW_S = 60
@@ -24,6 +25,7 @@ class RateLimit:
     def __init__(self, url: str, requests_per_minute: int) -> None:
         self.on = requests_per_minute > 0
         self._limiter: FixedWindowRateLimiter | None = None
+        self._resets_s: dict[str, float] = {}
         if requests_per_minute:
             storage = RedisStorage(
                 "async+redis://",  # only names the kind: the connections are ours
@@ -32,11 +34,14 @@ class RateLimit:
                 key_prefix="amp:limit",
                 connection_pool=cast("Any", pool(url)),
             )
+            self._storage = storage
             self._limiter = FixedWindowRateLimiter(storage)
             self._item = RateLimitItemPerMinute(requests_per_minute)
 
-    async def count(self, key_id: str, *, without_store: bool) -> None:
+    async def count(self, key_id: str, *, without_store: bool, told: Headers | None = None) -> None:
         """Counts one request of this key; `without_store` says what happens when nobody can count.
+
+        `told` gets what the answer is to say of the limit, whether or not the request is refused.
 
         Raises:
             RateLimitExceeded: the minute's requests are used up.
@@ -46,16 +51,37 @@ class RateLimit:
             return
         try:
             async with asyncio.timeout(COUNT_OR_PASS_WITHIN_S if without_store else COUNT_WITHIN_S):
-                if await self._limiter.hit(self._item, key_id):
+                count = await self._storage.incr(self._item.key_for(key_id), WINDOW_S)
+                if count <= self._item.amount and told is None:
                     return
-                window = await self._limiter.get_window_stats(self._item, key_id)
+                reset_s = await self._reset_s(self._limiter, key_id)
         except (StorageError, TimeoutError) as error:
             if without_store:
                 return
             raise StoreUnavailable from error
-        retry_after_s = max(1, min(WINDOW_S, round(window.reset_time - time.time() + 0.5)))
+        if told is not None:
+            told += _headers(self._item.amount, self._item.amount - count, reset_s)
+        if count <= self._item.amount:
+            return
+        retry_after_s = max(1, min(WINDOW_S, round(reset_s - time.time() + 0.5)))
         raise RateLimitExceeded(
             f"This key may make {self._item.amount} requests in {WINDOW_S} seconds.",
             details={"limit": self._item.amount, "window": WINDOW_S, "retryAfter": retry_after_s},
             retry_after_s=retry_after_s,
         )
+
+    async def _reset_s(self, limiter: FixedWindowRateLimiter, key_id: str) -> float:
+        """When the key's minute ends, in seconds since 1970; asked once a minute."""
+        known = self._resets_s.get(key_id, 0.0)
+        if known <= time.time():
+            known = (await limiter.get_window_stats(self._item, key_id)).reset_time
+            self._resets_s[key_id] = known
+        return known
+
+
+def _headers(limit: int, left: int, reset_s: float) -> Headers:
+    return [
+        (b"x-ratelimit-limit", b"%d" % limit),
+        (b"x-ratelimit-remaining", b"%d" % max(0, left)),
+        (b"x-ratelimit-reset", b"%d" % round(reset_s + 0.5)),
+    ]

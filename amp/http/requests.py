@@ -15,6 +15,8 @@ from amp.tenancy import Access
 
 REQUEST_ID = "request_id"
 ACCESS = "access"
+LIMIT_TOLD = "limit_told"
+"""In a request's state: headers that say what is left of the key's limit."""
 WITHOUT_STORE = "without_store"
 """In a route's `opt`: it has an answer even when the store has none, nor can count its requests."""
 REFUSALS = "refusals"

@@ -32,6 +32,7 @@ class JobResource(Struct, rename="camel"):
     version: str | None
     environment: str | None
     agent: str | None
+    squad: str | None
     approach: str | None
     group: str | None
     source: Literal["API", "TELEMETRY"]
@@ -155,6 +156,7 @@ def job_resource(
         version=job.version,
         environment=job.environment,
         agent=job.agent,
+        squad=job.squad,
         approach=job.approach,
         group=job.group,
         source="TELEMETRY" if job.by_telemetry else "API",

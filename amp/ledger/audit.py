@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from amp.ledger.chain import EMPTY, LINK_BYTES, Break, Head, Stored, verify
-from amp.ledger.entries import unpack
+from amp.ledger.entries import read_flags, unpack
 from amp.ledger.heads import Recorded
 from amp.ledger.rebuilt import Rebuilt
 
@@ -85,7 +85,7 @@ class Audit:
             job = jobs.get(entry.job)
             if job is None:
                 job = jobs[entry.job] = Rebuilt()
-            job.take(position, entry, side[0])
+            job.take(position, entry, read_flags(side))
             self.length, self._link = position, link
         return True
 

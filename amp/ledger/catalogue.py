@@ -33,12 +33,17 @@ class Price(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_fields=T
     input: Decimal
     output: Decimal
     cache_creation: Decimal | None = None
+    """Of five minutes, or whatever the record does not say is longer."""
     cache_read: Decimal | None = None
     input_includes_cache: bool = False
     """The count of input tokens has the cached ones in it: they are not charged twice."""
     currency: str = "USD"
     valid_from: str | None = None
     """An ISO 8601 date or time; None: ever since."""
+    cache_creation_1h: Decimal | None = msgspec.field(default=None, name="cacheCreation1h")
+    """Of tokens that stay in the cache for an hour."""
+    batch: Decimal | None = None
+    """What part of these prices a call of the tier BATCH costs, such as 0.5."""
 
     @property
     def names(self) -> tuple[str, str]:
@@ -155,7 +160,14 @@ def _check(entry: Entry, where: str) -> None:
     _check_currency(entry.currency, f"{where}.currency")
     if isinstance(entry, Tool) and (entry.per == "unit") != (entry.unit is not None):
         raise InvalidParameter(f"{where}.unit", "names the number that is counted, when `per` is unit")
-    if isinstance(entry, Price) and "*" in entry.model[:-1]:
+    if isinstance(entry, Price):
+        _check_price(entry, where)
+
+
+def _check_price(price: Price, where: str) -> None:
+    if price.batch is not None and price.batch > 1:
+        raise InvalidParameter(f"{where}.batch", "must be a part of the price, from 0 to 1")
+    if "*" in price.model[:-1]:
         raise InvalidParameter(f"{where}.model", "may have a * only at its end")
 
 

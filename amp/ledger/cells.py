@@ -31,7 +31,7 @@ from amp.ledger.types import KINDS, Kind
 
 DAY_MS = 86_400_000
 
-Dimension = Literal["all", "type", "environment", "agent", "approach", "group", "none"]
+Dimension = Literal["all", "type", "environment", "agent", "squad", "approach", "group", "none"]
 """`none` holds what was metered without a job."""
 Sums = dict[str, int]
 
@@ -55,6 +55,7 @@ class Coordinates(NamedTuple):
     agent: str | None = None
     approach: str | None = None
     group: str | None = None
+    squad: str | None = None
 
     def cells(self) -> Iterator[Cell]:
         """The cells that the job lies in."""
@@ -63,6 +64,8 @@ class Coordinates(NamedTuple):
             yield Cell("type", self.type, day)
             yield Cell("environment", self.environment, day)
             yield Cell("agent", self.agent, day)
+            if self.squad is not None:
+                yield Cell("squad", self.squad, day)
             if self.approach is not None:
                 yield Cell("approach", self.approach, day)
             if self.group is not None:
@@ -71,9 +74,14 @@ class Coordinates(NamedTuple):
 
 def spread(here: Coordinates, sums: Sums) -> Iterator[tuple[Cell, Sums]]:
     """What goes into each of the job's cells: squares only where every job has them."""
-    plain = {name: value for name, value in sums.items() if name[:2] not in _SQUARES}
+    others = plain(sums)
     for cell in here.cells():
-        yield cell, sums if cell.dimension in {"approach", "group"} else plain
+        yield cell, sums if cell.dimension in {"approach", "group"} else others
+
+
+def plain(sums: Sums) -> Sums:
+    """The sums without squares."""
+    return {name: value for name, value in sums.items() if name[:2] not in _SQUARES}
 
 
 _SQUARES = {"VV", "CC", "VC"}

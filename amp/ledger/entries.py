@@ -6,13 +6,14 @@ Fields are added at the end and have a default, so that old entries stay readabl
 Beside it lies the side data that the function makes in the same step and the chain covers too:
 
 - a byte of flags, below: which coordinates of the job are set once this entry is in. A coordinate is set by
-  the first entry that carries it and never changes, so whoever folds entries may read it from the job itself.
-  A later entry need not repeat it.
-- with BEFORE, a byte of the flags until then, and the job's state just before this entry, as `field value
-  field value ...`: the fields of the job's hash (job.py) that begin with a capital letter. It is there when a
-  coordinate was set although the job was not new (what was counted until now moves with it), on outcomes and
-  all that follows them, and on every further entry of a job that follows a decision (cost and value of each
-  such job are needed one by one).
+  the first entry that carries it and never changes: a later one need not repeat it, and whoever folds entries
+  may read it from the job itself.
+- a second byte where there is more to say: SQUAD_SET when the job's squad is, and with BEFORE the flags until
+  then, SQUAD_WAS among them.
+- with BEFORE, the job's state just before this entry, as `field value field value ...`: the fields of the
+  job's hash (job.py) that begin with a capital letter. It is there when a coordinate was set although the job
+  was not new (what was counted until now moves with it), on outcomes and all that follows them, and on every
+  further entry of a job that follows a decision (cost and value of each such job are needed one by one).
 
 Source: ledger.md.
 """
@@ -33,6 +34,8 @@ MADE = 16
 """Flag: this entry made the job."""
 BEFORE = 32
 """Flag: the state before follows."""
+SQUAD, SQUAD_WAS, SQUAD_SET = 256, 16, 32
+"""Flag: so is this coordinate; and where the second byte says it, until then and now."""
 
 WIDE = 2**63
 TAGS = (
@@ -113,6 +116,7 @@ class Completion(Struct, array_like=True, frozen=True, tag=2, tag_field="entry")
     reasoning_tokens: int = 0
     tags: dict[int, str] | None = None
     """What else was sent and is short, by its number in TAGS."""
+    cache_creation_1h_tokens: int = 0
 
 
 class ToolEvent(Struct, array_like=True, frozen=True, tag=3, tag_field="entry"):
@@ -282,8 +286,15 @@ class Side(NamedTuple):
         return bool(self.flags & flag)
 
 
+def read_flags(raw: bytes) -> int:
+    """The flags of side data."""
+    return raw[0] | (SQUAD if len(raw) > 1 and raw[1] & SQUAD_SET else 0)
+
+
 def read_side(raw: bytes) -> Side:
     """The side data."""
     words = raw[2:].decode().split(" ") if len(raw) > 2 else []
     before = dict(zip(words[::2], words[1::2], strict=True))
-    return Side(raw[0], before, raw[1] if len(raw) > 1 else 0)
+    second = raw[1] if len(raw) > 1 else 0
+    until = second & ~(SQUAD_WAS | SQUAD_SET) | (SQUAD if second & SQUAD_WAS else 0)
+    return Side(read_flags(raw), before, until)

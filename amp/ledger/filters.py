@@ -14,7 +14,9 @@ from amp.ledger.types import CURRENCIES, OUTCOME_TYPES, STATUSES
 PENDING = "PENDING"
 """A legal filter, though no outcome: jobs that have none."""
 ALWAYS_MS = 1 << 62
-COORDINATES: tuple[Dimension, ...] = ("type", "environment", "agent", "approach", "group")
+COORDINATES: tuple[Dimension, ...] = ("type", "environment", "agent", "squad", "approach", "group")
+_FIELDS = {"type": "t", "environment": "e", "agent": "a", "squad": "q", "approach": "p", "group": "g"}
+"""Where a job's hash has its coordinates."""
 
 
 class Window(NamedTuple):
@@ -43,6 +45,7 @@ class Filters(NamedTuple):
     type: str | None = None
     environment: str | None = None
     agent: str | None = None
+    squad: str | None = None
     approach: str | None = None
     group: str | None = None
     status: str | None = None
@@ -50,6 +53,8 @@ class Filters(NamedTuple):
     search: str | None = None
     value_min_nanos: int | None = None
     value_max_nanos: int | None = None
+    trace: str | None = None
+    trace_type: str | None = None
 
     def coordinates(self) -> dict[Dimension, str]:
         """Those that are asked for."""
@@ -60,7 +65,12 @@ class Filters(NamedTuple):
     def beyond_cells(self) -> bool:
         """Whether single jobs must be looked at, whatever the report is by."""
         own = (self.status, self.outcome, self.search, self.value_min_nanos, self.value_max_nanos)
-        return any(each is not None for each in own) or not self.window.whole_days
+        return any(each is not None for each in own) or self.traced or not self.window.whole_days
+
+    @property
+    def traced(self) -> bool:
+        """Whether what a job's records say must be read."""
+        return self.trace is not None or self.trace_type is not None
 
 
 def moment(at_ms: int) -> str:
@@ -69,8 +79,18 @@ def moment(at_ms: int) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def fields(filters: Filters) -> dict[str, str]:
+    """What a job's hash must have for it to be one of those; empty is a field that must be missing."""
+    found = {_FIELDS[name]: value for name, value in filters.coordinates().items()}
+    if filters.outcome not in {None, PENDING}:
+        found["Y"] = str(filters.outcome)
+    if PENDING in {filters.status, filters.outcome}:
+        return found | {"S": ""}
+    return found | ({} if filters.status is None else {"S": filters.status})
+
+
 def matches(job: Job, filters: Filters) -> bool:
-    """Whether the job is one of those."""
+    """Whether the job is one of those, its runs aside."""
     state = job.state
     if not filters.window.start_ms <= job.created_ms < filters.window.end_ms:
         return False
@@ -97,6 +117,7 @@ def read(asked: Mapping[str, str]) -> Filters:
         type=kind.strip().lower() if kind else None,
         environment=asked.get("environment") or None,
         agent=asked.get("agent") or None,
+        squad=asked.get("squad") or asked.get("squadId") or None,
         approach=asked.get("approach") or None,
         group=_one_of(asked, "group", ("learned", "control")),
         status=_one_of(asked, "executionStatus", (*STATUSES, PENDING)),
@@ -104,6 +125,8 @@ def read(asked: Mapping[str, str]) -> Filters:
         search=asked.get("search") or None,
         value_min_nanos=_amount(asked, "outcomeValueMin"),
         value_max_nanos=_amount(asked, "outcomeValueMax"),
+        trace=asked.get("trace") or asked.get("traceId") or None,
+        trace_type=asked.get("trace_type") or asked.get("traceType") or None,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from amp.ledger.cells import DAY_MS, Cell, Coordinates, Sums, add, after, spread, sums_of
-from amp.ledger.entries import AGENT, BEFORE, DECISION, ENVIRONMENT, MADE, TYPE, Entry, Side
+from amp.ledger.entries import AGENT, BEFORE, DECISION, ENVIRONMENT, MADE, SQUAD, TYPE, Entry, Side
 from amp.ledger.job import State, read_state
 from amp.ledger.types import NO_JOB
 
@@ -30,6 +30,7 @@ class Known(NamedTuple):
     agent: str | None
     approach: str | None
     group: str | None
+    squad: str | None = None
 
     def at(self, flags: int) -> Coordinates:
         """Those that were set then."""
@@ -41,6 +42,7 @@ class Known(NamedTuple):
             self.agent if flags & AGENT else None,
             self.approach if decided else None,
             self.group if decided else None,
+            self.squad if flags & SQUAD else None,
         )
 
 

@@ -6,14 +6,31 @@ from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from amp.errors import InvalidParameter
-from amp.ledger.cells import COST_LETTERS, DAY_MS, Cell, Dimension, Sums, add, sums_of, together
-from amp.ledger.filters import PENDING, Filters
+from amp.ledger.cells import COST_LETTERS, DAY_MS, Cell, Dimension, Sums, add, plain, sums_of, together
+from amp.ledger.entries import Metered
+from amp.ledger.filters import COORDINATES, PENDING, Filters
 from amp.ledger.job import Job
 from amp.ledger.pricing import Rates
 from amp.ledger.report import Row, row
+from amp.ledger.traces import Run, runs
 
-By = Literal["type", "environment", "agent", "approach", "group", "day"]
-BY: tuple[By, ...] = ("type", "environment", "agent", "approach", "group", "day")
+By = Literal["type", "environment", "agent", "squad", "approach", "group", "day", "trace", "trace_type"]
+BY: tuple[By, ...] = (
+    "type",
+    "environment",
+    "agent",
+    "squad",
+    "approach",
+    "group",
+    "day",
+    "trace",
+    "trace_type",
+)
+RUNS: tuple[By, ...] = ("trace", "trace_type")
+"""Of these there are as many as jobs: no sums are kept."""
+VALUES_MAX = 1000
+OTHER = "other"
+"""Where jobs are counted whose type, agent, squad, ... is beyond the first `VALUES_MAX` of its dimension."""
 BY_MAX = 3
 _ROWS_MAX = 10_000
 """Remembered of a tenant: some 2 kB each."""
@@ -36,13 +53,18 @@ class Question(NamedTuple):
     @property
     def dimensions(self) -> set[Dimension]:
         """The coordinates that must be told apart, beside the day."""
-        asked: set[Dimension] = {each for each in self.by if each != "day"}
+        asked: set[Dimension] = {each for each in COORDINATES if each in self.by}
         return asked | set(self.filters.coordinates())
 
     @property
+    def traced(self) -> bool:
+        """Whether it is about runs of jobs."""
+        return self.filters.traced or any(each in self.by for each in RUNS)
+
+    @property
     def in_cells(self) -> bool:
-        """Whether sums that are kept answer it."""
-        return len(self.dimensions) <= 1 and not self.filters.beyond_cells
+        """Whether sums that are kept answer it, unless what is filtered by is among others."""
+        return len(self.dimensions) <= 1 and not self.filters.beyond_cells and not self.traced
 
 
 def read_by(said: str) -> tuple[By, ...]:
@@ -77,6 +99,34 @@ class Cube:
         """From now on these are the cell's sums."""
         self._cells.setdefault(cell.dimension, {}).setdefault(cell.value, {})[cell.day] = sums
 
+    def capped(self, changes: Mapping[Cell, Sums], most: int = VALUES_MAX) -> dict[Cell, Sums]:
+        """The changes with those of values beyond the first `most` of a dimension among others.
+
+        Values that have a cell keep it and new ones get none once there are so many: so what was counted of
+        a job is always taken away where it was put.
+        """
+        fresh: dict[Dimension, set[str]] = {}
+        found: dict[Cell, Sums] = {}
+        for cell, sums in changes.items():
+            place = cell
+            if cell.dimension in COORDINATES and cell.value is not None:
+                known, new = self._cells.get(cell.dimension, {}), fresh.setdefault(cell.dimension, set())
+                if cell.value not in known and cell.value not in new:
+                    if len(known) + len(new) < most:
+                        new.add(cell.value)
+                    else:
+                        place = cell._replace(value=OTHER)
+            add(found.setdefault(place, {}), sums)
+        return found
+
+    def answers(self, question: Question) -> bool:
+        """Whether the cells have the answer."""
+        for dimension, value in question.filters.coordinates().items():
+            values = self._cells.get(dimension, {})
+            if OTHER in values and (value == OTHER or value not in values):
+                return False  # it may be among others
+        return question.in_cells
+
     def row(self, key: dict[str, str | None], sums: Sums) -> Row:
         """What a cell's sums say; remembered for as long as they stand."""
         name = tuple(key.items())
@@ -93,6 +143,8 @@ class Cube:
         wanted = question.filters.coordinates().get(dimension)
         by = question.by
         values = self._cells.get(dimension, {})
+        if dimension == "squad" and wanted is None:
+            values = values | {None: self._without_squad(question)}
         found: Groups = {}
         for value, days in values.items():
             if wanted is None or value == wanted:
@@ -100,6 +152,16 @@ class Cube:
                     if sums:
                         key = tuple(day_name(day) if name == "day" else value for name in by)
                         found.setdefault(key, {})[day] = sums
+        return found
+
+    def _without_squad(self, question: Question) -> Days:
+        """Of jobs that no squad worked on, which have no cell: what all have and no squad has."""
+        found: Days = {}
+        for day, sums in _wanted(self._cells.get("all", {}).get(None, {}), question):
+            rest = dict(sums)
+            for days in self._cells.get("squad", {}).values():
+                add(rest, days.get(day, {}), -1)
+            found[day] = rest
         return found
 
     def without_job(self, question: Question) -> Days:
@@ -133,6 +195,32 @@ def gather(into: Groups, jobs: Iterable[Job], by: Sequence[By]) -> None:
         key = tuple(day_name(day) if name == "day" else getattr(job, name) for name in by)
         sums = sums_of(job.state, decided=apart and job.approach is not None)
         add(into.setdefault(key, {}).setdefault(day, {}), sums)
+
+
+def all_together(groups: Groups) -> Days:
+    """The sum of groups that have no job in common, without the squares: not all of its jobs have any."""
+    found: Days = {}
+    for days in groups.values():
+        for day, sums in days.items():
+            add(found.setdefault(day, {}), plain(sums))
+    return found
+
+
+def gather_runs(into: Groups, jobs: Iterable[tuple[Job, Sequence[Metered]]], question: Question) -> None:
+    """Adds the runs of single jobs to their groups, those that pass the filters."""
+    filters = question.filters
+    for job, metered in jobs:
+        day = job.created_ms // DAY_MS
+        for run, sums in runs(job, metered):
+            if filters.trace in {None, run.trace} and filters.trace_type in {None, run.trace_type}:
+                key = tuple(_coordinate(job, run, day, name) for name in question.by)
+                add(into.setdefault(key, {}).setdefault(day, {}), sums)
+
+
+def _coordinate(job: Job, run: Run, day: int, name: By) -> str | None:
+    if name == "day":
+        return day_name(day)
+    return getattr(run if name in RUNS else job, name)
 
 
 def jobs_like(sums: Mapping[str, int], status: str | None, outcome: str | None) -> int | None:

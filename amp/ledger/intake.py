@@ -117,6 +117,5 @@ def _write(tenant: Tenant, sent: Sent, entry: Metered, once: Once) -> Write:
 
 
 def _said(entry: Metered) -> Said:
-    return Said(
-        entry.name, entry.type, entry.version, entry.environment, entry.agent, entry.approach, entry.group
-    )
+    about = (entry.name, entry.type, entry.version, entry.environment, entry.agent)
+    return Said(*about, entry.approach, entry.group, entry.squad)

@@ -4,6 +4,7 @@ Fields of the hash in small letters never count in a report's sums:
 
     c u   created, updated          f l   first and last event, ms since 1970
     n t v e a   name, type, version, environment, agent       p g   approach, group of its decision
+    q     squad
     o     positions of its outcome and amendments, spaced     m     positions of its metrics
     b     `t` when what made it was metered, and not a call that creates
 
@@ -60,6 +61,7 @@ class Job:
     version: str | None
     environment: str | None
     agent: str | None
+    squad: str | None
     approach: str | None
     group: str | None
     by_telemetry: bool
@@ -112,6 +114,7 @@ def read_job(job: str, of: Mapping[str, str]) -> Job | None:
         version=of.get("v"),
         environment=of.get("e"),
         agent=of.get("a"),
+        squad=of.get("q"),
         approach=of.get("p"),
         group=of.get("g"),
         by_telemetry="b" in of,

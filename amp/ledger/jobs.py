@@ -1,6 +1,7 @@
 """The room's reads: jobs one by one, what came of them and what they used."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import cast
 
 from amp.errors import NotFound
@@ -41,6 +42,26 @@ class Jobs:
         """
         hashes = await self._store.jobs(tenant, jobs)
         return [read_job(job, found) for job, found in zip(jobs, hashes, strict=True)]
+
+    def read(self, found: Iterable[tuple[str, Mapping[str, str]]]) -> list[Job]:
+        """The jobs in these hashes."""
+        jobs = (read_job(job, of) for job, of in found)
+        return [job for job in jobs if job is not None]
+
+    async def metered_of(self, tenant: Tenant, jobs: Sequence[str]) -> list[list[Metered]]:
+        """All that was metered for each of the jobs, in the order in which it came.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        positions = await self._store.metered_of(tenant, jobs)
+        places = [(job, position) for job, some in zip(jobs, positions, strict=True) for position in some]
+        entries: list[Metered] = []
+        for start in range(0, len(places), PAGE):
+            raw = await self._store.entries_at(tenant, places[start : start + PAGE])
+            entries += (cast("Metered", unpack(each)) for each in raw)
+        ends = [0, *accumulate(map(len, positions))]
+        return [entries[start:end] for start, end in pairwise(ends)]
 
     async def show(self, tenant: Tenant, job: str) -> JobResource:
         """The job with its outcome in force and every figure that was added to it.

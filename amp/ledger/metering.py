@@ -17,6 +17,8 @@ from amp.tenancy import Tenant
 
 TOKENS_MAX = 10**12
 DURATION_MS_MAX = 10**12
+BATCH = "BATCH"
+"""The tier that has prices of its own."""
 HUMAN = "human_"
 """A tool whose id begins so is a person."""
 
@@ -59,6 +61,10 @@ def completion(request: CompletionRequest, transaction: str, now_ms: int) -> Sen
     began_ms = rules.moment_ms("requestTime", request.request_time)
     if began_ms is None:
         began_ms = rules.moment_ms("completionStartTime", request.completion_start_time)
+    # all that was put in the cache, and the parts of it: either may miss
+    put_in_cache = _count("cacheCreationTokenCount", request.cache_creation_token_count)
+    for_5m = _count("cacheCreation5mTokenCount", request.cache_creation_5m_token_count)
+    for_1h = _count("cacheCreation1hTokenCount", request.cache_creation_1h_token_count)
     usage = Usage(
         now_ms if began_ms is None else began_ms,
         provider=request.provider,
@@ -66,8 +72,10 @@ def completion(request: CompletionRequest, transaction: str, now_ms: int) -> Sen
         duration_ms=_duration("requestDuration", request.request_duration),
         input_tokens=_count("inputTokenCount", request.input_token_count),
         output_tokens=_count("outputTokenCount", request.output_token_count),
-        cache_creation_tokens=_count("cacheCreationTokenCount", request.cache_creation_token_count),
+        cache_creation_tokens=max(put_in_cache, for_5m + for_1h),
         cache_read_tokens=_count("cacheReadTokenCount", request.cache_read_token_count),
+        cache_creation_1h_tokens=for_1h,
+        batch=(request.pricing_tier or "").upper() == BATCH,
     )
     return _sent(request, transaction, usage, _money_of_completion(request), request.cost_multiplier)
 
@@ -176,6 +184,7 @@ def _completion(sent: Sent, priced: Priced, decided: Decided | None, stamp: tupl
         cache_read_tokens=usage.cache_read_tokens,
         reasoning_tokens=_count("reasoningTokenCount", request.reasoning_token_count),
         tags=_tags(request),
+        cache_creation_1h_tokens=usage.cache_creation_1h_tokens,
     )
 
 

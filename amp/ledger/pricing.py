@@ -129,18 +129,24 @@ class Rates:
 
 def _tokens(usage: Usage, price: Price) -> Decimal | None:
     """Nanos of all tokens; None where there are some without a price."""
+    if usage.batch and price.batch is None:
+        return None
     cached = usage.cache_creation_tokens + usage.cache_read_tokens
+    for_an_hour = usage.cache_creation_1h_tokens
     fresh = max(0, usage.input_tokens - cached) if price.input_includes_cache else usage.input_tokens
     total = Decimal(0)
     for tokens, each in (
         (fresh, price.input),
         (usage.output_tokens, price.output),
-        (usage.cache_creation_tokens, price.cache_creation),
+        (usage.cache_creation_tokens - for_an_hour, price.cache_creation),
+        (for_an_hour, price.cache_creation_1h),
         (usage.cache_read_tokens, price.cache_read),
     ):
         if tokens and each is None:
             return None
         total = _EXACT.add(total, _EXACT.multiply(tokens, each or 0))
+    if usage.batch:
+        total = _EXACT.multiply(total, price.batch or 0)
     return _EXACT.multiply(total, _NANOS_OF_A_TOKEN)
 
 

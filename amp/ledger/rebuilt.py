@@ -13,6 +13,7 @@ from amp.ledger.entries import (
     ENVIRONMENT,
     MADE,
     NAME,
+    SQUAD,
     TYPE,
     VERSION,
     Amendment,
@@ -26,7 +27,7 @@ from amp.ledger.entries import (
 from amp.ledger.job import KIND_OF, PARTS
 from amp.ledger.types import NO_JOB
 
-_STICKY = TYPE | ENVIRONMENT | AGENT | DECISION | NAME | VERSION
+_STICKY = TYPE | ENVIRONMENT | AGENT | DECISION | NAME | VERSION | SQUAD
 _SAID = {
     "n": "name",
     "t": "type",
@@ -35,6 +36,7 @@ _SAID = {
     "a": "agent",
     "p": "approach",
     "g": "group",
+    "q": "squad",
 }
 _WORDS = {
     "c": "time of creation",
@@ -82,7 +84,7 @@ class Rebuilt:
         self._events: tuple[int, int] | None = None
 
     def take(self, position: int, entry: Entry, flags: int) -> None:
-        """The next entry of the job; `flags` is the first byte of its side data."""
+        """The next entry of the job; `flags` are those of its side data."""
         if entry.job != NO_JOB:  # what has no job has sums in common and nothing else
             self._tell(entry, flags)
         if isinstance(entry, Completion):

@@ -135,7 +135,7 @@ def _outcomes(sums: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _money(sums: Mapping[str, int]) -> dict[str, Any]:
-    parts = [_parts(sums, currency) for currency in currencies(sums)] or [_parts(sums, DEFAULT_CURRENCY)]
+    parts = [parts_of(sums, currency) for currency in currencies(sums)] or [parts_of(sums, DEFAULT_CURRENCY)]
     by_currency = [_amounts(each) for each in parts]
     one, amounts = (parts[0], by_currency[0]) if len(parts) == 1 else (_SEVERAL, None)
     cost, value = one.total, one.value
@@ -219,7 +219,7 @@ def ranked(rows: Iterable[Row]) -> list[Row]:
 _NOTHING = Decimal(0)
 
 
-class _Parts(NamedTuple):
+class Parts(NamedTuple):
     """Nanos of one currency; None is what nobody knows."""
 
     currency: str | None
@@ -230,16 +230,17 @@ class _Parts(NamedTuple):
     value: int | None
 
 
-_SEVERAL = _Parts(None, None, None, None, None, None)
+_SEVERAL = Parts(None, None, None, None, None, None)
 
 
-def _parts(sums: Mapping[str, int], currency: str) -> _Parts:
+def parts_of(sums: Mapping[str, int], currency: str) -> Parts:
+    """The amounts of one currency."""
     model, tool, human = (sums.get(f"{letter}:{currency}", 0) for letter in COST_LETTERS)
     # what is not priced has no currency: where nothing else was metered, the cost is unknown and not 0
     models = bool(model) or not sums.get("UC") or sums["NC"] > sums["UC"]
     tools = bool(tool or human) or not sums.get("UT") or sums["NT"] > sums["UT"]
     known = bool(model or tool or human) or (models and tools)
-    return _Parts(
+    return Parts(
         currency,
         model if models else None,
         tool if tools else None,
@@ -249,7 +250,7 @@ def _parts(sums: Mapping[str, int], currency: str) -> _Parts:
     )
 
 
-def _amounts(parts: _Parts) -> Amounts:
+def _amounts(parts: Parts) -> Amounts:
     model, tool, human, total, value = (decimal(each) for each in parts[1:])
     return Amounts(parts.currency or "", model, tool, human, total, value or _NOTHING)
 

@@ -10,7 +10,9 @@ from amp.errors import InvalidParameter
 from amp.http.requests import ApiRequest
 from amp.ledger import filters, report_wire
 from amp.ledger.grouping import Question, read_by
-from amp.ledger.reports import LOOKED_MAX, SIZE_MAX, Page, Reports
+from amp.ledger.looking import LOOKED_MAX, Budget
+from amp.ledger.metrics import METRICS, Metric
+from amp.ledger.reports import SIZE_MAX, Page, Reports
 from amp.ledger.routes import READ, JobRoutes, in_path
 from amp.tenancy import Access
 
@@ -58,10 +60,10 @@ class Analytics(Controller):
 
     @get("/roi-summary", summary="Every job type: jobs, cost, value, ROI")
     async def roi_summary(self, request: ApiRequest, access: Caller, reports: TheReports) -> Response[bytes]:
+        """`metricType` is of the amounts: total, token, tool and human cost and value of single jobs."""
         asked = _query(request)
-        if asked.get("metricType", "sum").lower() != "sum":
-            raise InvalidParameter("metricType", "must be sum")
-        return _json(await reports.roi_summary(access.tenant, filters.read(asked)))
+        metric = _metric(asked.get("metricType") or "sum")
+        return _json(await reports.roi_summary(access.tenant, filters.read(asked), metric))
 
 
 class ReportRoutes(Controller):
@@ -70,19 +72,23 @@ class ReportRoutes(Controller):
     path = "/v1/ledger"
     opt = {"scopes": READ}  # noqa: RUF012  as above
 
-    @get("/report", summary="What jobs were worth, by type, environment, day, agent, approach or group")
+    @get(
+        "/report",
+        summary="What jobs were worth, by type, environment, day, agent, squad, approach, group or trace",
+    )
     async def report(self, request: ApiRequest, access: Caller, reports: TheReports) -> Response[bytes]:
         """`by=type,day`; filters as for jobs, and `currency` to convert to.
 
-        By one dimension, and by it and day, the answer comes from sums that are kept. Other questions look at
-        jobs one by one, the newest first, at most `budget` of them; `cut` says when there were more.
+        By one dimension, and by it and day, the answer comes from sums that are kept. Other questions, and
+        those by trace or trace_type, look at jobs one by one, the newest first, at most `budget` of them and
+        for two seconds; `cut` says when there were more.
         """
         asked = _query(request)
         question = Question(
             read_by(asked.get("by", "")), filters.read(asked), filters.currency(asked, "currency")
         )
         budget = filters.whole(asked, "budget", LOOKED_MAX, 1, LOOKED_MAX)
-        return _json(await reports.report(access.tenant, question, budget))
+        return _json(await reports.report(access.tenant, question, Budget(budget)))
 
 
 def _query(request: ApiRequest) -> dict[str, str]:
@@ -93,6 +99,13 @@ def _oldest_first(sort: str) -> bool:
     if sort.lower() not in _SORTS:
         raise InvalidParameter("sort", "must be created,asc or created,desc")
     return _SORTS[sort.lower()]
+
+
+def _metric(said: str) -> Metric:
+    for metric in METRICS:
+        if metric == said.lower():
+            return metric
+    raise InvalidParameter("metricType", f"must be one of {', '.join(METRICS)}")
 
 
 def _json(value: Any) -> Response[bytes]:

@@ -1,8 +1,8 @@
 """What the ledger's reports answer. Contract: ledger.md, section 5; what has no value is null, or absent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -11,7 +11,8 @@ from amp.ledger.cells import sums_of
 from amp.ledger.filters import ALWAYS_MS, Filters, Window, moment
 from amp.ledger.grouping import By
 from amp.ledger.job import Job
-from amp.ledger.report import Amounts, Row, row
+from amp.ledger.metrics import Metric, Samples
+from amp.ledger.report import Amounts, Funnel, Row, row
 from amp.ledger.report import decimal as amount
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -129,8 +130,22 @@ class RoiSummary(Struct, rename="camel", frozen=True):
     period: Period
     by_job_type: list[TypeSummary]
     summary: AllTypes
+    metric_type: Metric
+    """Of the amounts of money: of each job one."""
+    looked: Looked | UnsetType = UNSET
+    """Absent: from sums that are kept."""
+    cut: bool | UnsetType = UNSET
 
 
+class FunnelTold(Funnel, rename="camel", frozen=True, kw_only=True):
+    """GET /jobs/conversion-funnel."""
+
+    looked: Looked | UnsetType = UNSET
+    """Absent: from sums that are kept."""
+    cut: bool | UnsetType = UNSET
+
+
+Summary = TypeVar("Summary", TypeSummary, AllTypes)
 BY_JOB = "BY_JOB"
 """Tools count for the job that their events name: nothing is allocated."""
 
@@ -152,6 +167,8 @@ def filters_told(filters: Filters) -> dict[str, str]:
         "search": filters.search,
         "outcomeValueMin": _text(filters.value_min_nanos),
         "outcomeValueMax": _text(filters.value_max_nanos),
+        "trace": filters.trace,
+        "trace_type": filters.trace_type,
     }
     return {name: value for name, value in told.items() if value is not None}
 
@@ -187,18 +204,48 @@ def job_roi(job: Job) -> JobRoi:
     )
 
 
-def roi_summary(window: Window, rows: Sequence[Row], total: Row, label: str) -> RoiSummary:
-    """The rows of a report by type, as the contract has them."""
+def funnel(of: Report) -> FunnelTold:
+    """The report's funnel, and whether all jobs are in it."""
+    return FunnelTold(*msgspec.structs.astuple(of.total.conversion_funnel), **_budget(of))
+
+
+def roi_summary(
+    of: Report, window: Window, label: str, metric: Metric, samples: Samples | None
+) -> RoiSummary:
+    """A report by type as the contract has it, amounts by the metric where there are samples."""
+    rows, total = of.rows, of.total
+    by_type = [_type_summary(each) for each in rows]
+    everything = AllTypes(
+        len(rows), total.jobs, _or(total.total_cost), _or(total.total_value), _or(total.roi)
+    )
+    if samples is not None:
+        by_type = [
+            _measured(told, row, samples.of_type(metric, told.job_type))
+            for told, row in zip(by_type, rows, strict=True)
+        ]
+        found = samples.of_all(metric)
+        both = {name: found[name] for name in ("total_cost", "total_value")}
+        everything = _measured(everything, total, both)
     return RoiSummary(
         id=label,
         resource_type="jobRoiSummary",
         label=label,
         period=period(window),
-        by_job_type=[_type_summary(each) for each in rows],
-        summary=AllTypes(
-            len(rows), total.jobs, _or(total.total_cost), _or(total.total_value), _or(total.roi)
-        ),
+        by_job_type=by_type,
+        summary=everything,
+        metric_type=metric,
+        **_budget(of),
     )
+
+
+def _measured(told: Summary, of: Row, found: Mapping[str, Decimal | None]) -> Summary:
+    """With these amounts; several currencies have none in common."""
+    known = {name: UNSET if of.currency is None else _or(amount) for name, amount in found.items()}
+    return msgspec.structs.replace(told, **known)
+
+
+def _budget(of: Report) -> dict[str, Any]:
+    return {} if of.looked is None else {"looked": of.looked, "cut": of.cut}
 
 
 def _type_summary(of: Row) -> TypeSummary:

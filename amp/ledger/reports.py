@@ -1,7 +1,7 @@
 """The room's reports: from cells where they have the answer, else from single jobs within a budget."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from amp.errors import InvalidParameter
@@ -9,23 +9,22 @@ from amp.ledger import grouping, report_wire
 from amp.ledger.answers import JobResource
 from amp.ledger.books import PriceLists
 from amp.ledger.cells import together
-from amp.ledger.filters import Filters, matches
+from amp.ledger.filters import Filters
 from amp.ledger.grouping import By, Cube, Days, Groups, Key, Question
 from amp.ledger.job import Job
 from amp.ledger.jobs import Jobs
+from amp.ledger.looking import LOOKED_MAX, Budget, Looking, Met, Seen
+from amp.ledger.metrics import Metric, Samples
 from amp.ledger.pricing import Rates
-from amp.ledger.report import Funnel, Row, ranked, row
-from amp.ledger.report_wire import JobRoi, Looked, PageInfo, Report, RoiSummary
+from amp.ledger.report import Row, ranked, row
+from amp.ledger.report_wire import FunnelTold, JobRoi, Looked, PageInfo, Report, RoiSummary
 from amp.ledger.rollup import Rollup
 from amp.ledger.rollup_store import RollupStore
 from amp.tenancy import Tenant
 
-LOOKED_MAX = 20_000
-"""Jobs that one call looks at, when sums do not have the answer: about a second."""
+BUDGET = Budget()
 ROWS_MAX = 1000
 SIZE_MAX = 50
-_READ_AT_ONCE = 100
-"""While they are read, the worker answers nobody: some 5 ms."""
 
 
 class Page(NamedTuple):
@@ -34,15 +33,6 @@ class Page(NamedTuple):
     number: int = 0
     size: int = 20
     oldest_first: bool = False
-
-
-class _Seen:
-    """How many jobs a call may still look at, and has."""
-
-    def __init__(self, budget: int) -> None:
-        self.left = budget
-        self.jobs = 0
-        self.cut = False
 
 
 class _Answer(NamedTuple):
@@ -62,9 +52,10 @@ class Reports:
         self._rollup = rollup
         self._index = index
         self._jobs = jobs
+        self._looking = Looking(index, jobs)
         self._lists = lists
 
-    async def report(self, tenant: Tenant, question: Question, budget: int = LOOKED_MAX) -> Report:
+    async def report(self, tenant: Tenant, question: Question, budget: Budget = BUDGET) -> Report:
         """The groups that are asked for, and all of them together.
 
         Raises:
@@ -72,16 +63,29 @@ class Reports:
         """
         rates = self._lists.rates(tenant)
         cube = await self._rollup.current(tenant)
-        if question.in_cells:
+        if cube.answers(question):
             answer = _Answer(cube.groups(question), cube.groups(question._replace(by=())), cube)
             return _told(question, answer, rates)
-        seen, filters = _Seen(budget), question.filters
-        window_jobs = await self._index.count(tenant, filters.window)
-        answer = _Answer({}, {})
-        async for jobs in self._matching(tenant, filters, seen):
-            grouping.gather(answer.groups, jobs, question.by)
-            grouping.gather(answer.everything, jobs, ())
-        looked = Looked(seen.jobs, window_jobs)
+        return await self._looked(tenant, question, budget, rates)
+
+    async def _looked(
+        self,
+        tenant: Tenant,
+        question: Question,
+        budget: Budget,
+        rates: Rates,
+        samples: Samples | None = None,
+    ) -> Report:
+        """From single jobs, whose amounts go to the samples too."""
+        seen, answer = Seen(budget), _Answer({}, {})
+        in_window = await self._index.count(tenant, question.filters.window)
+        matching = self._looking.matching(tenant, question.filters, seen, with_records=question.traced)
+        async for met in matching:
+            _gather(answer.groups, met, question)
+            if samples is not None:
+                samples.add(job for job, _ in met)
+        answer.everything[()] = grouping.all_together(answer.groups)
+        looked = Looked(seen.jobs, in_window)
         return _told(question, answer._replace(looked=looked, cut=seen.cut), rates)
 
     async def page(self, tenant: Tenant, filters: Filters, asked: Page) -> tuple[list[JobResource], PageInfo]:
@@ -95,8 +99,9 @@ class Reports:
         if after > LOOKED_MAX:
             raise InvalidParameter("page", f"must end within the first {LOOKED_MAX} jobs; ask by startDate")
         known = await self._count(tenant, filters)
-        seen, found, shown = _Seen(LOOKED_MAX), 0, list[Job]()
-        async for jobs in self._matching(tenant, filters, seen, oldest_first=asked.oldest_first):
+        seen, found, shown = Seen(BUDGET), 0, list[Job]()
+        async for met in self._looking.matching(tenant, filters, seen, oldest_first=asked.oldest_first):
+            jobs = [job for job, _ in met]
             shown += jobs[max(0, first - found) : max(0, after - found)]
             found += len(jobs)
             if known is not None and found >= min(after, known):
@@ -115,50 +120,46 @@ class Reports:
         """
         return report_wire.job_roi(await self._jobs.find(tenant, job))
 
-    async def funnel(self, tenant: Tenant, filters: Filters) -> Funnel:
+    async def funnel(self, tenant: Tenant, filters: Filters) -> FunnelTold:
         """How many jobs came how far.
 
         Raises:
             StoreUnavailable: there is no answer.
         """
-        return (await self.report(tenant, Question(filters=filters))).total.conversion_funnel
+        return report_wire.funnel(await self.report(tenant, Question(filters=filters)))
 
-    async def roi_summary(self, tenant: Tenant, filters: Filters) -> RoiSummary:
-        """Every job type, and all of them together.
+    async def roi_summary(self, tenant: Tenant, filters: Filters, metric: Metric = "sum") -> RoiSummary:
+        """Every job type, and all of them together; other metrics than sums come from single jobs.
 
         Raises:
             StoreUnavailable: there is no answer.
         """
-        found = await self.report(tenant, Question(("type",), filters))
-        return report_wire.roi_summary(filters.window, found.rows, found.total, tenant.tag)
+        # what is asked of single jobs has no runs: a part of a job is no job
+        question = Question(("type",), filters._replace(trace=None, trace_type=None))
+        samples = None if metric == "sum" else Samples()
+        if samples is None:
+            found = await self.report(tenant, question)
+        else:
+            found = await self._looked(tenant, question, BUDGET, self._lists.rates(tenant), samples)
+        return report_wire.roi_summary(found, filters.window, tenant.tag, metric, samples)
 
     async def _count(self, tenant: Tenant, filters: Filters) -> int | None:
         """How many jobs pass the filters, where that is known without looking at them."""
         if filters == Filters(window=filters.window):
             return await self._index.count(tenant, filters.window)
         question = Question(filters=filters._replace(status=None, outcome=None))
-        if not question.in_cells:
+        cube = await self._rollup.current(tenant)
+        if not cube.answers(question):
             return None
-        days = (await self._rollup.current(tenant)).groups(question).get((), {})
+        days = cube.groups(question).get((), {})
         return grouping.jobs_like(together(days.values()), filters.status, filters.outcome)
 
-    async def _matching(
-        self, tenant: Tenant, filters: Filters, seen: _Seen, *, oldest_first: bool = False
-    ) -> AsyncIterator[list[Job]]:
-        """The jobs that pass the filters, in their order, until the budget is used up."""
-        async for names in self._index.jobs(tenant, filters.window, oldest_first=oldest_first):
-            for start in range(0, len(names), _READ_AT_ONCE):
-                if seen.left <= 0:
-                    seen.cut = True
-                    return
-                some = names[start : min(start + _READ_AT_ONCE, start + seen.left)]
-                seen.left -= len(some)
-                seen.jobs += len(some)
-                seen.cut = start + len(some) < min(start + _READ_AT_ONCE, len(names))
-                found = await self._jobs.find_all(tenant, some)
-                yield [job for job in found if job is not None and matches(job, filters)]
-                if seen.cut:
-                    return
+
+def _gather(groups: Groups, met: Sequence[Met], question: Question) -> None:
+    if question.traced:
+        grouping.gather_runs(groups, met, question)
+    else:
+        grouping.gather(groups, (job for job, _ in met), question.by)
 
 
 def _told(question: Question, answer: _Answer, rates: Rates) -> Report:

@@ -41,5 +41,20 @@ local function commit(keys, args)
   return { 1, standing + 1 }
 end
 
+-- KEYS: hashes of jobs. ARGV: fields and what they must be, in turn; '' is that they must be missing.
+-- Replies JSON: for each job its fields and values in turn, or false when it is not such a one.
+local function look(keys, args)
+  local names, found = {}, {}
+  for i = 1, #args, 2 do names[#names + 1] = args[i] end
+  for number, key in ipairs(keys) do
+    local fits, values = true, #names > 0 and redis.call('HMGET', key, unpack(names)) or {}
+    for i = 1, #names do fits = fits and (values[i] or '') == args[2 * i] end
+    local all = fits and redis.call('HGETALL', key) or {}
+    found[number] = #all > 0 and all or false
+  end
+  return cjson.encode(found)
+end
+
 redis.register_function('amp_ledger_read_v1', read)
+redis.register_function('amp_ledger_look_v1', look)
 redis.register_function('amp_ledger_commit_v1', commit)

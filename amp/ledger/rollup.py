@@ -14,7 +14,7 @@ from contextlib import suppress
 from amp.errors import StoreUnavailable
 from amp.ledger.cells import Cell, Sums, add
 from amp.ledger.fold import changes
-from amp.ledger.grouping import Cube
+from amp.ledger.grouping import VALUES_MAX, Cube
 from amp.ledger.rollup_store import RollupStore
 from amp.ledger.store import LedgerStore
 from amp.ledger.types import NO_JOB
@@ -40,10 +40,13 @@ class _Held:
 class Rollup:
     """The cells of all tenants, as this worker knows them."""
 
-    def __init__(self, store: RollupStore, ledger: LedgerStore, *, step: int = STEP_ENTRIES) -> None:
+    def __init__(
+        self, store: RollupStore, ledger: LedgerStore, *, step: int = STEP_ENTRIES, most: int = VALUES_MAX
+    ) -> None:
         self._store = store
         self._ledger = ledger
         self._step = step
+        self._most = most
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._wrote: dict[str, Tenant] = {}
         self._worker = secrets.token_hex(8)
@@ -122,7 +125,7 @@ class Rollup:
         jobs = {each.entry.job for each in told} - {NO_JOB}
         found = changes(told, await self._store.coordinates(tenant, jobs))
         cells: dict[Cell, Sums] = {}
-        for cell, sums in found.items():
+        for cell, sums in held.cube.capped(found, self._most).items():
             cells[cell] = dict(held.cube.of(cell))
             add(cells[cell], sums)
         cursors = {number: last for number, (last, _) in runs.items()}

@@ -2,7 +2,10 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from importlib.resources import files
+from math import inf
 from typing import Any, NamedTuple
+
+import msgspec
 
 from amp.errors import StoreUnavailable
 from amp.ledger.cells import DAY_MS, Cell, Sums, cell_name, named_cell, pack, unpack
@@ -14,6 +17,8 @@ from amp.store.connection import Store
 from amp.store.functions import Call, Functions
 from amp.store.keys import (
     BUCKETS,
+    bucket_of,
+    job_key,
     job_keys,
     ledger_cells,
     ledger_cursors,
@@ -27,8 +32,10 @@ from amp.tenancy import Tenant
 LIBRARY = files("amp.ledger").joinpath("rollup.lua").read_text()
 LEASE_MS = 5000
 
+_looked: "msgspec.json.Decoder[list[list[str] | bool]]" = msgspec.json.Decoder(list[list[str] | bool])
+
 _FIRST_JOBS = 8
-_MORE_JOBS = 128
+_MORE_JOBS = 32
 
 
 class Changed(NamedTuple):
@@ -124,7 +131,7 @@ class RollupStore:
         """
         names = list(jobs)
         replies: list[list[bytes | None]] = await self._store.ask_all(
-            [("HMGET", job_keys(tenant, job).job, "c", "t", "e", "a", "p", "g") for job in names]
+            [("HMGET", job_keys(tenant, job).job, "c", "t", "e", "a", "p", "g", "q") for job in names]
         )
         return {job: _known(reply) for job, reply in zip(names, replies, strict=True)}
 
@@ -140,6 +147,33 @@ class RollupStore:
         )
         return sum(counts)
 
+    async def look(
+        self, tenant: Tenant, jobs: Sequence[str], wanted: Mapping[str, str]
+    ) -> list[tuple[str, dict[str, str]]]:
+        """Those of the jobs whose hash has these fields, in their order; empty: it must not have the field.
+
+        One call a bucket: the store looks, so that what does not pass never travels.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        places: dict[int, list[int]] = {}
+        for place, job in enumerate(jobs):
+            places.setdefault(bucket_of(job), []).append(place)
+        words = [word for pair in wanted.items() for word in pair]
+        calls = [
+            Call("amp_ledger_look_v1", [job_key(tenant, number, jobs[place]) for place in some], words)
+            for number, some in places.items()
+        ]
+        found: dict[int, dict[str, str]] = {}
+        for some, reply in zip(places.values(), await self._functions.call_all(calls), strict=True):
+            if isinstance(reply, Exception):
+                raise reply
+            for place, flat in zip(some, _looked.decode(reply), strict=True):
+                if isinstance(flat, list):
+                    found[place] = dict(zip(flat[::2], flat[1::2], strict=True))
+        return [(jobs[place], found[place]) for place in sorted(found)]
+
     async def jobs(
         self, tenant: Tenant, window: Window, *, oldest_first: bool = False
     ) -> AsyncIterator[list[str]]:
@@ -150,22 +184,24 @@ class RollupStore:
         """
         order = 1 if oldest_first else -1
         waiting: dict[int, list[tuple[float, str]]] = {number: [] for number in range(BUCKETS)}
-        taken = dict.fromkeys(waiting, 0)
-        wanted = _FIRST_JOBS
-        while waiting:
-            short = {number: taken[number] for number, found in waiting.items() if not found}
+        taken: dict[int, set[str]] = {number: set() for number in waiting}
+        wanted, open_ = _FIRST_JOBS, set(waiting)
+        while open_ or any(waiting.values()):
+            # not only those that have run out, or each page would be as short as the first bucket's rest
+            short = {number: len(taken[number]) for number in open_ if 2 * len(waiting[number]) < wanted}
             for number, found in (await self._more(tenant, window, short, wanted, order)).items():
-                taken[number] += len(found)
-                waiting[number] = found
-                if not found:
-                    del waiting[number]
-            if waiting:
-                # up to where the first bucket runs out: what it has next may come before the others'
-                until = min(found[-1][0] for found in waiting.values())
-                ready = sorted(each for found in waiting.values() for each in found if each[0] <= until)
-                for number, found in waiting.items():
-                    waiting[number] = [each for each in found if each[0] > until]
-                yield [job for _, job in ready]
+                # what was made meanwhile moves the others on: some come again
+                waiting[number] += (each for each in found if each[1] not in taken[number])
+                taken[number].update(job for _, job in found)
+                if len(found) < wanted:
+                    open_.remove(number)
+            # up to where the first bucket runs out: what it has next may come before the others'
+            until = min((waiting[number][-1][0] for number in open_ if waiting[number]), default=inf)
+            yield [
+                job
+                for _, job in sorted(each for some in waiting.values() for each in some if each[0] <= until)
+            ]
+            waiting = {number: [each for each in some if each[0] > until] for number, some in waiting.items()}
             wanted = min(2 * wanted, _MORE_JOBS)
 
     async def _more(

@@ -7,15 +7,15 @@
 --   3 jobs     sorted set: the bucket's jobs by the time they were made      4 types  set: their types
 --   5 job      hash (job.py)
 --   6 seen     hash: digest of an id -> position; of an idempotency key -> fingerprint, 8 bytes, then position
--- Every function's first eleven ARGV: the entry, its SHA-256, ms since 1970, the job ('' is none), then what the
+-- Every function's first twelve ARGV: the entry, its SHA-256, ms since 1970, the job ('' is none), then what the
 -- record says of the job, '' is nothing: STICKY. Whole numbers that can be large are decimal strings throughout: a Lua
 -- number holds 53 bits.
 
-local STICKY = { 'n', 't', 'v', 'e', 'a', 'p', 'g' }
-local FLAG = { t = 1, e = 2, a = 4, p = 8, n = 64, v = 128 }
-local COORDINATE = { t = true, e = true, a = true, p = true } -- reports group by these
+local STICKY = { 'n', 't', 'v', 'e', 'a', 'p', 'g', 'q' }
+local FLAG = { t = 1, e = 2, a = 4, p = 8, n = 64, v = 128, q = 256 }
+local COORDINATE = { t = true, e = true, a = true, p = true, q = true } -- reports group by these
 local MADE, BEFORE = 16, 32
-local OWN = 12 -- where a function's own arguments begin
+local OWN = 13 -- where a function's own arguments begin
 
 local function int(value) return string.format('%.0f', value) end
 
@@ -48,6 +48,12 @@ local function state(keys)
   return table.concat(words, ' ')
 end
 
+-- The flags as bytes, and those of before where they are told: the first byte has no room for the squad's.
+local function flagged(flags, before)
+  local second = (before or 0) % 256 + ((before or 0) > 255 and 16 or 0) + (flags > 255 and 32 or 0)
+  return string.char(flags % 256) .. ((before or second > 0) and string.char(second) or '')
+end
+
 -- What this record is the first to say of its job, as fields and values in turn; the side data; whether it makes the
 -- job. The state before is told when a sum of before does not simply grow: `always`, or when a coordinate is new, when
 -- the job follows a decision, when it has an outcome.
@@ -68,9 +74,9 @@ local function told(keys, args, always)
       moves = moves or first and COORDINATE[name] or name == 'p'
     end
   end
-  if made then return fresh, string.char(flags + MADE), true end
-  if not moves then return fresh, string.char(flags), false end
-  return fresh, string.char(flags + BEFORE, before) .. state(keys), false
+  if made then return fresh, flagged(flags + MADE), true end
+  if not moves then return fresh, flagged(flags), false end
+  return fresh, flagged(flags + BEFORE, before) .. state(keys), false
 end
 
 -- Writes into the job what the record is the first to say, `fresh`, and what `more` has.

@@ -28,6 +28,7 @@ class Said(NamedTuple):
     agent: str | None = None
     approach: str | None = None
     group: str | None = None
+    squad: str | None = None
 
 
 class Write(NamedTuple):
@@ -87,9 +88,16 @@ class LedgerStore:
         Raises:
             StoreUnavailable: there is no answer, or no such entry, which is damage.
         """
-        stream = job_keys(tenant, job).entries
-        ids = [b"%d-0" % position for position in positions]
-        replies = await self._store.ask_all([("XRANGE", stream, each, each) for each in ids])
+        return await self.entries_at(tenant, [(job, position) for position in positions])
+
+    async def entries_at(self, tenant: Tenant, places: Sequence[tuple[str, int]]) -> list[bytes]:
+        """The entries at these positions of these jobs' buckets.
+
+        Raises:
+            StoreUnavailable: there is no answer, or no such entry, which is damage.
+        """
+        ids = [(job_keys(tenant, job).entries, b"%d-0" % position) for job, position in places]
+        replies = await self._store.ask_all([("XRANGE", stream, each, each) for stream, each in ids])
         if not all(replies):
             raise StoreUnavailable("The ledger is damaged: an entry of this job is missing.")
         return [reply[0][1][1] for reply in replies]
@@ -100,15 +108,20 @@ class LedgerStore:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        flat: list[bytes] = await self._store.ask("HGETALL", job_keys(tenant, job).seen)
-        completions: list[int] = []
-        tools: list[int] = []
-        for name, position in zip(flat[::2], flat[1::2], strict=True):
-            if is_completion(name):
-                completions.append(int(position))
-            elif is_tool_event(name):
-                tools.append(int(position))
-        return sorted(completions), sorted(tools)
+        (found,) = await self._seen(tenant, [job])
+        return found
+
+    async def metered_of(self, tenant: Tenant, jobs: Sequence[str]) -> list[list[int]]:
+        """The positions of what was metered for each of the jobs, oldest first.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        return [sorted(completions + tools) for completions, tools in await self._seen(tenant, jobs)]
+
+    async def _seen(self, tenant: Tenant, jobs: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+        replies = await self._store.ask_all([("HGETALL", job_keys(tenant, job).seen) for job in jobs])
+        return [_positions(flat) for flat in replies]
 
     async def types(self, tenant: Tenant) -> set[str]:
         """The types of the tenant's jobs.
@@ -157,6 +170,18 @@ def _written(reply: Sequence[Any]) -> Written:
 
 def _told(number: int, part: Any) -> Any:
     return int(part) if number == 0 else part
+
+
+def _positions(flat: Sequence[bytes]) -> tuple[list[int], list[int]]:
+    """Of completions and of tool events, from the table of what was seen."""
+    completions: list[int] = []
+    tools: list[int] = []
+    for name, position in zip(flat[::2], flat[1::2], strict=True):
+        if is_completion(name):
+            completions.append(int(position))
+        elif is_tool_event(name):
+            tools.append(int(position))
+    return sorted(completions), sorted(tools)
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[str, str]:

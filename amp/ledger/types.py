@@ -45,6 +45,10 @@ class Usage(NamedTuple):
     cache_read_tokens: int = 0
     units: bytes | None = None
     """usageMetadata, as JSON."""
+    cache_creation_1h_tokens: int = 0
+    """Of the tokens put in the cache, those that stay for an hour."""
+    batch: bool = False
+    """It ran in the batch tier."""
 
 
 class Priced(NamedTuple):

@@ -89,6 +89,8 @@ class CompletionRequest(MeteringRequest, rename="camel"):
     output_token_count: int | None = None
     total_token_count: int | None = None
     cache_creation_token_count: int | None = None
+    cache_creation_5m_token_count: int | None = msgspec.field(name="cacheCreation5mTokenCount", default=None)
+    cache_creation_1h_token_count: int | None = msgspec.field(name="cacheCreation1hTokenCount", default=None)
     cache_read_token_count: int | None = None
     reasoning_token_count: int | None = None
     total_cost: Decimal | None = None

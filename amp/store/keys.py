@@ -129,6 +129,11 @@ def job_keys(tenant: Tenant, job: str) -> JobKeys:
     return JobKeys(*_of_bucket(tag), tag + b"j:" + name, tag + b"x:" + name)
 
 
+def job_key(tenant: Tenant, number: int, job: str) -> bytes:
+    """The job itself, in its bucket."""
+    return ledger_tag(tenant, number) + b"j:" + job.encode()
+
+
 def no_job_keys(tenant: Tenant, transaction: str) -> JobKeys:
     """Those of a record without a job: its bucket, and one of many short tables, by its transaction."""
     name = transaction.encode()

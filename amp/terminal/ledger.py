@@ -16,7 +16,8 @@ Where = Annotated[
     typer.Option(
         "--where",
         metavar="NAME=VALUE",
-        help="Only such jobs: type, environment, agent, approach, group, executionStatus, outcomeType.",
+        help="Only such jobs: type, environment, agent, squad, approach, group, executionStatus, "
+        "outcomeType, traceId, traceType.",
     ),
 ]
 
@@ -28,7 +29,7 @@ def report(
         str,
         typer.Option(
             metavar="NAMES",
-            help="Up to three of type, environment, agent, approach, group, day.",
+            help="Up to three of type, environment, agent, squad, approach, group, day, trace, trace_type.",
         ),
     ] = "type",
     since: Since = None,

@@ -21,10 +21,20 @@ _TITLES = {
     "type": "Job Types by Value Ratio",
     "environment": "Environments by Value Ratio",
     "agent": "Agents by Value Ratio",
+    "squad": "Squads by Value Ratio",
+    "trace": "Traces by Value Ratio",
+    "trace_type": "Trace types by Value Ratio",
     "approach": "Approaches by Value Ratio",
     "group": "Learned and control",
 }
-_UNSET = {"type": "no type", "environment": "no environment", "agent": "no agent"}
+_UNSET = {
+    "type": "no type",
+    "environment": "no environment",
+    "agent": "no agent",
+    "squad": "no squad",
+    "trace": "no trace",
+    "trace_type": "no trace type",
+}
 _PARTS = (("model", "cyan"), ("tool", "blue"), ("human", "magenta"))
 _WORDS = {
     UNPRICED: "Without a price: completions {completions:,}, tool events {tools:,}; the cost is higher than "

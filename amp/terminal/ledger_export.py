@@ -109,6 +109,7 @@ def _job(job: Job) -> Line:
         "version": job.version,
         "environment": job.environment,
         "agent": job.agent,
+        "squad": job.squad,
         "approach": job.approach,
         "group": job.group,
         "created": iso(job.created_ms),
@@ -204,7 +205,7 @@ def _columns(arrow: Any, what: str) -> Sequence[tuple[str, Any]]:
         names = {"bucket": whole, "position": whole, "kind": text, "agenticJobId": text}
         return [*names.items(), ("atMs", whole), ("said", text), ("link", text)]
     costs = arrow.list_(arrow.struct([("kind", text), ("currency", text), ("amount", money)]))
-    texts = ("agenticJobId", "name", "type", "version", "environment", "agent", "approach", "group")
+    texts = ("agenticJobId", "name", "type", "version", "environment", "agent", "squad", "approach", "group")
     times = ("created", "firstEventAt", "lastEventAt", "executionStatus", "outcomeType")
     counts = ("completions", "toolEvents", "unpricedCompletions", "unpricedToolEvents")
     tokens = ("inputTokens", "outputTokens", "totalTokens")

@@ -5,6 +5,7 @@ import csv
 import io
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
+from math import inf
 from typing import Any, NamedTuple, TypeVar
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from amp.ledger.book_store import BookStore
 from amp.ledger.books import PriceLists
 from amp.ledger.grouping import Question, read_by
 from amp.ledger.jobs import Jobs
+from amp.ledger.looking import Budget
 from amp.ledger.report import Row
 from amp.ledger.report_wire import Report
 from amp.ledger.reports import Reports
@@ -80,7 +82,7 @@ def read(settings: Settings, name: str, env: str, question: Question, budget: in
         InvalidInput: no such tenant can be.
     """
     owner = tenant(name, env)
-    report = with_room(settings, lambda room: room.reports.report(owner, question, budget))
+    report = with_room(settings, lambda room: room.reports.report(owner, question, Budget(budget, inf)))
     return Seen(owner, report)
 
 

@@ -18,6 +18,12 @@ Since = Annotated[
     typer.Option("--from", metavar="DATE", help="From when; else ever since for a first entry, or now."),
 ]
 Only = Annotated[str | None, typer.Option("--from", metavar="DATE", help="Only the entry of this date.")]
+ForAnHour = Annotated[
+    str | None, typer.Option("--cache-write-1h", help="The same of those that stay for an hour.")
+]
+Batch = Annotated[
+    str | None, typer.Option(help="What part of these prices the BATCH tier costs, such as 0.5.")
+]
 Currency = Annotated[str, typer.Option(help="Of the price.")]
 
 
@@ -28,7 +34,9 @@ def set_price(
     output_price: Annotated[str, typer.Argument(metavar="OUTPUT", help="Price of 1M output tokens.")],
     *,
     cache_write: Annotated[str | None, typer.Option(help="Price of 1M tokens put in the cache.")] = None,
+    cache_write_1h: ForAnHour = None,
     cache_read: Annotated[str | None, typer.Option(help="Price of 1M tokens read from the cache.")] = None,
+    batch: Batch = None,
     input_includes_cache: Annotated[
         bool, typer.Option("--input-includes-cache", help="Input counts have the cached tokens in them.")
     ] = False,
@@ -51,6 +59,8 @@ def set_price(
         books.amount(output_price, "OUTPUT"),
         cache_creation=books.optional(cache_write, "--cache-write"),
         cache_read=books.optional(cache_read, "--cache-read"),
+        cache_creation_1h=books.optional(cache_write_1h, "--cache-write-1h"),
+        batch=books.optional(batch, "--batch"),
         input_includes_cache=input_includes_cache,
         currency=currency,
     )

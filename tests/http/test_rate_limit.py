@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 
 import pytest
 from envelopes import refused
@@ -76,3 +77,31 @@ async def test_when_nobody_can_count_a_context_is_let_in_and_the_rest_must_wait(
     for _ in range(3):
         assert (await client.context()).status_code == 200
     refused(await client.get("/v1/profile/ada"), 503, "STORE_UNAVAILABLE")
+
+
+@pytest.mark.parametrize("path", ["/profitstream/v2/api/teams", "/meter/v2/ai/completions"])
+async def test_the_ledgers_answers_say_what_is_left(serve, real_url, caller, path):
+    client = await caller("all", on=await serve(rate_limit=2, redis=real_url))
+
+    async def asked():
+        if path.endswith("teams"):
+            answer = await client.get(path)
+        else:
+            answer = await client.post(path, json={})  # refused, and counted
+        told = [int(answer.headers[f"X-RateLimit-{name}"]) for name in ("Limit", "Remaining", "Reset")]
+        return answer, told
+
+    began_s = time.time()
+    found = [await asked() for _ in range(3)]
+    assert [told[:2] for _, told in found] == [[2, 1], [2, 0], [2, 0]]
+    assert {answer.status_code for answer, _ in found[:2]} <= {200, 400}
+    refusal = found[2][0]
+    assert (refusal.status_code, refusal.json()["status"]) == (429, 429)
+    assert 1 <= int(refusal.headers["Retry-After"]) <= 60
+    assert all(began_s + 58 <= told[2] <= time.time() + 62 for _, told in found)
+
+
+async def test_without_a_limit_nothing_is_said_of_it(caller, client):
+    client = await caller("all")
+    answer = await client.get("/profitstream/v2/api/teams")
+    assert not [name for name in answer.headers if name.startswith("x-ratelimit")]

@@ -45,12 +45,13 @@ SOME_TEXT = st.sampled_from([None, None, "a", "b"])
 COSTS = st.sampled_from([None, "0", "0.1", "0.000000001", "0.999999999", "1000000000000"]).map(
     lambda text: text and Decimal(text)
 )
-STICKY = ("name", "type", "version", "environment", "agent", "approach", "group")
+STICKY = ("name", "type", "version", "environment", "agent", "approach", "group", "squad")
 COORDINATES = {
     "type": entries.TYPE,
     "environment": entries.ENVIRONMENT,
     "agent": entries.AGENT,
     "approach": entries.DECISION,
+    "squad": entries.SQUAD,
 }
 
 
@@ -183,13 +184,15 @@ class Course(RuleBasedStateMachine):
         cost=COSTS,
         kind=SOME_TEXT,
         agent=SOME_TEXT,
+        squad=SOME_TEXT,
         decision=st.sampled_from([None, None, None, "a", "forged"]),
     )
-    def meter(self, *, worker, job, call, transaction, key, cost, kind, agent, decision):
+    def meter(self, *, worker, job, call, transaction, key, cost, kind, agent, squad, decision):
         common = {
             "transaction_id": transaction,
             "agentic_job_id": job,
             "agent": agent,
+            "squad_id": squad,
             "amp_request_id": decision,
         }
         if call == "c":
@@ -211,7 +214,7 @@ class Course(RuleBasedStateMachine):
             if key:
                 self.seen[place, key] = call + str(body)
             decision = decision if decision != "forged" else None
-            self.count(job or "", call, cost, type=kind, agent=agent, **self.decided(decision))
+            self.count(job or "", call, cost, type=kind, agent=agent, squad=squad, **self.decided(decision))
 
     def count(self, job, call, cost, **said):
         made = job not in self.model

@@ -14,8 +14,9 @@ from amp.ledger import rollup_store
 from amp.ledger.cells import Cell, Coordinates, add, after, named_cell, pack, spread, sums_of, unpack
 from amp.ledger.entries import Completion, ToolEvent, read_side
 from amp.ledger.entries import unpack as entry_of
-from amp.ledger.filters import Window
+from amp.ledger.filters import Filters, Window
 from amp.ledger.fold import Told, changes
+from amp.ledger.grouping import OTHER, Question
 from amp.ledger.job import State, read_job
 from amp.ledger.rollup import Rollup
 from amp.ledger.rollup_store import RollupStore
@@ -37,6 +38,7 @@ def steps(draw):
     approach = draw(DECISION)
     decision = {"approach": approach, "group": "learned"} if approach else {}
     about = {"type": draw(TEXT), "environment": draw(TEXT), **decision}
+    worked = {"agent": draw(TEXT), "squad": draw(TEXT)}
     money = {"currency": draw(CURRENCY), "at_ms": at_ms}
     status = draw(st.sampled_from(("SUCCESS", "FAILED", "CANCELLED")))
     outcome = draw(st.none() | st.sampled_from(("CONVERTED", "ESCALATED", "DEFLECTED")))
@@ -49,13 +51,13 @@ def steps(draw):
             return (
                 "completion",
                 (job, draw(MONEY), tokens),
-                about | money | {"agent": draw(TEXT), "name": name},
+                about | money | worked | {"name": name},
             )
         case "tool":
             return (
                 "tool",
                 (job, draw(MONEY)),
-                about | money | {"agent": draw(TEXT), "human": draw(st.booleans())},
+                about | money | worked | {"human": draw(st.booleans())},
             )
         case "outcome":
             return "outcome", (job, status, outcome, draw(MONEY)), money | decision
@@ -100,6 +102,7 @@ async def from_scratch(writing, runs):
             found.agent,
             found.approach,
             found.group,
+            found.squad,
         )
         for cell, sums in spread(here, sums_of(found.state, decided=found.approach is not None)):
             add(cells.setdefault(cell, {}), sums)
@@ -274,3 +277,23 @@ async def test_what_cannot_be_folded_now_is_folded_the_next_time(store, writing,
 
 async def _no_answer(_):
     raise StoreUnavailable
+
+
+async def test_what_is_beyond_the_first_values_is_counted_among_others_and_nothing_is_lost(store, writing):
+    rolled = RollupStore(store, writing.functions)
+    rollup = Rollup(rolled, writing.ledger, most=2)
+    for number in range(5):
+        await writing.completion(f"j{number}", 10**number, agent=f"agent {number}")
+        await rollup.current(ACME)
+    await writing.completion("late", 100_000)
+    cube = await rollup.current(ACME)
+    await writing.completion("late", 100_000, agent="agent 4")  # moves it to where the others are
+    await writing.outcome("j3", "SUCCESS", "CONVERTED", 7)
+    cube = await rollup.current(ACME)
+    sums = {value: cube.of(Cell("agent", value, None)) for value in ("agent 0", "agent 1", OTHER, None)}
+    assert [each.get("M:USD") for each in sums.values()] == [1, 10, 211_100, None]
+    assert (sums[OTHER]["J"], sums[OTHER]["V:USD"], sums[None]) == (4, 7, {})
+    assert not cube.answers(Question(filters=Filters(agent="agent 3")))
+    assert cube.answers(Question(filters=Filters(agent="agent 1")))
+    again = await Rollup(rolled, writing.ledger, most=2).current(ACME)
+    assert again.of(Cell("agent", OTHER, NOON // DAY_MS)) == cube.of(Cell("agent", OTHER, NOON // DAY_MS))

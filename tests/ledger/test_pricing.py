@@ -3,14 +3,17 @@
 from decimal import Decimal
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from amp.errors import InvalidParameter
 from amp.ledger.catalogue import Price, Rate, Tool, checked, moment_ms
+from amp.ledger.metering import completion
 from amp.ledger.pricing import Pricer, Rates
 from amp.ledger.types import Usage
+from amp.ledger.wire import CompletionRequest
 
 JANUARY, MARCH = moment_ms("2026-01-15"), moment_ms("2026-03-15")
 GPT = Price("OpenAI", "gpt-4o", Decimal("2.50"), Decimal(10), cache_read=Decimal("1.25"))
@@ -167,3 +170,41 @@ def test_two_prices_from_the_same_time_are_refused_however_they_are_written():
     ]
     with pytest.raises(InvalidParameter):
         checked(same)
+
+
+CLAUDE = Price(
+    "anthropic", "claude*", Decimal(3), Decimal(15), Decimal("3.75"), Decimal("0.30"),
+    cache_creation_1h=Decimal(6), batch=Decimal("0.5"),
+)  # fmt: skip
+
+
+def asked(**fields):
+    request = CompletionRequest(provider="anthropic", model="claude-sonnet-4-5", **fields)
+    return completion(request, "t", MARCH).usage
+
+
+@pytest.mark.parametrize(
+    ("sent", "nanos"),
+    [
+        ({"cache_creation_token_count": 10}, 37_500),
+        ({"cache_creation_token_count": 10, "cache_creation_1h_token_count": 4}, 6 * 3750 + 4 * 6000),
+        ({"cache_creation_1h_token_count": 4}, 4 * 6000),
+        ({"cache_creation_5m_token_count": 6, "cache_creation_1h_token_count": 4}, 6 * 3750 + 4 * 6000),
+        ({"input_token_count": 10, "pricing_tier": "batch"}, 15_000),
+        ({"input_token_count": 10, "cache_creation_1h_token_count": 1, "pricing_tier": "BATCH"}, 18_000),
+        ({"input_token_count": 10, "pricing_tier": "STANDARD"}, 30_000),
+    ],
+)
+def test_the_hours_cache_and_the_batch_tier_have_prices_of_their_own(sent, nanos):
+    assert Pricer([CLAUDE]).price(asked(**sent)).nanos == nanos
+
+
+def test_without_a_price_of_their_own_they_are_unpriced():
+    plain = Price("anthropic", "claude*", Decimal(3), Decimal(15), Decimal("3.75"))
+    assert Pricer([plain]).price(asked(input_token_count=1, pricing_tier="BATCH")).nanos is None
+    assert Pricer([plain]).price(asked(cache_creation_1h_token_count=1)).nanos is None
+
+
+def test_a_batch_price_is_a_part_of_the_price():
+    with pytest.raises(InvalidParameter, match=r"entries\[0\].batch"):
+        checked([msgspec.structs.replace(CLAUDE, batch=Decimal(50))])

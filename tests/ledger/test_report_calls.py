@@ -1,9 +1,13 @@
 """Reports, lists and price lists over HTTP, on what was metered and reported over HTTP."""
 
+from itertools import count
+from types import SimpleNamespace
+
 import pytest
 
 from amp.errors import StoreUnavailable
-from amp.ledger import reports
+from amp.ledger import looking, reports
+from amp.ledger.looking import Budget
 
 API = "/profitstream/v2/api"
 
@@ -204,7 +208,7 @@ async def test_the_funnel_and_the_summary(week):
     assert "costPerConversion" not in support  # absent: not recorded
     assert summary["summary"]["totalJobTypes"] == 2
     assert summary["summary"]["overallROI"] == pytest.approx(100 * (320 - 5.25) / 5.25)
-    odd = await week.get("/api/v2/analytics/jobs/roi-summary", params={"metricType": "p95"})
+    odd = await week.get("/api/v2/analytics/jobs/roi-summary", params={"metricType": "p42"})
     assert odd.status_code == 400
 
 
@@ -307,7 +311,7 @@ async def test_jobs_that_follow_a_decision_are_told_by_approach_and_group(agent)
 
 
 async def test_a_list_stops_where_its_budget_ends_and_says_so(week, monkeypatch):
-    monkeypatch.setattr(reports, "LOOKED_MAX", 2)
+    monkeypatch.setattr(reports, "BUDGET", Budget(2))
     by_sums = await got(week, f"{API}/jobs", type="sales", size=2)  # which are the oldest
     assert (by_sums["page"]["totalElements"], by_sums["page"]["cut"]) == (2, True)
     by_jobs = await got(week, f"{API}/jobs", search="s", size=2)
@@ -325,3 +329,96 @@ async def test_without_the_store_there_is_no_report_and_a_retry_can_help(week, s
         answer = await week.get("/v1/ledger/report")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert (await got(week, "/v1/ledger/report"))["total"]["jobs"] == 4
+
+
+@pytest.fixture
+async def crews(agent):
+    """Two squads and nobody's; one job took two runs."""
+    await metered(agent, "a", 2, squadId="red", traceId="a1", traceType="draft")
+    await metered(agent, "a", 3, traceId="a2", traceType="draft", requestTime="2099-01-01T00:00:00Z")
+    await metered(agent, "a", 1, tool="crm", squadId="blue", traceId="a1")
+    await reported(agent, "a", "SUCCESS", "CONVERTED", 60)
+    await metered(agent, "b", 4, squadId="blue", traceId="b1", traceType="check", agentName="ignored")
+    await metered(agent, "c", 8)
+    return agent
+
+
+async def test_a_job_belongs_to_the_squad_that_worked_on_it_first(crews):
+    report = await got(crews, "/v1/ledger/report", by="squad")
+    found = {
+        row["key"]["squad"]: (row["jobs"], row["totalCost"], row["totalValue"]) for row in report["rows"]
+    }
+    assert found == {"red": (1, 6, 60), "blue": (1, 4, 0), None: (1, 8, 0)}
+    assert (report["looked"], report["total"]["totalCost"]) == (None, 18)
+    only = await got(crews, "/v1/ledger/report", by="day", squadId="red")
+    assert (only["looked"], [row["jobs"] for row in only["rows"]]) == (None, [1])
+    by_jobs = await got(crews, "/v1/ledger/report", by="squad,type")
+    assert {tuple(row["key"].values()) for row in by_jobs["rows"]} == {
+        ("red", None),
+        ("blue", None),
+        (None, None),
+    }
+    assert (await got(crews, f"{API}/jobs/a"))["squad"] == "red"
+    assert (await got(crews, f"{API}/jobs", squad="blue"))["page"]["totalElements"] == 1
+
+
+async def test_traces_are_told_apart_and_add_up(crews):
+    report = await got(crews, "/v1/ledger/report", by="trace")
+    found = {
+        row["key"]["trace"]: (row["jobs"], row["totalCost"], row["totalValue"]) for row in report["rows"]
+    }
+    assert found == {"a1": (0, 3, 0), "a2": (1, 3, 60), "b1": (1, 4, 0), None: (1, 8, 0)}
+    assert (report["looked"], report["total"]["totalCost"]) == ({"jobs": 3, "of": 3}, 18)
+    kinds = await got(crews, "/v1/ledger/report", by="trace_type")
+    found = {row["key"]["trace_type"]: (row["jobs"], row["totalCost"]) for row in kinds["rows"]}
+    assert found == {"draft": (1, 6), "check": (1, 4), None: (1, 8)}
+    only = await got(crews, "/v1/ledger/report", traceId="a1")
+    assert (only["total"]["totalCost"], only["total"]["jobs"], only["filters"]) == (3, 0, {"trace": "a1"})
+    jobs = await got(crews, f"{API}/jobs", traceType="draft")
+    assert [job["agenticJobId"] for job in jobs["_embedded"]["jobResourceList"]] == ["a"]
+
+
+async def test_time_is_a_budget_too(crews, monkeypatch):
+    monkeypatch.setattr(looking, "_FIRST", 1)
+    clock = SimpleNamespace(monotonic=count(step=2).__next__)  # each look at it takes two seconds
+    monkeypatch.setattr(looking, "time", clock)
+    report = await got(crews, "/v1/ledger/report", by="trace")
+    assert (report["looked"], report["cut"]) == ({"jobs": 1, "of": 3}, True)
+
+
+@pytest.mark.parametrize(
+    ("metric", "sales_figures", "overall"),
+    [
+        ("avg", (3, 2, 150), 103.333333333),
+        ("max", (4, 3, 300), 300),
+        ("min", (2, 1, 0), 0),
+        ("count", (2, 2, 2), 3),
+        ("median", (3, 2, 150), 10),
+        ("p90", (3.8, 2.8, 270), 242),
+    ],
+)
+async def test_a_roi_summary_has_other_figures_than_sums(agent, metric, sales_figures, overall):
+    for number, worth in enumerate((300, 0)):
+        await metered(agent, f"s{number}", 1, agenticJobType="sales")
+        await metered(agent, f"s{number}", 1 + 2 * number, tool="zoominfo")
+        await reported(agent, f"s{number}", "SUCCESS", "CONVERTED" if worth else None, worth)
+    await metered(agent, "u", None, agenticJobType="support")  # without a price
+    await reported(agent, "u", "SUCCESS", "DEFLECTED", 10)
+    await metered(agent, "p", 1, agenticJobType="support")  # pending: it has no value, which is not 0
+    found = await got(agent, "/api/v2/analytics/jobs/roi-summary", metricType=metric.upper())
+    rows = {row["jobType"]: row for row in found["byJobType"]}
+    sales, support = rows["sales"], rows["support"]
+    assert (sales["totalCost"], sales["externalToolCost"], sales["totalValue"]) == sales_figures
+    assert (sales["totalJobs"], sales["roi"], sales["costPerConversion"]) == (2, 4900, 6)
+    assert support["totalValue"] == (1 if metric == "count" else 10)
+    assert support["totalCost"] == 1  # of the job whose cost is known
+    assert found["summary"]["totalValue"] == overall
+    assert (found["metricType"], found["looked"], found["cut"]) == (metric, {"jobs": 4, "of": 4}, False)
+
+
+async def test_a_funnel_says_when_it_has_not_seen_all_jobs(week, monkeypatch):
+    monkeypatch.setattr(reports, "BUDGET", Budget(3))
+    monkeypatch.setattr(reports.Reports.report, "__defaults__", (Budget(3),))
+    found = await got(week, f"{API}/jobs/conversion-funnel", jobType="sales", environment="prod")
+    assert (found["looked"], found["cut"]) == ({"jobs": 3, "of": 4}, True)
+    assert "cut" not in await got(week, f"{API}/jobs/conversion-funnel", jobType="sales")

@@ -16,7 +16,18 @@ from amp.simulate.score import score
 from amp.simulate.streams import stream
 from benchmarks.entrants import FAMILIES, KNOWN, LINEAR, OURS
 from benchmarks.learning import Cache
-from benchmarks.readme import BEGIN, END, LEARNING, renewed, standing
+from benchmarks.readme import (
+    BEGIN,
+    END,
+    LEARNING,
+    REPORTS,
+    REPORTS_BEGIN,
+    REPORTS_END,
+    renewed,
+    reports,
+    standing,
+    with_reports,
+)
 from benchmarks.standings import Size, Trials, checks, rows
 from benchmarks.trial import Task, Trial, digest, measure
 
@@ -220,3 +231,9 @@ def test_readme_is_renewed_between_its_marks():
     assert f"| amp (default) | {fifty} | 0.500 | 50 (1) | 5 | 1,008 |" in text
     assert "**missed** |" in text
     assert renewed(text, done) == text
+
+
+def test_readme_shows_how_fast_the_ledgers_reports_are():
+    between = README.partition(REPORTS_BEGIN)[2].partition(REPORTS_END)[0].strip()
+    assert between == reports(json.loads(REPORTS.read_text(encoding="utf-8"))).strip()
+    assert with_reports(README, json.loads(REPORTS.read_text(encoding="utf-8"))) == README

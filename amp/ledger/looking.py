@@ -1,0 +1,100 @@
+"""Looks at jobs one by one, where sums do not have the answer: within a budget of jobs and of time."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from amp.ledger import traces
+from amp.ledger.entries import Metered
+from amp.ledger.filters import Filters, fields, matches
+from amp.ledger.job import Job
+from amp.ledger.jobs import Jobs
+from amp.ledger.rollup_store import RollupStore
+from amp.tenancy import Tenant
+
+LOOKED_MAX = 20_000
+WITHIN_S = 2.0
+_FIRST, _MOST = 128, 1024
+"""Jobs that are asked for at a time: few for the first page of a list, then more."""
+_AT_ONCE = 100
+"""Jobs that are worked on before others get their turn: some 5 ms, less when few match."""
+
+
+class Budget(NamedTuple):
+    """What one call may look at."""
+
+    jobs: int = LOOKED_MAX
+    within_s: float = WITHIN_S
+
+
+class Seen:
+    """How many jobs a call may still look at, and has."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.left = budget.jobs
+        self.until = time.monotonic() + budget.within_s
+        self.jobs = 0
+        self.cut = False
+
+    @property
+    def used_up(self) -> bool:
+        return self.left <= 0 or (self.jobs > 0 and time.monotonic() >= self.until)
+
+
+Met = tuple[Job, list[Metered]]
+"""A job, and what was metered for it where that was asked for."""
+
+
+class Looking:
+    """Reads jobs that pass filters."""
+
+    def __init__(self, index: RollupStore, jobs: Jobs) -> None:
+        self._index = index
+        self._jobs = jobs
+
+    async def matching(
+        self,
+        tenant: Tenant,
+        filters: Filters,
+        seen: Seen,
+        *,
+        oldest_first: bool = False,
+        with_records: bool = False,
+    ) -> AsyncIterator[list[Met]]:
+        """The jobs that pass the filters, in their order, until the budget is used up.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        wanted, size = fields(filters), _FIRST
+        with_records = with_records or filters.traced
+        async for names in self._index.jobs(tenant, filters.window, oldest_first=oldest_first):
+            start = 0
+            while start < len(names):
+                if seen.used_up:
+                    seen.cut = True
+                    return
+                some = names[start : start + min(size, seen.left)]
+                found = await self._index.look(tenant, some, wanted)
+                start, size = start + len(some), min(2 * size, _MOST)
+                seen.left -= len(some)
+                seen.jobs += len(some)
+                async for part in self._judged(tenant, found, filters, with_records=with_records):
+                    yield part
+
+    async def _judged(
+        self, tenant: Tenant, found: list[tuple[str, dict[str, str]]], filters: Filters, *, with_records: bool
+    ) -> AsyncIterator[list[Met]]:
+        for start in range(0, len(found), _AT_ONCE):
+            jobs = [job for job in self._jobs.read(found[start : start + _AT_ONCE]) if matches(job, filters)]
+            if not with_records:
+                yield [(job, []) for job in jobs]
+                await asyncio.sleep(0)
+                continue
+            records = await self._jobs.metered_of(tenant, [job.id for job in jobs])
+            yield [
+                (job, metered)
+                for job, metered in zip(jobs, records, strict=True)
+                if not filters.traced or traces.has(metered, filters.trace, filters.trace_type)
+            ]
