@@ -212,7 +212,7 @@ def transaction(of: Completion) -> TransactionRow:
         input_tokens=of.input_tokens,
         output_tokens=of.output_tokens,
         total_tokens=of.total_tokens,
-        status="error" if of.stop_reason in {"ERROR", "TIMEOUT", "CANCELLED"} else "success",
+        status="error" if of.stop_reason in FAILED else "success",
     )
 
 
@@ -239,6 +239,7 @@ def amount(nanos: int | None) -> Raw | None:
     return None if nanos is None else Raw(money.text(nanos).encode())
 
 
+FAILED = {"ERROR", "TIMEOUT", "CANCELLED"}
 _list = msgspec.json.Decoder(list[Raw])
 
 

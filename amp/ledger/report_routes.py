@@ -1,19 +1,21 @@
 """HTTP in, HTTP out for the ledger's lists and reports. Contract: ledger.md, sections 2 and 5."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, Parameter
 
 from amp.errors import InvalidParameter
 from amp.http.requests import ApiRequest
 from amp.ledger import filters, report_wire
 from amp.ledger.grouping import Question, read_by
+from amp.ledger.jobs import PAGE
 from amp.ledger.looking import LOOKED_MAX, Budget
 from amp.ledger.metrics import METRICS, Metric
 from amp.ledger.reports import SIZE_MAX, Page, Reports
-from amp.ledger.routes import READ, JobRoutes, in_path
+from amp.ledger.routes import READ, JobRoutes, TheJobs, in_path
+from amp.ledger.timeline import Timeline, timeline_row
 from amp.tenancy import Access
 
 Caller = NamedDependency[Access]
@@ -89,6 +91,19 @@ class ReportRoutes(Controller):
         )
         budget = filters.whole(asked, "budget", LOOKED_MAX, 1, LOOKED_MAX)
         return _json(await reports.report(access.tenant, question, Budget(budget)))
+
+    @get("/jobs/{job_id:str}/timeline", summary="All that was metered for a job, by time")
+    async def timeline(
+        self,
+        job_id: FromPath[str],
+        access: Caller,
+        jobs: TheJobs,
+        page: Annotated[int, Parameter(ge=0)] = 0,
+        size: Annotated[int, Parameter(ge=1, le=PAGE)] = PAGE,
+    ) -> Timeline:
+        records = await jobs.timeline(access.tenant, in_path(job_id))
+        shown = records[page * size : (page + 1) * size]
+        return Timeline([timeline_row(each) for each in shown], len(records))
 
 
 def _query(request: ApiRequest) -> dict[str, str]:

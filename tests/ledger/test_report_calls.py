@@ -422,3 +422,14 @@ async def test_a_funnel_says_when_it_has_not_seen_all_jobs(week, monkeypatch):
     found = await got(week, f"{API}/jobs/conversion-funnel", jobType="sales", environment="prod")
     assert (found["looked"], found["cut"]) == ({"jobs": 3, "of": 4}, True)
     assert "cut" not in await got(week, f"{API}/jobs/conversion-funnel", jobType="sales")
+
+
+async def test_a_jobs_timeline_shows_its_runs(crews):
+    found = await got(crews, "/v1/ledger/jobs/a/timeline")
+    rows = [(each["kind"], each["name"], each["traceId"], each["traceType"]) for each in found["timeline"]]
+    assert sorted(rows[:2]) == [("model", "openai/gpt-4o", "a1", "draft"), ("tool", "crm", "a1", None)]
+    assert rows[2:] == [("model", "openai/gpt-4o", "a2", "draft")]  # used last, metered before the tool
+    assert (found["totalCount"], found["timeline"][2]["cost"], found["timeline"][2]["squad"]) == (3, 3, None)
+    second = await got(crews, "/v1/ledger/jobs/a/timeline", page=1, size=2)
+    assert second["timeline"] == found["timeline"][2:]
+    assert (await crews.get("/v1/ledger/jobs/none/timeline")).status_code == 404

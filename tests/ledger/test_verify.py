@@ -30,7 +30,7 @@ async def jobs(store, tmp_path):
     jobs = Writing(store, OWNER)
     for name in JOBS:
         await jobs.create(name, type="sales", name="Outreach")
-        await jobs.completion(name, COST, (812, 133), agent="ada")
+        await jobs.completion(name, COST, (812, 133), agent="ada", squad="red")
         await jobs.tool(name, 5 * 10**8, human=True, environment="prod")
         await jobs.outcome(name, "SUCCESS", "CONVERTED", 300 * 10**9)
     await jobs.amend(JOBS[1], "FAILED")
