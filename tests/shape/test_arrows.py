@@ -58,6 +58,7 @@ NOT_PURE = {
     "jobs.py",
     "reports.py",
     "report_routes.py",
+    "timeline.py",
     "head_files.py",
     "audit_store.py",
     "verify.py",
