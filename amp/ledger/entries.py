@@ -236,7 +236,10 @@ def unpack(raw: bytes) -> Entry:
     Raises:
         msgspec.DecodeError: these bytes are none.
     """
-    return _decoder.decode(raw)
+    try:
+        return _decoder.decode(raw)
+    except UnicodeDecodeError as error:  # a flipped byte of a text
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def _narrow(value: Any) -> Any:

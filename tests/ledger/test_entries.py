@@ -1,5 +1,6 @@
 """Entries read back as they were written, and those of today stay readable."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +43,12 @@ def test_an_entry_without_fields_that_came_later_is_read_with_their_defaults():
     whole = Completion("j", 1, "k", packed_id("t"), 2, 3, "p", "m", 1, 2, 3, None, "USD", "")
     raw = entries._encoder.encode([2, *list(whole_values(whole))[:14]])
     assert unpack(raw) == whole
+
+
+def test_a_text_that_was_damaged_is_an_entry_that_cannot_be_read():
+    raw = pack(Created("job-1", 1, "k"))
+    with pytest.raises(msgspec.DecodeError):
+        unpack(raw.replace(b"job", b"\xffob"))
 
 
 def whole_values(of):

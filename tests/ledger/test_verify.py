@@ -73,6 +73,11 @@ def altered(entries):
     return entries
 
 
+def no_text(entries):
+    entries[1][1][1] = entries[1][1][1].replace(b"job-", b"\xffob-")
+    return entries
+
+
 def swapped(entries):
     first, second = entries[1], entries[2]
     return [entries[0], (first[0], second[1]), (second[0], first[1]), *entries[3:]]
@@ -100,6 +105,7 @@ TAMPERED = {
     "a job gone": (("DEL", FOURTH.job), None, "is missing, its entries say"),
     "a job off the list": (("ZREM", FOURTH.jobs, JOBS[3]), None, "list of jobs has 0, entries make 1"),
     "an entry altered": (altered, 2, "is not what was written"),
+    "a text that is none any more": (no_text, 2, "is not what was written"),
     "two entries swapped": (swapped, 2, "is not what was written"),
     "a field more": (with_another_field, 2, "is not what was written"),
 }
