@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from importlib.resources import files
 from math import inf
+from operator import gt, lt
 from typing import Any, NamedTuple
 
 import msgspec
@@ -184,25 +185,29 @@ class RollupStore:
         """
         order = 1 if oldest_first else -1
         waiting: dict[int, list[tuple[float, str]]] = {number: [] for number in range(BUCKETS)}
-        taken: dict[int, set[str]] = {number: set() for number in waiting}
+        taken = dict.fromkeys(waiting, 0)
+        last: dict[int, tuple[float, str]] = {}
         wanted, open_ = _FIRST_JOBS, set(waiting)
         while open_ or any(waiting.values()):
             # not only those that have run out, or each page would be as short as the first bucket's rest
-            short = {number: len(taken[number]) for number in open_ if 2 * len(waiting[number]) < wanted}
-            for number, found in (await self._more(tenant, window, short, wanted, order)).items():
-                # what was made meanwhile moves the others on: some come again
-                waiting[number] += (each for each in found if each[1] not in taken[number])
-                taken[number].update(job for _, job in found)
-                if len(found) < wanted:
+            short = {number: taken[number] for number in open_ if 2 * len(waiting[number]) < wanted}
+            for number, page in (await self._more(tenant, window, short, wanted, order)).items():
+                taken[number] += len(page)
+                if found := _unread(page, last.get(number), order):
+                    waiting[number] += found
+                    last[number] = found[-1]
+                if len(page) < wanted:
                     open_.remove(number)
+            wanted = min(2 * wanted, _MORE_JOBS)
+            if not all(waiting[number] for number in open_):
+                continue  # all that came had been read
             # up to where the first bucket runs out: what it has next may come before the others'
-            until = min((waiting[number][-1][0] for number in open_ if waiting[number]), default=inf)
+            until = min((waiting[number][-1][0] for number in open_), default=inf)
             yield [
                 job
                 for _, job in sorted(each for some in waiting.values() for each in some if each[0] <= until)
             ]
             waiting = {number: [each for each in some if each[0] > until] for number, some in waiting.items()}
-            wanted = min(2 * wanted, _MORE_JOBS)
 
     async def _more(
         self, tenant: Tenant, window: Window, taken: Mapping[int, int], wanted: int, order: int
@@ -232,6 +237,17 @@ def _jobs(tenant: Tenant, number: int) -> bytes:
     return ledger_tag(tenant, number) + b"jobs"
 
 
+def _unread(
+    page: list[tuple[float, str]], last: tuple[float, str] | None, order: int
+) -> list[tuple[float, str]]:
+    """Without what was read before: a job that is made meanwhile moves the others on by one."""
+    if last is None:
+        return page
+    score, job = last
+    later = gt if order > 0 else lt
+    return [each for each in page if each[0] > score or (each[0] == score and later(each[1], job))]
+
+
 def _scores(window: Window) -> tuple[str, str]:
     return str(window.start_ms), f"({window.end_ms}"
 
@@ -245,7 +261,10 @@ def _known(reply: Sequence[bytes | None]) -> Known:
 
 def _told(flat: Sequence[bytes]) -> Told:
     of = dict(_pairs(flat))
-    return Told(entry_of(of[b"e"]), read_side(of[b"s"]))
+    try:
+        return Told(entry_of(of[b"e"]), read_side(of[b"s"]))
+    except (msgspec.DecodeError, LookupError, ValueError) as error:
+        raise StoreUnavailable("The ledger is damaged: an entry cannot be read.") from error
 
 
 def _pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:

@@ -20,7 +20,9 @@ from amp.ledger.grouping import OTHER, Question
 from amp.ledger.job import State, read_job
 from amp.ledger.rollup import Rollup
 from amp.ledger.rollup_store import RollupStore
-from amp.store.keys import BUCKETS, ledger_cells
+from amp.store.functions import Functions
+from amp.store.keys import BUCKETS, job_keys, ledger_cells
+from amp.tenancy import tenant
 
 JOBS = ("j1", "j2", "j3")
 TEXT = st.none() | st.sampled_from(("a", "b"))
@@ -227,6 +229,38 @@ async def test_jobs_come_in_order_of_creation_over_all_buckets(store, writing):
         found = [times[int(name[1:])] for chunk in chunks for name in chunk]
         assert found == sorted((at for at in times if start <= at < end), reverse=not oldest_first)
     assert await rolled.count(ACME, window) == sum(start <= at < end for at in times)
+
+
+@pytest.mark.parametrize("apart_ms", [0, 1000])
+async def test_jobs_that_are_made_while_others_are_listed_bring_none_of_them_twice(store, apart_ms):
+    """More are made in one bucket than a page has, ahead of those that were read."""
+    listed = job_keys(ACME, "0").jobs
+    for number in range(400):
+        await store.ask("ZADD", listed, NOON + apart_ms * number, f"old {number:03}")
+    found, pages = [], 0
+    async for names in RollupStore(store, Functions(store, [])).jobs(ACME, Window()):
+        found += names
+        for number in range(150 if pages < 4 else 0):
+            await store.ask("ZADD", listed, NOON + DAY_MS, f"new {pages} {number}")
+        pages += bool(names)
+    assert sorted(found) == [f"old {number:03}" for number in range(400)]
+
+
+async def test_an_entry_that_cannot_be_read_is_damage_and_others_reports_go_on(store, writing):
+    await writing.create("j1")
+    name = job_keys(ACME, "j1").entries
+    (_, (_, entry, _, side, _, link)), *_ = await store.ask("XRANGE", name, "-", "+")
+    await store.ask("DEL", name)
+    await store.ask("XADD", name, "1-0", "e", entry.replace(b"j1", b"\xff1"), "s", side, "l", link)
+    other = tenant("other", "test")
+    await Writing(store, other).create("j2")
+    rollup = Rollup(RollupStore(store, writing.functions), writing.ledger)
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        await rollup.current(ACME)
+    for each in (ACME, other):
+        rollup.wrote(each)
+    await rollup.fold_written()
+    assert await store.ask("HLEN", ledger_cells(other.tag)) > 0
 
 
 @given(st.dictionaries(st.sampled_from(("J", "V:USD", "CC:USD:USD")), st.integers(-(10**45), 10**45)))
