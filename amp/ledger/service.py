@@ -149,7 +149,7 @@ class Ledger:
         metrics = rules.metrics("metrics", request.metrics)
         why = rules.text("reason", request.reason, rules.REASON_LENGTH_MAX)
         said_again = isinstance(old, Amendment) and request.reason in {None, old.why}
-        if told == before and metrics is None and said_again:
+        if told == before and metrics in {None, old.metrics} and said_again:
             return True  # a retry must not add to the history
         entry = Amendment(
             found.id,

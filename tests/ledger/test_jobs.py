@@ -219,6 +219,18 @@ class TestAmendments:
             await client.patch(job("job-1", "outcome"), json={"outcomeValue": 1, "reason": "typo"})
         assert len(await everything(facts)) == 3
 
+    async def test_its_figures_are_not_added_again_either(self, client, facts):
+        await made(client)
+        await report(client)
+        for _ in range(2):
+            body = {"outcomeValue": 1, "metrics": [{"key": "quality", "value": 1}]}
+            told = await client.patch(job("job-1", "outcome"), json=body)
+        assert told.json()["outcomeMetrics"] == [{"key": "quality", "value": 1}]
+        assert len(await everything(facts)) == 3
+        body["metrics"] = [{"key": "quality", "value": 2}]
+        told = await client.patch(job("job-1", "outcome"), json=body)
+        assert len(told.json()["outcomeMetrics"]) == 2
+
     @pytest.mark.parametrize("bad", [-1, "x", 2**60])
     async def test_what_is_no_version_is_refused(self, client, bad):
         await made(client)
