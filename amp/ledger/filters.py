@@ -14,6 +14,8 @@ from amp.ledger.types import CURRENCIES, OUTCOME_TYPES, STATUSES
 PENDING = "PENDING"
 """A legal filter, though no outcome: jobs that have none."""
 ALWAYS_MS = 1 << 62
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""Of the years 1 to 9999: beyond them a time cannot be written."""
 COORDINATES: tuple[Dimension, ...] = ("type", "environment", "agent", "squad", "approach", "group")
 _FIELDS = {"type": "t", "environment": "e", "agent": "a", "squad": "q", "approach": "p", "group": "g"}
 """Where a job's hash has its coordinates."""
@@ -201,7 +203,8 @@ def _end(said: str | None) -> int:
     if not said:
         return ALWAYS_MS
     at_ms, is_day = _moment("endDate", said)
-    return at_ms + (DAY_MS if is_day else 1)
+    end_ms = at_ms + (DAY_MS if is_day else 1)
+    return end_ms if end_ms <= _LAST_MS else ALWAYS_MS
 
 
 def _moment(name: str, said: str) -> tuple[int, bool]:
@@ -211,4 +214,6 @@ def _moment(name: str, said: str) -> tuple[int, bool]:
         ms = round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError) as error:
         raise InvalidParameter(name, "must be a date such as 2026-01-31, or a time") from error
+    if not _FIRST_MS <= ms <= _LAST_MS:
+        raise InvalidParameter(name, "must lie in the years 1 to 9999")
     return ms, len(said.strip()) == 10

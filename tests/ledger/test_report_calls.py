@@ -174,6 +174,14 @@ async def test_a_bad_filter_is_refused_by_name(agent, query):
     assert next(iter(query)) in answer.json()["message"]
 
 
+@pytest.mark.parametrize("path", ["/v1/ledger/report", "/api/v2/analytics/jobs/roi-summary", f"{API}/jobs"])
+async def test_a_window_may_end_with_the_last_day_there_is_and_not_after_it(week, path):
+    whole = await got(week, path, startDate="0001-01-01", endDate="9999-12-31")
+    assert whole == await got(week, path, startDate="0001-01-01")
+    for query in ({"startDate": "0001-01-01T00:00:00+14:00"}, {"endDate": "9999-12-31T23:59:59-05:00"}):
+        assert (await week.get(path, params=query)).status_code == 400
+
+
 async def test_nothing_deletes_jobs(agent):
     assert (await agent.delete(f"{API}/jobs")).status_code == 405
 
