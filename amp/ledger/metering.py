@@ -208,7 +208,7 @@ def _tool_event(sent: Sent, priced: Priced, decided: Decided | None, stamp: tupl
         group=decided.group if decided else None,
         trace=_packed(request.trace_id),
         squad=_cut(request.squad_id),
-        usage=usage.units.decode() if usage.units else None,
+        usage=usage.units,
         tags=_tags(request),
     )
 
@@ -227,6 +227,8 @@ def _money_of_completion(request: CompletionRequest) -> Priced | None:
     )
     if whole is None and any(part is not None for part in parts):
         whole = sum(part or 0 for part in parts)
+        if whole > money.UNITS_MAX * money.NANOS:
+            raise InvalidParameter("totalCost", "must be at most 1e12: its parts are more")
     return None if whole is None else Priced(whole, "model", code, "sent")
 
 
@@ -254,8 +256,12 @@ def _duration(field: str, sent_ms: float | None) -> int:
     return round(sent_ms or 0)
 
 
-def _units(raw: msgspec.Raw) -> bytes | None:
-    return None if bytes(raw) in {b"", b"null"} else bytes(raw)
+def _units(raw: msgspec.Raw) -> str | None:
+    try:
+        units = bytes(raw).decode()
+    except UnicodeDecodeError as error:  # nobody has looked into it until now
+        raise InvalidParameter("usageMetadata", "must be JSON in UTF-8") from error
+    return None if units in {"", "null"} else units
 
 
 def _cut(value: str | None) -> str | None:

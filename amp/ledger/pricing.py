@@ -25,6 +25,8 @@ _NANOS_OF_A_TOKEN = Decimal(NANOS // 10**6)
 """Of a price for a million tokens."""
 _AMOUNT_MAX = Decimal(UNITS_MAX * NANOS)
 _MS_A_MINUTE = Decimal(60_000)
+_UNITS_MAX = 10**40
+"""That are counted: a client may state any number, and decimals have an end."""
 _EXACT = Context(prec=120, rounding=ROUND_HALF_EVEN)
 """Wide enough for every product of a count and a price."""
 _REMEMBERED_MAX = 4096
@@ -157,13 +159,17 @@ def _counted(tool: Tool, usage: Usage) -> Decimal | None:
     if tool.per == "minute":
         return Decimal(usage.duration_ms) if usage.duration_ms else None
     try:
-        said: object = _units.decode(usage.units or b"{}")
-    except msgspec.DecodeError:
+        said: object = _units.decode(usage.units or "{}")
+    except (
+        msgspec.DecodeError,
+        ArithmeticError,
+        RecursionError,
+    ):  # a number with an endless exponent, brackets
         return None
     units = cast("dict[str, object]", said).get(tool.unit or "") if isinstance(said, dict) else None
-    if isinstance(units, bool) or not isinstance(units, int | Decimal) or units < 0:
+    if isinstance(units, bool) or not isinstance(units, int | Decimal):
         return None
-    return Decimal(units)
+    return Decimal(units) if 0 <= units <= _UNITS_MAX else None
 
 
 def _listed(kind: Kind, currency: str, worked_out: Decimal | None) -> Priced:

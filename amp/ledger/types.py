@@ -43,7 +43,7 @@ class Usage(NamedTuple):
     output_tokens: int = 0
     cache_creation_tokens: int = 0
     cache_read_tokens: int = 0
-    units: bytes | None = None
+    units: str | None = None
     """usageMetadata, as JSON."""
     cache_creation_1h_tokens: int = 0
     """Of the tokens put in the cache, those that stay for an hour."""

@@ -1,5 +1,7 @@
 """What is used is metered once, makes its job, and costs what its sender said."""
 
+import json
+
 import pytest
 from calls import COMPLETIONS, TENANT, TOOL_EVENTS, completion, everything, job, refused, tool_event
 
@@ -201,6 +203,18 @@ async def test_an_empty_body_with_a_good_key_is_a_bad_request_and_with_a_bad_one
     refused(await client.post(COMPLETIONS), 400, "invalid_parameter", "body")
     client.headers["Authorization"] = "Bearer rev_sk_acme_nobody"
     refused(await client.post(COMPLETIONS), 401, "unauthorized")
+
+
+async def test_a_usage_that_is_no_utf8_is_refused(client, facts):
+    body = json.dumps(tool_event(usageMetadata={"pages": "X"})).encode().replace(b'"X"', b'"\xff"')
+    refused(await client.post(TOOL_EVENTS, content=body), 400, "invalid_parameter", "usageMetadata")
+    assert await everything(facts) == []
+
+
+async def test_parts_of_a_cost_that_together_are_too_much_are_refused(client):
+    parts = {"totalCost": None, "inputTokenCost": 1e12, "outputTokenCost": 1e-9}
+    refused(await meter(client, **parts), 400, "invalid_parameter", "totalCost")
+    assert (await meter(client, **parts | {"outputTokenCost": 0})).status_code == 201
 
 
 async def test_a_batch_is_taken_item_by_item_in_its_order(client, facts):

@@ -93,11 +93,15 @@ def test_tools_cost_by_the_call_the_minute_or_the_unit():
     assert of("human_escalation", duration_ms=1_800_000) == (45 * 10**9, "human", "USD", "list")
     assert of("reviewer", duration_ms=1).nanos == 33_333
     assert of("reviewer") == (None, "human", "USD", "")
-    assert of("ocr", units=b'{"pages": 12.5, "note": "x"}').nanos == 25_000_000
-    assert of("ocr", units=b'{"pages": "12"}').nanos is None
-    assert of("ocr", units=b'{"pages": true}').nanos is None
-    assert of("ocr", units=b'{"pages": -1}').nanos is None
-    assert of("ocr", units=b"[]").nanos is None
+    assert of("ocr", units='{"pages": 12.5, "note": "x"}').nanos == 25_000_000
+    assert of("ocr", units='{"pages": "12"}').nanos is None
+    assert of("ocr", units='{"pages": true}').nanos is None
+    assert of("ocr", units='{"pages": -1}').nanos is None
+    assert of("ocr", units="[]").nanos is None
+    assert of("ocr", units='{"pages": 1e999999}').nanos is None
+    assert of("ocr", units='{"pages": 1e99999999999999999999}').nanos is None
+    assert of("ocr", units='{"pages": 1e-999999}').nanos == 0
+    assert of("ocr", units='{"pages": 12, "note": %s}' % ("[" * 9000 + "]" * 9000)).nanos is None
     assert of("ocr").nanos is None
     assert of("old") == (None, "tool", "USD", "")
     assert of("unknown") == (None, "tool", "USD", "")
