@@ -6,9 +6,10 @@ from typing import NamedTuple
 import msgspec
 
 from amp.ledger.chain import EMPTY, LINK_BYTES, Break, Head, Stored, verify
-from amp.ledger.entries import read_flags, unpack
+from amp.ledger.entries import unpack
 from amp.ledger.heads import Recorded
 from amp.ledger.rebuilt import Rebuilt
+from amp.ledger.side import read_flags
 
 STORE = "the store"
 """Where the head comes from that lies beside the chain."""

@@ -19,8 +19,7 @@ Source: ledger.md.
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -274,30 +273,3 @@ def without(of: Metered, flags: int) -> Metered:
         approach=None if decided else of.approach,
         group=None if decided else of.group,
     )
-
-
-class Side(NamedTuple):
-    """What the function said beside an entry."""
-
-    flags: int
-    before: Mapping[str, str]
-    """The job's state until then, as fields of its hash; empty without BEFORE."""
-    flags_before: int
-    """Which coordinates were set until then; 0 without BEFORE."""
-
-    def has(self, flag: int) -> bool:
-        return bool(self.flags & flag)
-
-
-def read_flags(raw: bytes) -> int:
-    """The flags of side data."""
-    return raw[0] | (SQUAD if len(raw) > 1 and raw[1] & SQUAD_SET else 0)
-
-
-def read_side(raw: bytes) -> Side:
-    """The side data."""
-    words = raw[2:].decode().split(" ") if len(raw) > 2 else []
-    before = dict(zip(words[::2], words[1::2], strict=True))
-    second = raw[1] if len(raw) > 1 else 0
-    until = second & ~(SQUAD_WAS | SQUAD_SET) | (SQUAD if second & SQUAD_WAS else 0)
-    return Side(read_flags(raw), before, until)

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from amp.ledger.cells import DAY_MS, Cell, Coordinates, Sums, add, after, spread, sums_of
-from amp.ledger.entries import AGENT, BEFORE, DECISION, ENVIRONMENT, MADE, SQUAD, TYPE, Entry, Side
+from amp.ledger.entries import AGENT, BEFORE, DECISION, ENVIRONMENT, MADE, SQUAD, TYPE, Entry
 from amp.ledger.job import State, read_state
+from amp.ledger.side import Side
 from amp.ledger.types import NO_JOB
 
 

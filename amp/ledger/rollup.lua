@@ -46,10 +46,10 @@ end
 local function look(keys, args)
   local names, found = {}, {}
   for i = 1, #args, 2 do names[#names + 1] = args[i] end
-  for number, key in ipairs(keys) do
-    local fits, values = true, #names > 0 and redis.call('HMGET', key, unpack(names)) or {}
+  for number = 1, #keys do
+    local fits, values = true, #names > 0 and redis.call('HMGET', keys[number], unpack(names)) or {}
     for i = 1, #names do fits = fits and (values[i] or '') == args[2 * i] end
-    local all = fits and redis.call('HGETALL', key) or {}
+    local all = fits and redis.call('HGETALL', keys[number]) or {}
     found[number] = #all > 0 and all or false
   end
   return cjson.encode(found)

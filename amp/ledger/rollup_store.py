@@ -10,10 +10,10 @@ import msgspec
 
 from amp.errors import StoreUnavailable
 from amp.ledger.cells import DAY_MS, Cell, Sums, cell_name, named_cell, pack, unpack
-from amp.ledger.entries import read_side
 from amp.ledger.entries import unpack as entry_of
 from amp.ledger.filters import Window
 from amp.ledger.fold import Known, Told
+from amp.ledger.side import read_side
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
 from amp.store.keys import (

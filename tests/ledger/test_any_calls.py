@@ -24,13 +24,14 @@ from amp.ledger import entries, money
 from amp.ledger import store as ledger_store
 from amp.ledger.appending import Appender
 from amp.ledger.audit_store import AuditStore
-from amp.ledger.entries import Completion, ToolEvent, read_side, unpack
+from amp.ledger.entries import Completion, ToolEvent, unpack
 from amp.ledger.heads import Evidence
 from amp.ledger.intake import Intake
 from amp.ledger.job import read_job, read_state
 from amp.ledger.jobs import Jobs
 from amp.ledger.once import Once
 from amp.ledger.service import Ledger
+from amp.ledger.side import read_side
 from amp.ledger.store import LedgerStore
 from amp.ledger.types import Decided
 from amp.ledger.verify import Verifier

@@ -12,7 +12,7 @@ from writing import ACME, DAY_MS, NOON, Writing
 from amp.errors import StoreUnavailable
 from amp.ledger import rollup_store
 from amp.ledger.cells import Cell, Coordinates, add, after, named_cell, pack, spread, sums_of, unpack
-from amp.ledger.entries import Completion, ToolEvent, read_side
+from amp.ledger.entries import Completion, ToolEvent
 from amp.ledger.entries import unpack as entry_of
 from amp.ledger.filters import Filters, Window
 from amp.ledger.fold import Told, changes
@@ -20,6 +20,7 @@ from amp.ledger.grouping import OTHER, Question
 from amp.ledger.job import State, read_job
 from amp.ledger.rollup import Rollup
 from amp.ledger.rollup_store import RollupStore
+from amp.ledger.side import read_side
 from amp.store.functions import Functions
 from amp.store.keys import BUCKETS, job_keys, ledger_cells
 from amp.tenancy import tenant

@@ -16,9 +16,9 @@ from amp.ledger.entries import (
     id_text,
     pack,
     packed_id,
-    read_side,
     unpack,
 )
+from amp.ledger.side import read_side
 
 SAMPLES = [
     (

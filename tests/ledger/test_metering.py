@@ -5,8 +5,9 @@ import json
 import pytest
 from calls import COMPLETIONS, TENANT, TOOL_EVENTS, completion, everything, job, refused, tool_event
 
-from amp.ledger.entries import TAGS, read_side, unpack
+from amp.ledger.entries import TAGS, unpack
 from amp.ledger.job import read_job
+from amp.ledger.side import read_side
 
 
 async def meter(client, path=COMPLETIONS, *, key=None, **fields):

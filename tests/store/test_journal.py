@@ -10,8 +10,7 @@ from msgspec import structs
 from reports import DAY_MS, HOUR_MS, TENANT
 
 from amp.errors import AmpError, StoreUnavailable
-from amp.learning import prior as prior_blobs
-from amp.learning import rows, service
+from amp.learning import prior_wire, rows, service
 from amp.learning.approaches import PUBLISHED
 from amp.learning.counting import Counting
 from amp.learning.fit import fit
@@ -134,7 +133,7 @@ class Service:
         current = self.priors.of(self.tenant)
         fitted = fit(histories, current, POLICY, PUBLISHED, np.random.default_rng(current.version)).prior
         fitted = replace(fitted, version=current.version + 1)
-        await self.facts.publish(self.tenant, fitted.version, prior_blobs.encode(fitted))
+        await self.facts.publish(self.tenant, fitted.version, prior_wire.encode(fitted))
         await self.priors.refresh()
 
     async def entries(self, since_ms=0):
