@@ -66,6 +66,9 @@ class PriceLists:
         listed = checked(cast("list[Any]", entries))
         now_ms, current = await self._standing(tenant, kind)
         if listed == current.entries and current.version:
+            # a try before may have ended between publishing it and telling the others
+            await self._store.publish(tenant, kind, current.version, _encoder.encode(current))
+            self._take(tenant.tag, kind, current)
             return current
         if expected is not None and expected != current.version:
             raise _conflict(current.version)

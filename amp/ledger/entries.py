@@ -249,9 +249,7 @@ def _narrow(value: Any) -> Any:
 
 def packed_id(text: str) -> bytes:
     """The id, as short as it can be said without loss."""
-    if _UUID.fullmatch(text):
-        return b"u" + bytes.fromhex(text.replace("-", ""))
-    return b"t" + text.encode()
+    return b"u" + bytes.fromhex(text.replace("-", "")) if _UUID.fullmatch(text) else b"t" + text.encode()
 
 
 def id_text(packed: bytes) -> str:
@@ -263,13 +261,12 @@ def without(of: Metered, flags: int) -> Metered:
     """The entry without what these flags say was said of its job before."""
     if not flags:
         return of
-    decided = flags & DECISION
     return msgspec.structs.replace(
         of,
         name=None if flags & NAME else of.name,
         type=None if flags & TYPE else of.type,
         version=None if flags & VERSION else of.version,
         environment=None if flags & ENVIRONMENT else of.environment,
-        approach=None if decided else of.approach,
-        group=None if decided else of.group,
+        approach=None if flags & DECISION else of.approach,
+        group=None if flags & DECISION else of.group,
     )

@@ -21,6 +21,12 @@ _FIELDS = {"type": "t", "environment": "e", "agent": "a", "squad": "q", "approac
 """Where a job's hash has its coordinates."""
 
 
+_OTHERS = "jobType squadId trace traceId trace_type traceType executionStatus outcomeType search"
+_ENDS = "outcomeValueMin outcomeValueMax startDate endDate"
+NAMES = (*COORDINATES, *_OTHERS.split(), *_ENDS.split())
+"""What a query may filter by."""
+
+
 class Window(NamedTuple):
     """Jobs made from the one on, until before the other; ms since 1970."""
 

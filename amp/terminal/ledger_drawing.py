@@ -87,8 +87,8 @@ def _headline(total: Row) -> Text:
     for each in total.by_currency:
         cost = f" for {_amount(each.total_cost)} of cost" if each.total_cost != 0 else ""
         text.append(f"{_amount(each.total_value)} {each.currency} of value{cost}\n")
-    text.append(f"{total.jobs:,} jobs, {total.pending:,} of them pending; {total.transactions:,} AI calls, ")
-    text.append(f"{total.tool_events:,} tool events\n")
+    text.append(f"{_some(total.jobs, 'job')}, {total.pending:,} of them pending; ")
+    text.append(f"{_some(total.transactions, 'AI call')}, {_some(total.tool_events, 'tool event')}\n")
     return text
 
 
@@ -194,7 +194,13 @@ def _bar(share: float, width: int, marks: Glyphs) -> str:
 
 
 def _name(report: Report, row: Row) -> str:
-    return " ".join(row.key[name] or _UNSET.get(name, "-") for name in report.by)
+    said = " ".join(row.key[name] or _UNSET.get(name, "-") for name in report.by)
+    # whoever may meter names types and agents: no such name may steer the terminal
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in said)
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _ratio(value: float | None) -> str:
@@ -217,6 +223,8 @@ def _short(value: Decimal | None) -> str:
     for size, letter in ((10**12, "T"), (10**9, "G"), (10**6, "M")):
         if abs(value) >= size:
             return f"{value / size:,.2f}{letter}"
+    if value and abs(value) < Decimal("0.01"):
+        return f"{value:.2g}"
     return f"{value:,.2f}"
 
 

@@ -59,7 +59,7 @@ def asked(
     """The question that the options ask.
 
     Raises:
-        CommandFailed: one is no NAME=VALUE.
+        CommandFailed: one is no NAME=VALUE, or no such name.
         InvalidInput: a value is not understood.
     """
     query: dict[str, str] = {}
@@ -67,6 +67,8 @@ def asked(
         name, equals, value = each.partition("=")
         if not equals:
             raise CommandFailed(f"--where must be NAME=VALUE, as type=sales, not {each!r}.")
+        if name not in filters.NAMES:  # a slip must not show all jobs as if they were some
+            raise CommandFailed(f"--where: {name!r} is none of {', '.join(filters.NAMES)}.")
         query[name] = value
     query |= {name: said for name, said in (("startDate", since), ("endDate", until)) if said}
     return Question(

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from writing import ACME
 
-from amp.errors import VersionConflict
+from amp.errors import StoreUnavailable, VersionConflict
 from amp.ledger.book_store import LIBRARY, BookStore
 from amp.ledger.books import PriceLists
 from amp.ledger.catalogue import Price, Rate, Tool
@@ -72,6 +72,27 @@ async def test_what_changes_nothing_makes_no_version_and_may_be_sent_again(worke
     for _ in range(2):
         assert (await lists.put(ACME, "rates", [Rate("EUR", "USD", Decimal("1.10"))], None)).version == 1
     assert int(await store.ask("HGET", BOOK_VERSIONS, f"{ACME.tag}:rates")) == 1
+
+
+async def test_a_change_whose_announcement_was_lost_is_in_force_when_it_is_sent_again(
+    worker, store, monkeypatch
+):
+    one, other = worker(), worker()
+    ask = store.ask
+
+    async def lost(verb, *rest):
+        if verb == "HSET":
+            raise StoreUnavailable
+        return await ask(verb, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "ask", lost)
+        with pytest.raises(StoreUnavailable):
+            await one.put(ACME, "pricing", [GPT], None)
+    assert (await one.put(ACME, "pricing", [GPT], None)).version == 1
+    await other.refresh()
+    for lists in (one, other):
+        assert lists.price(ACME, CALL, None).nanos == 25 * 10**8
 
 
 async def test_a_list_that_cannot_be_read_leaves_the_one_before(worker, store, caplog):

@@ -89,8 +89,26 @@ def test_a_report_is_drawn_and_told_to_machines(amp, worked):
     only = json.loads(amp("ledger", "report", "--where", "outcomeType=PENDING", "--json").stdout)
     assert (only["total"]["jobs"], only["looked"]) == (1, {"jobs": 6, "of": 6})
     assert "--where must be NAME=VALUE" in amp("ledger", "report", "--where", "sales").stderr
+    assert "'agnt' is none of type, environment" in amp("ledger", "report", "--where", "agnt=ada").stderr
     assert "by: must be" in amp("ledger", "report", "--by", "colour").stderr
     assert "No jobs" in amp("ledger", "report", "--tenant", "other").stdout
+
+
+@pytest.mark.timeout(120)
+def test_what_senders_call_things_cannot_steer_the_terminal_and_small_costs_are_not_0(amp, data):
+    async def work(settings):
+        store = connect(settings.redis)
+        await Writing(store, tenant("default", "test")).completion("j", 1_400_000, type="a\x1b[2J\nb")
+        await store.close()
+
+    with opened(Settings(data=data)) as complete:
+        asyncio.run(work(complete))
+    drawn = amp("ledger", "report").stdout
+    assert "a\ufffd[2J\ufffdb" in drawn
+    assert "\x1b[2J" not in drawn
+    assert "1 job, 1 of them pending; 1 AI call, 0 tool events" in drawn
+    row = next(line for line in drawn.splitlines() if line.startswith("a\ufffd"))
+    assert row.split()[1:4] == ["1", "0.00", "0.0014"]
 
 
 @pytest.mark.timeout(120)
