@@ -99,7 +99,7 @@ def test_the_ledgers_client_reports_with_the_key_that_readme_makes(terminal):
     script = f"sed 's|{ADDRESS}|'$AMP_BASE_URL'|' > job.py <<'JOB'\n{LEDGER}JOB\n"
     told = terminal(LEDGER_KEY + script + "NO_PROXY=127.0.0.1 python job.py\namp ledger report\n")
     assert "Value Ratio 300" in told
-    assert "1 jobs, 0 of them pending" in told
+    assert "1 job, 0 of them pending" in told
 
 
 def test_a_tenant_makes_its_own_dimensions(terminal):
