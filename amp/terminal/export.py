@@ -1,17 +1,14 @@
 """`amp log export`: one line a decision with an outcome, as JSONL or Parquet."""
 
-import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 import msgspec
 
-from amp.exits import CommandFailed
 from amp.learning.approaches import Approaches
 from amp.learning.journal import Entry
 from amp.learning.logline import LogLine
@@ -21,12 +18,11 @@ from amp.learning.replay import REASONS, Reason
 from amp.settings import Settings
 from amp.tenancy import tenant
 from amp.terminal import talk
-from amp.terminal.logfile import MAPS, pyarrow
+from amp.terminal.logfile import MAPS
+from amp.terminal.outfile import RowGroups, check_form, drafted
 from amp.terminal.reading import Take, read, since
 
 Write = Callable[[LogLine], None]
-_GROUP_LINES = 10_000
-"""Lines of a Parquet row group: what is in memory at a time."""
 
 
 def run(settings: Settings, name: str, env: str, *, out: str | None, form: str, since: str | None) -> None:
@@ -68,8 +64,8 @@ class Export:
         if form == "jsonl":
             self.to(_jsonl(file))
             return
-        with _Parquet(file) as parquet:
-            self._read(parquet.of)
+        with RowGroups(file, _plain) as parquet:
+            self._read(lambda approaches: parquet.under(_schema(parquet.arrow, approaches)))
 
     def _read(self, writer: Callable[[Approaches], Write]) -> None:
         def start(ruled: InForce, _: Prior) -> Take:
@@ -96,32 +92,6 @@ class Export:
         return [(reason, count) for reason, count in self.seen.most_common() if reason]
 
 
-def check_form(form: str, out: str | None) -> None:
-    if form not in {"jsonl", "parquet"}:
-        raise CommandFailed(f"--format: must be jsonl or parquet, not {form!r}.")
-    if form == "parquet" and out is None:
-        raise CommandFailed("--format parquet needs --out FILE: it is no text for a terminal.")
-    if form == "parquet":
-        pyarrow()
-
-
-@contextmanager
-def drafted(file: Path) -> Generator[BinaryIO]:
-    """A file beside the one that is meant, which it becomes when all of it is written and on disk."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        try:
-            with draft.open("wb") as opened:
-                yield opened
-                opened.flush()
-                os.fsync(opened.fileno())
-            draft.replace(file)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise CommandFailed(f"{file} cannot be written: {error.strerror}.") from error
-
-
 def _jsonl(file: BinaryIO) -> Write:
     encoder = msgspec.json.Encoder()
 
@@ -131,44 +101,12 @@ def _jsonl(file: BinaryIO) -> Write:
     return write
 
 
-class _Parquet:
-    """Writes row groups, so that few lines are in memory at a time."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._arrow = pyarrow()
-        self._lines: list[LogLine] = []
-        self._writer: Any = None
-        self._schema: Any = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def of(self, approaches: Approaches) -> Write:
-        """The writer for a log of these approaches."""
-        self._schema = _schema(self._arrow, approaches)
-        self._writer = self._arrow.parquet.ParquetWriter(self._file, self._schema, compression="zstd")
-        return self._write
-
-    def _write(self, told: LogLine) -> None:
-        self._lines.append(told)
-        if len(self._lines) == _GROUP_LINES:
-            self._flush()
-
-    def _flush(self) -> None:
-        plain: list[dict[str, Any]] = msgspec.to_builtins(self._lines, builtin_types=[datetime])
-        for each in plain:
-            for name in MAPS:
-                each[name] = list(each[name].items())
-        self._writer.write_table(self._arrow.Table.from_pylist(plain, self._schema))
-        self._lines.clear()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._writer is None:
-            return
-        if kind is None and self._lines:
-            self._flush()
-        self._writer.close()
+def _plain(lines: list[LogLine]) -> list[dict[str, Any]]:
+    plain: list[dict[str, Any]] = msgspec.to_builtins(lines, builtin_types=[datetime])
+    for each in plain:
+        for name in MAPS:
+            each[name] = list(each[name].items())
+    return plain
 
 
 def _schema(arrow: Any, approaches: Approaches) -> Any:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
@@ -20,14 +20,11 @@ from amp.settings import Settings
 from amp.store.keys import BUCKETS
 from amp.tenancy import Tenant, tenant
 from amp.terminal import talk
-from amp.terminal.export import check_form, drafted
 from amp.terminal.ledger_report import Room, with_room
-from amp.terminal.logfile import pyarrow
+from amp.terminal.outfile import RowGroups, check_form, drafted
 
 Line = dict[str, Any]
 _PAGE = 1000
-_GROUP_LINES = 10_000
-"""Lines of a Parquet row group: what is in memory at a time."""
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -63,7 +60,10 @@ def run(
     asked = Asked(tenant(name, env), filters.read(query).window)
     with ExitStack() as files:
         file = files.enter_context(drafted(Path(out))) if out else sys.stdout.buffer
-        write = _jsonl(file) if form == "jsonl" else files.enter_context(_Parquet(file, what)).write
+        write = _jsonl(file)
+        if form == "parquet":
+            parquet = files.enter_context(RowGroups(file, _plain))
+            write = parquet.under(parquet.arrow.schema(_columns(parquet.arrow, what)))
         count = with_room(settings, lambda room: _each(room, asked, what, write))
     sys.stdout.flush()
     talk.say(f"{count:,} {what}{f' in {out}' if out else ''}.")
@@ -170,32 +170,10 @@ def _jsonl(file: BinaryIO) -> Callable[[Line], None]:
     return write
 
 
-class _Parquet:
-    """Writes row groups, so that few lines are in memory at a time."""
-
-    def __init__(self, file: BinaryIO, what: str) -> None:
-        self._arrow = pyarrow()
-        self._schema = self._arrow.schema(_columns(self._arrow, what))
-        self._writer = self._arrow.parquet.ParquetWriter(file, self._schema, compression="zstd")
-        self._lines: list[Line] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def write(self, line: Line) -> None:
-        said = line.get("said")
-        self._lines.append(line if said is None else line | {"said": _encoder.encode(said).decode()})
-        if len(self._lines) == _GROUP_LINES:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._writer.write_table(self._arrow.Table.from_pylist(self._lines, self._schema))
-        self._lines.clear()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None and self._lines:
-            self._flush()
-        self._writer.close()
+def _plain(lines: list[Line]) -> list[Line]:
+    return [
+        line | {"said": _encoder.encode(line["said"]).decode()} if "said" in line else line for line in lines
+    ]
 
 
 def _columns(arrow: Any, what: str) -> Sequence[tuple[str, Any]]:
