@@ -131,13 +131,18 @@ def test_the_plot_in_the_terminal_fits_and_names_every_curve(colours):
 
 @pytest.mark.slow
 def test_a_served_instance_plays_the_same_stream_and_learns_as_it_does_in_process(run):
-    """30 users; where the service's own chance is all that differs, a bin's share has an sd of some 0.09."""
+    """30 users; where the service's own chance is all that differs, a bin's share has an sd of some 0.09.
+
+    Not of the first bin: its fits are the first, and how soon they come is up to a background process and the
+    machine (.31 to .40 on a quiet one, .11 on a busy one, .46 in process).
+    """
     shown = run("simulate", "--http", "--users", 30, "--policies", "ours,uniform", "--json")
     assert shown.exit_code == 0, shown.stderr
     (world,) = json.loads(shown.stdout)["worlds"]
     share = {each["policy"]: np.array(each["everybody"]["share"]) for each in world["policies"]}
     assert list(share) == ["ours", "uniform", "ours-http"]
-    assert share["ours-http"] == pytest.approx(share["ours"], abs=0.3)
+    assert share["ours-http"][1:] == pytest.approx(share["ours"][1:], abs=0.3)
+    assert share["ours-http"][-1] > share["uniform"][-1] + 0.3
     assert share["ours-http"][2:].mean() > share["uniform"][2:].mean() + 0.3
 
 
