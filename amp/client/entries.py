@@ -1,0 +1,205 @@
+"""What waits to be sent: reports and records, and how small they are on disk.
+
+On disk an outcome is two bytes of flags, its request id as the bytes that base64url spells, and its numbers;
+what does not fit this form exactly, and every other kind, is JSON after one letter.
+"""
+
+import math
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from amp.client import calls
+from amp.client.types import Outcome
+
+Kind = Literal["outcome", "metering", "job"]
+Fields = dict[str, Any]
+
+_PREFIX = "req_"
+_COMPACT, _ID_PACKED = 0x80, 0x01
+_FLOAT = struct.Struct("<d")
+_MILLIS, _HUNDREDTHS = (1000.0, 4), (100.0, 1)
+"""How many make a unit, and the bytes that hold the usual ones; others are kept as floats."""
+_OF_TRI = (None, False, True)
+_LETTERS: dict[Kind, bytes] = {"outcome": b"o", "metering": b"m", "job": b"j"}
+_KINDS: dict[int, Kind] = {letter[0]: kind for kind, letter in _LETTERS.items()}
+_KNOWN = {
+    "request_id",
+    "started",
+    "completed",
+    "time_to_start",
+    "flow_state",
+    "satisfaction",
+    "final",
+    "step",
+    "metadata",
+}
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One report or record that is to arrive."""
+
+    kind: Kind
+    said: Fields | bytes
+    """As the caller gave it, or its body as JSON."""
+    id: int = 0
+    """Its row in the spool; 0 is none."""
+    attempts: int = 0
+    since: int = 0
+    """How many others had arrived when this one first failed."""
+
+    def body(self) -> bytes:
+        """As JSON.
+
+        Raises:
+            AmpError: JSON cannot carry it.
+        """
+        if not isinstance(self.said, bytes):
+            self.said = encoded(self.kind, self.said)
+        return self.said
+
+
+def encoded(kind: Kind, fields: Fields) -> bytes:
+    """The body as JSON.
+
+    Raises:
+        AmpError: JSON cannot carry it.
+        TypeError: a field is unknown.
+    """
+    return calls.outcome_body(fields) if kind == "outcome" else calls.body(fields)
+
+
+def pack(kind: Kind, fields: Fields) -> bytes:
+    """The entry as the spool keeps it; raises as `encoded` does."""
+    if kind == "outcome":
+        compact = _compact(fields)
+        if compact is not None:
+            return compact
+    return _LETTERS[kind] + encoded(kind, fields)
+
+
+def unpack(packed: bytes) -> tuple[Kind, bytes]:
+    """The entry again, its body as JSON.
+
+    Raises:
+        ValueError: nobody wrote this.
+    """
+    try:
+        if packed[0] & _COMPACT:
+            return "outcome", calls.outcome_body(_fields(packed))
+        return _KINDS[packed[0]], packed[1:]
+    except (IndexError, KeyError, struct.error, TypeError) as error:
+        raise ValueError("no entry of a spool") from error
+
+
+def _compact(fields: Fields) -> bytes | None:
+    """None where the form cannot say exactly this."""
+    if not fields.keys() <= _KNOWN:
+        return None
+    said = fields.get
+    try:
+        flags = (
+            _COMPACT
+            | (_three(fields["started"]) - 1)
+            | _three(said("completed")) << 1
+            | _three(said("flow_state")) << 3
+            | _three(said("final")) << 5
+        )
+        packed, request_id = _packed_id(said("request_id"))
+        start, time_to_start = _number(said("time_to_start"), *_MILLIS)
+        liking, satisfaction = _number(said("satisfaction"), *_HUNDREDTHS)
+        step, metadata = said("step"), said("metadata")
+        if step is not None and type(step) is not int:
+            return None
+        more = packed | start << 1 | liking << 3 | (step is not None) << 5 | (metadata is not None) << 6
+        return b"".join(
+            (
+                bytes((flags, more, len(request_id))),
+                request_id,
+                time_to_start,
+                satisfaction,
+                b"" if step is None else bytes((step,)),
+                b"" if metadata is None else _metadata(fields),
+            )
+        )
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None  # the JSON form takes it, or refuses it by name
+
+
+def _three(said: Any) -> int:
+    """Of a bool or none; 1 equals True, but says something else to the server."""
+    if said is None:
+        return 0
+    if type(said) is not bool:
+        raise TypeError(said)
+    return 1 + said
+
+
+def _packed_id(request_id: Any) -> tuple[int, bytes]:
+    if type(request_id) is not str:
+        raise TypeError(request_id)
+    if request_id.startswith(_PREFIX):
+        text = request_id[4:]
+        raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        if len(raw) < 256 and _spelt(raw) == text:
+            return _ID_PACKED, raw
+    plain = request_id.encode()
+    if len(plain) > 255:
+        raise ValueError("longer than the form has room for")
+    return 0, plain
+
+
+def _spelt(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _number(said: Any, scale: float, size: int) -> tuple[int, bytes]:
+    """0: none; 1: a whole number of `1 / scale`; 2: a float."""
+    if said is None:
+        return 0, b""
+    if type(said) not in {int, float} or not math.isfinite(said):
+        raise TypeError(said)
+    whole = round(said * scale)
+    if 0 <= whole < 256**size and whole / scale == said:
+        return 1, whole.to_bytes(size, "little")
+    return 2, _FLOAT.pack(said)
+
+
+def _metadata(fields: Fields) -> bytes:
+    calls.outcome_body(fields)  # a body that is too large must not be found out later
+    return msgspec.json.encode(fields["metadata"])
+
+
+def _fields(packed: bytes) -> Outcome:
+    flags, more, length = packed[0], packed[1], packed[2]
+    at = 3 + length
+    if len(packed) < at:
+        raise IndexError
+    raw = packed[3:at]
+    fields: Any = {
+        "request_id": _PREFIX + _spelt(raw) if more & _ID_PACKED else raw.decode(),
+        "started": bool(flags & 1),
+        "completed": _OF_TRI[flags >> 1 & 3],
+        "flow_state": _OF_TRI[flags >> 3 & 3],
+        "final": _OF_TRI[flags >> 5 & 3],
+    }
+    for name, form, scale, size in (
+        ("time_to_start", more >> 1 & 3, *_MILLIS),
+        ("satisfaction", more >> 3 & 3, *_HUNDREDTHS),
+    ):
+        if form == 1:
+            fields[name] = int.from_bytes(packed[at : at + size], "little") / scale
+            at += size
+        elif form:
+            (fields[name],) = _FLOAT.unpack_from(packed, at)
+            at += _FLOAT.size
+    if more >> 5 & 1:
+        fields["step"] = packed[at]
+        at += 1
+    if more >> 6 & 1:
+        fields["metadata"] = msgspec.json.decode(packed[at:])
+    return fields

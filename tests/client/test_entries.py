@@ -1,0 +1,78 @@
+"""What waits on disk comes back as it was said."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amp.client import calls, entries
+from amp.errors import AmpError
+
+IDS = st.one_of(
+    st.binary(min_size=1, max_size=120).map(lambda raw: "req_" + entries._spelt(raw)),
+    st.text(st.characters(codec="utf-8"), max_size=300),
+    st.sampled_from(["req_", "req_abc=", "req_a+b/", "req_AB", "req_é", "x" * 2048]),
+)
+MAYBE = st.sampled_from([None, False, True, 0, 1, "yes"])
+NUMBERS = st.one_of(
+    st.none(), st.integers(-(2**60), 2**60), st.floats(allow_nan=False, allow_infinity=False), st.just(0.29)
+)
+
+
+@given(
+    request_id=IDS,
+    started=st.sampled_from([True, False, 1, None]),
+    completed=MAYBE,
+    flow=MAYBE,
+    final=MAYBE,
+    start=NUMBERS,
+    liking=NUMBERS,
+    step=st.sampled_from([None, 0, 7, 255, 256, -1, True, 1.5]),
+    metadata=st.sampled_from([None, {}, {"ticket": "A-7", "deep": [1, {"x": None}]}]),
+)
+def test_every_report_that_can_be_sent_is_sent_from_disk_as_it_would_have_been(
+    request_id, started, completed, flow, final, start, liking, step, metadata
+):
+    fields = {
+        "request_id": request_id,
+        "started": started,
+        "completed": completed,
+        "flow_state": flow,
+        "final": final,
+        "time_to_start": start,
+        "satisfaction": liking,
+        "step": step,
+        "metadata": metadata,
+    }
+    kind, body = entries.unpack(entries.pack("outcome", fields))
+    assert kind == "outcome"
+    told, meant = json.loads(body), json.loads(calls.outcome_body(fields))
+    assert told == meant
+    assert {name: type(value) is bool for name, value in told.items()} == {
+        name: type(value) is bool for name, value in meant.items()
+    }
+
+
+@pytest.mark.parametrize("bad", [{"satisfied": 1}, {"time_to_start": float("nan")}, {"metadata": {"x": object()}}])
+def test_what_json_cannot_carry_is_refused_before_it_is_kept(bad):
+    with pytest.raises((AmpError, TypeError)):
+        entries.pack("outcome", {"request_id": "req_a", "started": True, **bad})
+
+
+def test_an_ordinary_report_takes_eight_bytes_beside_its_id():
+    raw = bytes(range(66))
+    fields = {"request_id": "req_" + entries._spelt(raw), "started": True, "completed": True}
+    packed = entries.pack("outcome", fields | {"time_to_start": 12.5, "satisfaction": 0.75})
+    assert len(packed) == len(raw) + 8
+
+
+def test_a_record_of_another_kind_is_kept_as_json():
+    packed = entries.pack("metering", {"model": "m", "totalCost": 0.5})
+    assert entries.unpack(packed) == ("metering", b'{"model":"m","totalCost":0.5}')
+
+
+@pytest.mark.parametrize("packed", [b"", b"?x", b"\x80", b"\x81\x01\xff"])
+def test_what_nobody_wrote_is_no_entry(packed):
+    with pytest.raises(ValueError, match="no entry"):
+        entries.unpack(packed)
