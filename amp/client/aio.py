@@ -1,6 +1,7 @@
 """The client for asyncio: `sync.py` with its waits awaited; what each call does is said there."""
 
 import asyncio
+import os
 import time
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
@@ -10,7 +11,7 @@ import httpx
 
 from amp.client import calls
 from amp.client.base import Base
-from amp.client.reporter import EXIT_S
+from amp.client.ending import EXIT_S
 from amp.client.transport import send_async
 from amp.client.types import (
     Ask,
@@ -41,6 +42,8 @@ class AsyncAMP(Base[Receiving]):
         timeout_s: float = 10.0,
         context_deadline_s: float = 0.25,
         queue_size: int = 10_000,
+        spool: str | os.PathLike[str] | None = None,
+        flush_on_sigterm: bool = True,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         super().__init__(
@@ -49,8 +52,11 @@ class AsyncAMP(Base[Receiving]):
             timeout_s=timeout_s,
             context_deadline_s=context_deadline_s,
             queue_size=queue_size,
+            spool=spool,
+            flush_on_sigterm=flush_on_sigterm,
             background_transport=transport if isinstance(transport, httpx.BaseTransport) else None,
         )
+        self._transport = transport
         self._http = httpx.AsyncClient(**self._settings, transport=transport)
 
     async def get_context(self, user_id: str, task: str, **hints: Unpack[Hints]) -> Context[Receiving]:
@@ -97,6 +103,10 @@ class AsyncAMP(Base[Receiving]):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    def _connect(self) -> object:
+        before, self._http = self._http, httpx.AsyncClient(**self._settings, transport=self._transport)
+        return before
 
     async def _run(self, exchange: Exchange[T]) -> T:
         try:

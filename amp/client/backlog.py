@@ -1,14 +1,16 @@
 """Where reports wait: in memory here, on disk in spool.py."""
 
+import threading
 from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
 from amp.client.entries import Entry, Fields, Kind
+from amp.errors import AmpError
 
 
 class Backlog(Protocol):
-    """What waits, and what was taken and is not settled yet. Callers put; the reporter's threads do the rest."""
+    """What waits, and what is in hand: taken and not settled yet. Callers put; threads do the rest."""
 
     kept: bool
     """Whether what is not sent by the end of the process is sent by the next."""
@@ -49,7 +51,25 @@ class Backlog(Protocol):
         ...
 
     def close(self) -> int:
-        """Takes nothing more; how many that waited are lost."""
+        """Takes nothing more; how many are lost, unless one in hand arrives yet."""
+        ...
+
+    def tidy(self) -> None:
+        """What may be done when there is nothing else to do; by the reporter's thread."""
+        ...
+
+    def bury(self, entry: Entry, error: AmpError) -> None:
+        """Keeps what can never be delivered, where there is a place for it."""
+        ...
+
+    def before_fork(self) -> None:
+        """As in forking.py."""
+        ...
+
+    def after_fork(self) -> None: ...
+
+    def in_child(self) -> None:
+        """What waits is the parent's to send."""
         ...
 
 
@@ -62,6 +82,7 @@ class Memory:
         self._size = size
         self._queue = deque[Entry]()
         self._in_hand = 0
+        self._counting = threading.Lock()  # between the reporter's threads
 
     def put(self, kind: Kind, fields: Fields) -> bool:
         if len(self._queue) >= self._size:
@@ -70,22 +91,19 @@ class Memory:
         return True
 
     def take(self, most: int) -> list[Entry]:
-        taken: list[Entry] = []
-        while len(taken) < most and self._queue:
-            self._in_hand += 1  # before it leaves the queue, so that nobody ever sees neither
-            try:
-                taken.append(self._queue.popleft())
-            except IndexError:
-                self._in_hand -= 1
-                break
-        return taken
+        with self._counting:
+            count = min(most, len(self._queue))
+            self._in_hand += count  # before they leave the queue, so that nobody ever sees neither
+            return [self._queue.popleft() for _ in range(count)]
 
     def settle(self, entries: Sequence[Entry]) -> None:
-        self._in_hand -= len(entries)
+        with self._counting:
+            self._in_hand = max(0, self._in_hand - len(entries))  # none are left after closing
 
     def give_back(self, entries: Sequence[Entry]) -> None:
-        self._queue.extendleft(reversed(entries))
-        self._in_hand -= len(entries)
+        with self._counting:
+            self._queue.extendleft(reversed(entries))
+            self._in_hand = max(0, self._in_hand - len(entries))
 
     @property
     def waiting(self) -> bool:
@@ -99,7 +117,25 @@ class Memory:
     def empty(self) -> bool:
         return self.count == 0
 
+    def tidy(self) -> None:
+        pass
+
+    def bury(self, entry: Entry, error: AmpError) -> None:
+        pass
+
+    def before_fork(self) -> None:
+        pass
+
+    def after_fork(self) -> None:
+        pass
+
+    def in_child(self) -> None:
+        self._queue = deque[Entry]()
+        self._in_hand = 0
+        self._counting = threading.Lock()
+
     def close(self) -> int:
-        lost = len(self._queue)
-        self._queue.clear()
+        with self._counting:
+            lost, self._in_hand = self.count, 0
+            self._queue = deque[Entry](maxlen=0)
         return lost

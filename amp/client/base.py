@@ -12,10 +12,12 @@ from typing import Any, Generic, TypeVar, Unpack
 import httpx
 
 from amp import __version__
-from amp.client import calls, wire
+from amp.client import calls, forking, wire
+from amp.client.backlog import Memory
 from amp.client.failures import ClientClosed
 from amp.client.fallback import NOT_SENT, fallback, is_local
 from amp.client.reporter import Reporter
+from amp.client.spool import Spool
 from amp.client.tally import Counters, Tally
 from amp.client.transport import Background
 from amp.client.types import Ask, Context, Outcome, OutcomeReceipt, Receipt, Signals
@@ -39,6 +41,8 @@ class Base(ABC, Generic[Receipt]):
         timeout_s: float,
         context_deadline_s: float,
         queue_size: int,
+        spool: str | os.PathLike[str] | None,
+        flush_on_sigterm: bool,
         background_transport: httpx.BaseTransport | None,
     ) -> None:
         self._settings: dict[str, Any] = {
@@ -51,8 +55,25 @@ class Base(ABC, Generic[Receipt]):
         self._asked = Patience(context_deadline_s, attempts=2, backoff_s=0.02)
         self._tally = Tally()
         self._background = Background({**self._settings, "transport": background_transport})
-        self._reporter = Reporter(self._background.post, self._tally, queue_size=queue_size)
+        backlog = Memory(queue_size) if spool is None else Spool(spool, self._tally, memory=queue_size)
+        self._reporter = Reporter(self._background.post, self._tally, backlog, sigterm=flush_on_sigterm)
         self._closed = False
+        self._inherited: list[object] = []
+        forking.watch(self)
+
+    def before_fork(self) -> None:
+        pass
+
+    def after_fork(self) -> None:
+        pass
+
+    def in_child(self) -> None:
+        """Connections are the parent's: two processes on one would read each other's answers."""
+        self._inherited.append(self._connect())
+
+    @abstractmethod
+    def _connect(self) -> object:
+        """Opens connections of its own; gives those that there were, which nobody may touch any more."""
 
     @property
     def counters(self) -> Counters:

@@ -1,5 +1,6 @@
 """The client for ordinary code: it waits for its answers."""
 
+import os
 import time
 from collections.abc import Iterable
 from typing import Any, Self, TypeVar, Unpack
@@ -8,7 +9,7 @@ import httpx
 
 from amp.client import calls
 from amp.client.base import Base
-from amp.client.reporter import EXIT_S
+from amp.client.ending import EXIT_S
 from amp.client.transport import send_within
 from amp.client.types import (
     Ask,
@@ -46,6 +47,8 @@ class AMP(Base[OutcomeReceipt]):
         timeout_s: float = 10.0,
         context_deadline_s: float = 0.25,
         queue_size: int = 10_000,
+        spool: str | os.PathLike[str] | None = None,
+        flush_on_sigterm: bool = True,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         super().__init__(
@@ -54,8 +57,11 @@ class AMP(Base[OutcomeReceipt]):
             timeout_s=timeout_s,
             context_deadline_s=context_deadline_s,
             queue_size=queue_size,
+            spool=spool,
+            flush_on_sigterm=flush_on_sigterm,
             background_transport=transport,
         )
+        self._transport = transport
         self._http = httpx.Client(**self._settings, transport=transport)
 
     def get_context(self, user_id: str, task: str, **hints: Unpack[Hints]) -> Context[OutcomeReceipt]:
@@ -111,6 +117,10 @@ class AMP(Base[OutcomeReceipt]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _connect(self) -> object:
+        before, self._http = self._http, httpx.Client(**self._settings, transport=self._transport)
+        return before
 
     def _run(self, exchange: Exchange[T]) -> T:
         try:

@@ -20,31 +20,23 @@ NUMBERS = st.one_of(
 )
 
 
-@given(
-    request_id=IDS,
-    started=st.sampled_from([True, False, 1, None]),
-    completed=MAYBE,
-    flow=MAYBE,
-    final=MAYBE,
-    start=NUMBERS,
-    liking=NUMBERS,
-    step=st.sampled_from([None, 0, 7, 255, 256, -1, True, 1.5]),
-    metadata=st.sampled_from([None, {}, {"ticket": "A-7", "deep": [1, {"x": None}]}]),
-)
-def test_every_report_that_can_be_sent_is_sent_from_disk_as_it_would_have_been(
-    request_id, started, completed, flow, final, start, liking, step, metadata
-):
-    fields = {
-        "request_id": request_id,
-        "started": started,
-        "completed": completed,
-        "flow_state": flow,
-        "final": final,
-        "time_to_start": start,
-        "satisfaction": liking,
-        "step": step,
-        "metadata": metadata,
+REPORTS = st.fixed_dictionaries(
+    {
+        "request_id": IDS,
+        "started": st.sampled_from([True, False, 1, None]),
+        "completed": MAYBE,
+        "flow_state": MAYBE,
+        "final": MAYBE,
+        "time_to_start": NUMBERS,
+        "satisfaction": NUMBERS,
+        "step": st.sampled_from([None, 0, 7, 255, 256, -1, True, 1.5]),
+        "metadata": st.sampled_from([None, {}, {"ticket": "A-7", "deep": [1, {"x": None}]}]),
     }
+)
+
+
+@given(fields=REPORTS)
+def test_every_report_that_can_be_sent_is_sent_from_disk_as_it_would_have_been(fields):
     kind, body = entries.unpack(entries.pack("outcome", fields))
     assert kind == "outcome"
     told, meant = json.loads(body), json.loads(calls.outcome_body(fields))
@@ -54,7 +46,9 @@ def test_every_report_that_can_be_sent_is_sent_from_disk_as_it_would_have_been(
     }
 
 
-@pytest.mark.parametrize("bad", [{"satisfied": 1}, {"time_to_start": float("nan")}, {"metadata": {"x": object()}}])
+@pytest.mark.parametrize(
+    "bad", [{"satisfied": 1}, {"time_to_start": float("nan")}, {"metadata": {"x": object()}}]
+)
 def test_what_json_cannot_carry_is_refused_before_it_is_kept(bad):
     with pytest.raises((AmpError, TypeError)):
         entries.pack("outcome", {"request_id": "req_a", "started": True, **bad})

@@ -3,10 +3,12 @@
 import json
 import logging
 import threading
+import time
 from itertools import chain
 
 import pytest
 
+from amp.client.backlog import Memory
 from amp.client.failures import Unreachable
 from amp.client.reporter import Reporter
 from amp.client.tally import Tally
@@ -44,7 +46,7 @@ def started():
     def start(network, *, queue_size=10_000):
         tally = Tally()
         networks.append(network)
-        reporters.append(Reporter(network, tally, queue_size=queue_size, chance=lambda: 0.0))
+        reporters.append(Reporter(network, tally, Memory(queue_size), chance=lambda: 0.0))
         return reporters[-1], lambda: tally.counters(reporters[-1].queued)
 
     yield start
@@ -183,9 +185,15 @@ def test_closing_drops_what_time_did_not_allow_and_counts_it(started):
     for n in range(5):
         reporter.offer(report(f"req_{n}"))
     reporter.close(timeout_s=0.05)
-    assert counters().dropped == 5
+    assert (counters().dropped, counters().queued) == (6, 0)
     assert not reporter.offer(report("req_late"))
-    assert counters().dropped == 6
+    assert counters().dropped == 7
+    network.open.set()
+    until_s = time.monotonic() + 5
+    while not counters().sent and time.monotonic() < until_s:
+        time.sleep(0.001)
+    assert counters().sent, "what was under way arrives after all"
+    assert counters().sent + counters().dropped == 7
 
 
 def test_every_report_is_accounted_for_with_many_threads_offering(started):
