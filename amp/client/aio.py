@@ -11,6 +11,7 @@ import httpx
 
 from amp.client import calls
 from amp.client.base import Base
+from amp.client.decision import AsyncDecision
 from amp.client.ending import EXIT_S
 from amp.client.transport import send_async
 from amp.client.types import (
@@ -73,6 +74,18 @@ class AsyncAMP(Base[Receiving]):
     async def report_outcomes(self, items: Iterable[Outcome]) -> list[OutcomeReceipt | AmpError]:
         return await self._run(self._outcomes(items))
 
+    def decision(
+        self,
+        user_id: str,
+        task: str,
+        *,
+        job: str | None = None,
+        job_type: str | None = None,
+        **hints: Unpack[Hints],
+    ) -> AsyncDecision[Receiving]:
+        ask: Ask = {"user_id": user_id, "task": task, **hints}
+        return AsyncDecision(self, self._reporter, ask, job=job, job_type=job_type)
+
     async def update_profile(self, user_id: str, **changes: Unpack[Changes]) -> Profile:
         return await self._run(self._exchange(calls.update_profile(user_id, changes), self._waited))
 
@@ -93,6 +106,7 @@ class AsyncAMP(Base[Receiving]):
 
     async def close(self, timeout_s: float = EXIT_S) -> None:
         self._closed = True
+        self._later.close()
         await asyncio.to_thread(self._reporter.close, timeout_s)
         self._background.close()
         with suppress(RuntimeError):  # connections of an event loop that is over hung up with it

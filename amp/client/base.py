@@ -16,6 +16,8 @@ from amp.client import calls, forking, wire
 from amp.client.backlog import Memory
 from amp.client.failures import ClientClosed
 from amp.client.fallback import NOT_SENT, fallback, is_local
+from amp.client.later import Ask as LaterAsk
+from amp.client.later import Later
 from amp.client.reporter import Reporter
 from amp.client.spool import Spool
 from amp.client.tally import Counters, Tally
@@ -45,8 +47,11 @@ class Base(ABC, Generic[Receipt]):
         flush_on_sigterm: bool,
         background_transport: httpx.BaseTransport | None,
     ) -> None:
+        url = _base_url(base_url or os.environ.get("AMP_BASE_URL") or DEFAULT_URL)
         self._settings: dict[str, Any] = {
-            "base_url": _base_url(base_url or os.environ.get("AMP_BASE_URL") or DEFAULT_URL),
+            "base_url": url,
+            # Certificates take 0.1 s to load, the interpreter held meanwhile: not where nobody checks one.
+            "verify": url.startswith("https://"),
             "headers": _headers(api_key or os.environ.get("AMP_API_KEY") or ""),
             "timeout": timeout_s,
         }
@@ -57,6 +62,7 @@ class Base(ABC, Generic[Receipt]):
         self._background = Background({**self._settings, "transport": background_transport})
         backlog = Memory(queue_size) if spool is None else Spool(spool, self._tally, memory=queue_size)
         self._reporter = Reporter(self._background.post, self._tally, backlog, sigterm=flush_on_sigterm)
+        self._later = Later(lambda said: self.report_outcome_background(**said), self._tally)
         self._closed = False
         self._inherited: list[object] = []
         forking.watch(self)
@@ -98,6 +104,16 @@ class Base(ABC, Generic[Receipt]):
         What becomes of it is seen in `counters`.
         """
         return self._reporter.offer({"request_id": request_id, "started": started, **signals})
+
+    def report_outcome_later(self, request_id: str, delay_s: float, ask: LaterAsk) -> None:
+        """Ask `ask` for the report after `delay_s` seconds, and queue what it tells. Never raises.
+
+        `ask` gives the signals (`{"started": True, "completed": False}`), or None for nothing; it runs in a
+        thread of the client, and may be a coroutine function, which runs in an event loop of its own there.
+        Say what is known now with `final=False`: what is told later replaces it. What is not due when the
+        client is closed or the process ends is not asked, and counted as dropped; the staged report stands.
+        """
+        self._later.put(request_id, delay_s, ask)
 
     def _context(self, fields: Ask) -> Exchange[Context[Receipt]]:
         try:

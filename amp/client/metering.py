@@ -1,6 +1,8 @@
 """The ledger's calls that this client makes: what was used, and what came of a job. Contract: ledger.md."""
 
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypedDict
 from urllib.parse import quote
@@ -83,18 +85,21 @@ _TOOL = {
 }
 
 
-def completion(provider: str, model: str, said: Completion) -> dict[str, Any]:
-    """The record of an AI call.
+def completion(provider: str, model: str, said: Completion, at: datetime) -> dict[str, Any]:
+    """The record of an AI call that ended then: it may be sent much later.
 
     Raises:
         TypeError: a keyword is unknown.
     """
-    return {"provider": provider, "model": model, "costType": "AI", **_named(said, _COMPLETION)}
+    began = at - timedelta(milliseconds=said.get("duration_ms") or 0)
+    told = {"provider": provider, "model": model, "costType": "AI", "requestTime": began.isoformat()}
+    return told | {"responseTime": at.isoformat(), **_identified(_named(said, _COMPLETION))}
 
 
-def tool_use(tool_id: str, said: ToolUse) -> dict[str, Any]:
-    """The record of a tool's use; raises as `completion` does."""
-    return {"toolId": tool_id, **_named(said, _TOOL)}
+def tool_use(tool_id: str, said: ToolUse, at: datetime) -> dict[str, Any]:
+    """The record of a tool's use that ended then; raises as `completion` does."""
+    began = at - timedelta(milliseconds=said.get("duration_ms") or 0)
+    return {"toolId": tool_id, "timestamp": began.isoformat(), **_identified(_named(said, _TOOL))}
 
 
 def records(bodies: Sequence[bytes]) -> Call[list[dict[str, Any] | AmpError]]:
@@ -132,6 +137,10 @@ def _plain(value: Any) -> Any:
 
 def _anything(reply: Reply) -> Any:
     return decode(reply.body, dict[str, Any])
+
+
+def _identified(record: dict[str, Any]) -> dict[str, Any]:
+    return {"transactionId": uuid.uuid4().hex} | record
 
 
 def _named(said: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

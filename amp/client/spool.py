@@ -1,7 +1,7 @@
 """Reports that wait on disk: one SQLite file, which several processes may share.
 
 A report is in the file when `put` returns (a WAL commit without fsync: it survives kill -9, and a power cut
-but for the last seconds). Whoever holds the lock file sends for all; the kernel frees it when its holder dies.
+unless it is of the last seconds). Whoever holds the lock file sends for all; the kernel frees it when its holder dies.
 Sent rows are deleted in bulk, so after a kill some are sent again: the server counts nothing twice.
 """
 
@@ -13,10 +13,8 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
+from amp.client import letters
 from amp.client.backlog import Memory
 from amp.client.entries import Entry, Fields, Kind, pack, unpack
 from amp.client.failures import Unexpected
@@ -29,8 +27,10 @@ except ImportError:  # Windows: every process sends what it finds, and the serve
     fcntl = None
 
 BYTES_MAX = 256 << 20
-DELETE_AT = 1000
+DELETE_AT, DELETE_EVERY_S = 1000, 1.0
 """Rows: deleting holds up the callers of `put`, so it is done seldom."""
+PAGE_BYTES = 1024
+"""What a report adds to the WAL, at least; four times faster written than the usual 4 KiB."""
 WAL_BYTES = 4 << 20
 """Then what is in the WAL is moved to the file, by a thread of ours."""
 BUSY_S = 0.1
@@ -58,6 +58,7 @@ class Spool:
         self._gone = list[int]()  # rows that are settled and not deleted yet
         self._tried = dict[int, Entry]()  # rows given back, with what they went through
         self._closed = False
+        self._deleted_s = 0.0
         self.renew_locks()
         with self._writing, self._said():
             self._written()
@@ -107,7 +108,7 @@ class Spool:
             rows = [entry.id for entry in entries if entry.id]
             self._held.difference_update(rows)
             self._gone += rows
-            if len(self._gone) >= DELETE_AT or not self._held:
+            if len(self._gone) >= DELETE_AT:
                 self._delete()
 
     def give_back(self, entries: Sequence[Entry]) -> None:
@@ -130,30 +131,19 @@ class Spool:
             return self._memory.empty and not self._held and not self._on_disk
 
     def bury(self, entry: Entry, error: AmpError) -> None:
-        letter: dict[str, Any] = {"at": time.time(), "code": error.code, "message": str(error)}
-        letter["kind"] = entry.kind
-        try:
-            letter["body"] = msgspec.Raw(entry.body())
-        except Exception:  # noqa: BLE001  what is no JSON is told as Python would print it
-            letter["body"] = repr(entry.said)
-        line = msgspec.json.encode(letter) + b"\n"
-        try:
-            file = os.open(self.dead_letters, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            with os.fdopen(file, "ab", buffering=0) as letters:
-                letters.write(line)
-        except OSError as trouble:
-            self._tally.warn_once("letters", "a report that was refused could not be kept: %s", trouble)
+        letters.add(self.dead_letters, entry, error, self._tally)
 
     def tidy(self) -> None:
         """Deletes what is settled and moves the WAL into the file; for the reporter's thread."""
         with self._taking, self._said():
-            if self._gone:
+            if self._gone and time.monotonic() - self._deleted_s > DELETE_EVERY_S:
                 self._delete()
             if self._wal_bytes() < WAL_BYTES or self._closed:
                 return
             self._read().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()  # callers go on meanwhile
-            with self._writing:
-                self._read().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            if self._wal_bytes() > 4 * WAL_BYTES:  # they never stop for it to begin anew
+                with self._writing:
+                    self._read().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> int:
         with self._taking, self._writing:
@@ -232,6 +222,7 @@ class Spool:
                 written.execute("BEGIN IMMEDIATE")
                 written.executemany("DELETE FROM waiting WHERE id BETWEEN ? AND ?", _runs(self._gone))
             self._gone.clear()
+            self._deleted_s = time.monotonic()
 
     def _rows(self, most: int) -> int:
         """How many wait beside those in hand and done with, counted up to `most` rows; -1: all."""
@@ -247,11 +238,11 @@ class Spool:
         if self._writer is None:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             self._writer = self._opened()
+            self._writer.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             self._writer.execute("PRAGMA journal_mode = WAL")
-            (page_bytes,) = self._writer.execute("PRAGMA page_size").fetchone()
-            self._writer.execute(f"PRAGMA max_page_count = {max(self._size // page_bytes, 16)}")
+            self._writer.execute(f"PRAGMA max_page_count = {max(self._size // PAGE_BYTES, 16)}")
             # Callers do not do it, unless no thread of ours does.
-            self._writer.execute(f"PRAGMA wal_autocheckpoint = {4 * WAL_BYTES // page_bytes}")
+            self._writer.execute(f"PRAGMA wal_autocheckpoint = {8 * WAL_BYTES // PAGE_BYTES}")
             self._writer.execute(_SCHEMA)
         return self._writer
 

@@ -9,6 +9,7 @@ import httpx
 
 from amp.client import calls
 from amp.client.base import Base
+from amp.client.decision import Decision
 from amp.client.ending import EXIT_S
 from amp.client.transport import send_within
 from amp.client.types import (
@@ -82,6 +83,24 @@ class AMP(Base[OutcomeReceipt]):
         """What became of each item, in order; refusals are returned, not raised."""
         return self._run(self._outcomes(items))
 
+    def decision(
+        self,
+        user_id: str,
+        task: str,
+        *,
+        job: str | None = None,
+        job_type: str | None = None,
+        **hints: Unpack[Hints],
+    ) -> Decision[OutcomeReceipt]:
+        """A block for one decision, `with amp.decision(user, task) as d:`: see decision.py.
+
+        It asks for the context, meters what `d.meter_completion` and `d.meter_tool` are told under a job, and
+        reports at its end: completed, or what `d.outcome` says, or after an exception started, not completed.
+        `job` names the ledger's job, else the decision does; `job_type` is its type, else `task_type`.
+        """
+        ask: Ask = {"user_id": user_id, "task": task, **hints}
+        return Decision(self, self._reporter, ask, job=job, job_type=job_type)
+
     def update_profile(self, user_id: str, **changes: Unpack[Changes]) -> Profile:
         """Change what is given and nothing else; None clears a preference."""
         return self._run(self._exchange(calls.update_profile(user_id, changes), self._waited))
@@ -108,6 +127,7 @@ class AMP(Base[OutcomeReceipt]):
     def close(self, timeout_s: float = EXIT_S) -> None:
         """Flush within `timeout_s`, then hang up; contexts are fallbacks from then on."""
         self._closed = True
+        self._later.close()
         self._reporter.close(timeout_s)
         self._background.close()
         self._http.close()
