@@ -117,13 +117,9 @@ class Block(Generic[Receipt]):
 
     def _ended(self, error: BaseException | None) -> None:
         if self._business is not None:
-            job = {
-                "agenticJobId": self.job,
-                **({"type": self._type} if self._type else {}),
-                **self._follows(),
-            }
+            made = {"agenticJobId": self.job, "type": self._type, **self._follows()}
             told = self._business | self._follows()
-            self._puts.put("job", {"id": self.job, "job": job, "outcome": told})
+            self._puts.put("job", {"id": self.job, "job": made, "outcome": told})
         if self._started is not None or not isinstance(error, _INTERRUPTED):
             self._puts.offer(self._report(error))
 

@@ -1,8 +1,8 @@
 """Reports that wait on disk: one SQLite file, which several processes may share.
 
 A report is in the file when `put` returns (a WAL commit without fsync: it survives kill -9, and a power cut
-unless it is of the last seconds). Whoever holds the lock file sends for all; the kernel frees it when its holder dies.
-Sent rows are deleted in bulk, so after a kill some are sent again: the server counts nothing twice.
+unless it is of the last seconds). Whoever holds the lock file sends for all; the kernel frees it when its
+holder dies. Sent rows are deleted in bulk, so after a kill some are sent again: nothing is counted twice.
 """
 
 import os
