@@ -8,6 +8,9 @@ from typing import Protocol
 from amp.client.entries import Entry, Fields, Kind
 from amp.errors import AmpError
 
+Waiting = Entry | tuple[Kind, Fields]
+"""The caller pays for a tuple; the entry is made when it is taken."""
+
 
 class Backlog(Protocol):
     """What waits, and what is in hand: taken and not settled yet. Callers put; threads do the rest."""
@@ -80,21 +83,22 @@ class Memory:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._queue = deque[Entry]()
+        self._queue = deque[Waiting]()
         self._in_hand = 0
         self._counting = threading.Lock()  # between the reporter's threads
 
     def put(self, kind: Kind, fields: Fields) -> bool:
         if len(self._queue) >= self._size:
             return False
-        self._queue.append(Entry(kind, fields))
+        self._queue.append((kind, fields))
         return True
 
     def take(self, most: int) -> list[Entry]:
         with self._counting:
             count = min(most, len(self._queue))
             self._in_hand += count  # before they leave the queue, so that nobody ever sees neither
-            return [self._queue.popleft() for _ in range(count)]
+            taken = [self._queue.popleft() for _ in range(count)]
+            return [each if isinstance(each, Entry) else Entry(*each) for each in taken]
 
     def settle(self, entries: Sequence[Entry]) -> None:
         with self._counting:
@@ -130,12 +134,12 @@ class Memory:
         pass
 
     def in_child(self) -> None:
-        self._queue = deque[Entry]()
+        self._queue = deque[Waiting]()
         self._in_hand = 0
         self._counting = threading.Lock()
 
     def close(self) -> int:
         with self._counting:
             lost, self._in_hand = self.count, 0
-            self._queue = deque[Entry](maxlen=0)
+            self._queue = deque[Waiting](maxlen=0)
         return lost

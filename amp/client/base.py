@@ -103,7 +103,7 @@ class Base(ABC, Generic[Receipt]):
 
         What becomes of it is seen in `counters`.
         """
-        return self._reporter.offer({"request_id": request_id, "started": started, **signals})
+        return self._reporter.put("outcome", {"request_id": request_id, "started": started, **signals})
 
     def report_outcome_later(self, request_id: str, delay_s: float, ask: LaterAsk) -> None:
         """Ask `ask` for the report after `delay_s` seconds, and queue what it tells. Never raises.

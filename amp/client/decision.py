@@ -32,8 +32,6 @@ _INTERRUPTED = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, Generator
 class Puts(Protocol):
     """The reporter of a client."""
 
-    def offer(self, fields: Fields) -> bool: ...
-
     def put(self, kind: Kind, fields: Fields) -> bool: ...
 
 
@@ -121,7 +119,7 @@ class Block(Generic[Receipt]):
             told = self._business | self._follows()
             self._puts.put("job", {"id": self.job, "job": made, "outcome": told})
         if self._started is not None or not isinstance(error, _INTERRUPTED):
-            self._puts.offer(self._report(error))
+            self._puts.put("outcome", self._report(error))
 
     def _report(self, error: BaseException | None) -> dict[str, Any]:
         """What was said of it, over what was seen of the user, over what the end of the block means."""

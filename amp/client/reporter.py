@@ -8,7 +8,7 @@ from amp.client import ending, forking
 from amp.client.backlog import Backlog
 from amp.client.delivery import Post
 from amp.client.entries import Entry, Fields, Kind
-from amp.client.fallback import is_local
+from amp.client.fallback import LOCAL_PREFIX
 from amp.client.senders import LINGER_S, Senders
 from amp.client.tally import Tally
 from amp.errors import AmpError, InvalidParameter
@@ -28,6 +28,7 @@ class Reporter:
     ) -> None:
         self._tally = tally
         self._backlog = backlog
+        self._put = backlog.put
         self._senders = Senders(post, tally, backlog, chance)
         self._closed = False
         ending.watch(self, sigterm=sigterm)
@@ -39,17 +40,17 @@ class Reporter:
     def queued(self) -> int:
         return self._backlog.count
 
-    def offer(self, fields: Fields) -> bool:
-        """Queue one report as it came; false when it was dropped. Never raises."""
-        if is_local(fields["request_id"]):
-            self._tally.add("dropped_local")
-            return False
-        return self.put("outcome", fields)
-
     def put(self, kind: Kind, fields: Fields) -> bool:
-        """The same for any kind."""
+        """Queue one report or record as it came; false when it was dropped. Never raises.
+
+        In one piece: after a pause of the host every function that is called is a cold one.
+        """
         try:
-            if self._closed or not self._backlog.put(kind, fields):
+            request_id = fields.get("request_id")
+            if type(request_id) is str and request_id.startswith(LOCAL_PREFIX):
+                self._tally.add("dropped_local")
+                return False
+            if self._closed or not self._put(kind, fields):
                 return self._dropped(1)
         except AmpError as refused:
             return self._unfit(Entry(kind, fields), refused)
