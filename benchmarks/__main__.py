@@ -14,7 +14,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from benchmarks import client, decision, latency, machine, memory, metering, refit, report, throughput
+from benchmarks import client, decision, latency, machine, memory, metering, refit, report, spool, throughput
 from benchmarks.report import Section
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -30,6 +30,7 @@ class Name(StrEnum):
     LATENCY = "latency"
     DECISION = "decision"
     CLIENT = "client"
+    SPOOL = "spool"
     MEMORY = "memory"
     REFIT = "refit"
 
@@ -40,6 +41,7 @@ _RUNS: dict[Name, Callable[..., Section]] = {
     Name.LATENCY: latency.run,
     Name.DECISION: decision.run,
     Name.CLIENT: client.run,
+    Name.SPOOL: spool.run,
     Name.MEMORY: memory.run,
     Name.REFIT: refit.run,
 }

@@ -30,7 +30,7 @@ def run(*, quick: bool) -> Section:
         TemporaryDirectory(prefix="amp-spool-") as folder,
     ):
         ids = list(world.request_ids(amp.settings, amp.reporters, 4 * calls))
-        for name, port in (("live", amp.server.port), ("dead", _dead_port())):
+        for name, port in (("live", amp.server.port), ("dead", dead_port())):
             url = f"http://127.0.0.1:{port}"
             for spooled, aim_us in ((False, AIM_US), (True, SPOOLED_AIM_US)):
                 spool = Path(folder, name) if spooled else None
@@ -83,7 +83,7 @@ def _quantiles(taken_us: Sequence[float]) -> list[float]:
     return found
 
 
-def _dead_port() -> int:
+def dead_port() -> int:
     """A port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]

@@ -6,7 +6,9 @@ what does not fit this form exactly, and every other kind, is JSON after one let
 
 import math
 import struct
+import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,6 +27,7 @@ _MILLIS, _HUNDREDTHS = (1000.0, 4), (100.0, 1)
 """How many make a unit, and the bytes that hold the usual ones; others are kept as floats."""
 _OF_TRI = (None, False, True)
 _LETTERS: dict[Kind, bytes] = {"outcome": b"o", "metering": b"m", "job": b"j"}
+_BLOCK = b"b"
 _KINDS: dict[int, Kind] = {letter[0]: kind for kind, letter in _LETTERS.items()}
 _KNOWN = {
     "request_id",
@@ -203,3 +206,29 @@ def _fields(packed: bytes) -> Outcome:
     if more >> 6 & 1:
         fields["metadata"] = msgspec.json.decode(packed[at:])
     return fields
+
+
+def pack_block(packed: Sequence[bytes]) -> bytes:
+    """Many entries as one row: sealed ids do not deflate, nearly all that stands beside them does."""
+    return _BLOCK + zlib.compress(b"".join(len(each).to_bytes(3, "little") + each for each in packed))
+
+
+def unpack_row(row: bytes) -> list[bytes]:
+    """The entries of a row, which is one or a block of them.
+
+    Raises:
+        ValueError: nobody wrote this.
+    """
+    if row[:1] != _BLOCK:
+        return [row]
+    try:
+        plain = zlib.decompress(row[1:])
+    except zlib.error as error:
+        raise ValueError("no block of a spool") from error
+    packed: list[bytes] = []
+    at = 0
+    while at < len(plain):
+        end = at + 3 + int.from_bytes(plain[at : at + 3], "little")
+        packed.append(plain[at + 3 : end])
+        at = end
+    return packed

@@ -162,12 +162,18 @@ class Senders:
     def _pause(self, pause_s: float) -> bool:
         """True when somebody cut it short, who wants everything tried now."""
         until_s = time.monotonic() + min(pause_s, PAUSE_S_MAX)
-        with suppress(Empty):
-            while (left_s := until_s - time.monotonic()) > 0:
-                if self._bell.get(timeout=left_s) is _NUDGE:
-                    self._hurry()
-                    return True
+        while (left_s := until_s - time.monotonic()) > 0:
+            self._backlog.tidy()  # what waits long takes less room
+            if self._ring(min(left_s, POLL_S)) is _NUDGE:
+                self._hurry()
+                return True
         return False
+
+    def _ring(self, wait_s: float) -> bool | None:
+        try:
+            return self._bell.get(timeout=wait_s)
+        except Empty:
+            return None
 
     def _hurry(self) -> None:
         with self._again_lock:

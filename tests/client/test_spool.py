@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from amp.client import spool as spool_module
 from amp.client.entries import Entry
 from amp.client.spool import DELETE_AT, Spool
 from amp.client.tally import Tally
@@ -135,11 +136,79 @@ def test_a_folder_that_is_not_there_is_said_and_hurts_nobody(opened, tmp_path, c
 def test_a_row_that_nobody_wrote_is_buried_and_the_next_is_taken(opened, path):
     spool = opened()
     with sqlite3.connect(path) as other:
-        other.execute("INSERT INTO waiting (entry) VALUES (x'0102')")
+        other.execute("INSERT INTO waiting (n, entry) VALUES (1, x'0102'), (7, x'6201')")
     other.close()
     fill(spool, 1)
-    assert [entry.id for entry in spool.take(9)] == [2]
+    assert [entry.id for entry in spool.take(9)] == [3]
     assert "no report" in spool.dead_letters.read_text()
+
+
+class TestBlocks:
+    """What an outage leaves is packed in blocks, and comes out of them as it went in."""
+
+    @pytest.fixture(autouse=True)
+    def _small(self, monkeypatch):
+        monkeypatch.setattr(spool_module, "BLOCK", 8)
+        monkeypatch.setattr(spool_module, "BLOCKS_AT", 20)
+        monkeypatch.setattr(spool_module, "LOOK_EVERY_S", -1.0)
+
+    def rows(self, path):
+        with sqlite3.connect(path) as other:
+            found = [n for (n,) in other.execute("SELECT n FROM waiting ORDER BY id")]
+        other.close()
+        return found
+
+    def test_the_oldest_are_packed_and_the_order_stays(self, opened, path):
+        spool = opened()
+        fill(spool, 50)
+        assert len(spool.take(0)) == 0
+        spool.tidy()
+        assert self.rows(path) == [8] * 5 + [1] * 10
+        assert spool.count == 50
+        seen = []
+        while batch := spool.take(7):
+            seen += [entry.body() for entry in batch]
+            spool.settle(batch)
+            assert spool.count == 50 - len(seen)
+        assert [b"req_%06d" % number in body for number, body in enumerate(seen)] == [True] * 50
+        assert spool.empty
+
+    def test_a_block_of_which_some_have_arrived_is_sent_again_as_a_whole_by_the_next_process(self, opened):
+        first = opened()
+        fill(first, 50)
+        first.tidy()
+        first.settle(first.take(3))
+        assert first.count == 47
+        first.close()
+        assert len(opened().take(100)) == 50
+
+    def test_what_is_given_back_of_a_block_comes_first(self, opened):
+        spool = opened()
+        fill(spool, 50)
+        spool.tidy()
+        taken = spool.take(10)
+        spool.give_back(taken[2:])
+        spool.settle(taken[:2])
+        assert [entry.body() for entry in spool.take(8)] == [entry.body() for entry in taken[2:]]
+
+    def test_what_is_in_hand_is_not_packed(self, opened):
+        spool = opened()
+        fill(spool, 40)
+        taken = spool.take(12)
+        spool.tidy()
+        spool.settle(taken)
+        assert len(spool.take(100)) == 28
+
+    def test_it_goes_on_after_the_file_was_empty(self, opened, path):
+        spool = opened()
+        for _ in range(3):
+            fill(spool, 60)
+            spool.tidy()
+            spool.tidy()
+            assert 8 in self.rows(path)
+            while batch := spool.take(100):
+                spool.settle(batch)
+            spool._delete()
 
 
 def test_what_waits_beside_the_file_is_settled_like_the_rest(opened):
