@@ -53,9 +53,7 @@ def run(*, quick: bool) -> Section:
     )
 
 
-def _both(
-    url: str, key: str, ids: Sequence[str], spool: Path | None
-) -> tuple[list[float], list[float]]:
+def _both(url: str, key: str, ids: Sequence[str], spool: Path | None) -> tuple[list[float], list[float]]:
     half = len(ids) // 2
     with AMP(key, url, queue_size=len(ids), spool=spool) as client:
         burst = [_call_us(client, request_id) for request_id in ids[:half]]

@@ -113,9 +113,9 @@ class Senders:
             if not self._ending:
                 self._pause(LINGER_S)
             self._work_off()
-            self._backlog.tidy()
             if self._ending:
                 break
+            self._backlog.tidy()
         self._finished = True
         self._over.put(None)
 
@@ -163,7 +163,8 @@ class Senders:
         """True when somebody cut it short, who wants everything tried now."""
         until_s = time.monotonic() + min(pause_s, PAUSE_S_MAX)
         while (left_s := until_s - time.monotonic()) > 0:
-            self._backlog.tidy()  # what waits long takes less room
+            if not self._ending:
+                self._backlog.tidy()  # what waits long takes less room
             if self._ring(min(left_s, POLL_S)) is _NUDGE:
                 self._hurry()
                 return True

@@ -24,9 +24,9 @@ from amp.errors import AmpError
 BYTES_MAX = 256 << 20
 DELETE_AT, DELETE_EVERY_S = 1000, 1.0
 """Rows: deleting holds up the callers of `put`."""
-BLOCK, BLOCKS_AT = 256, 50_000
+BLOCK, BLOCKS_AT = 500, 50_000
 """Entries of a block, and how many wait before any are made: of an outage, not of a busy minute."""
-LOOK_EVERY_S, TIDY_S = 1.0, 0.5
+LOOK_EVERY_S, TIDY_S = 1.0, 2.0
 """Between looks whether there are so many, and of making blocks in one go."""
 
 
@@ -126,8 +126,7 @@ class Spool:
                 self._delete()
             now_s = time.monotonic()
             if now_s > self._looked_s + LOOK_EVERY_S:
-                while self._make_block() and time.monotonic() < now_s + TIDY_S:
-                    self._file.move_wal()
+                self._condense(now_s + TIDY_S)
                 self._looked_s = time.monotonic()
             self._file.move_wal()
 
@@ -163,7 +162,8 @@ class Spool:
     @property
     def _more(self) -> bool:
         """Whether there are rows beside those in hand and done with."""
-        return self._file.more_than(len(self._held) + len(self._gone))
+        others = len(self._held) + len(self._gone)
+        return self._file.rows(others + 1) > others
 
     def _read_on(self, most: int) -> None:
         busy = self._held.keys() | set(self._gone)
@@ -203,10 +203,19 @@ class Spool:
             self._gone.clear()
             self._deleted_s = time.monotonic()
 
+    def _condense(self, until_s: float) -> None:
+        """Blocks of what waits long, and a smaller file."""
+        if self._gone or not self._file.may_send():
+            return
+        rows = self._file.rows(BLOCKS_AT + 100 * BLOCK)
+        while rows > BLOCKS_AT and self._make_block() and time.monotonic() < until_s:
+            rows -= BLOCK - 1
+            self._file.move_wal()
+        while self._file.shrink() and time.monotonic() < until_s:
+            self._file.move_wal()
+
     def _make_block(self) -> bool:
-        """Makes one of the oldest that are none yet; false when there is no need."""
-        if self._gone or not self._file.may_send() or not self._file.more_than(BLOCKS_AT):
-            return False
+        """Makes one of the oldest that are none yet; false when there are too few."""
         after = max(self._last_block, max(self._held, default=0))
         singles = self._file.singles(after, BLOCK)
         if len(singles) < BLOCK:

@@ -21,6 +21,8 @@ PAGE_BYTES = 1024
 """What a report adds to the WAL, at least; four times faster written than the usual 4 KiB."""
 WAL_BYTES = 2 << 20
 """Then it is moved into the file."""
+SPARE_PAGES = 1024
+"""Kept for what comes next."""
 BUSY_S = 0.1
 """How long a caller waits for another process's write."""
 
@@ -61,12 +63,12 @@ class SpoolFile:
             query = "SELECT id, entry FROM waiting WHERE id > ? AND n = 1 ORDER BY id LIMIT ?"
             return self._read().execute(query, (after, most)).fetchall()
 
-    def more_than(self, rows: int) -> bool:
-        """Whether there are more rows than so many."""
+    def rows(self, most: int) -> int:
+        """How many rows there are, counted up to so many."""
         with self.reading:
             query = "SELECT count(*) FROM (SELECT 1 FROM waiting LIMIT ?)"
-            (found,) = self._read().execute(query, (rows + 1,)).fetchone()
-            return bool(found > rows)
+            (found,) = self._read().execute(query, (most,)).fetchone()
+            return int(found)
 
     def entries(self) -> int:
         """How many there are in all rows."""
@@ -85,6 +87,16 @@ class SpoolFile:
             written.execute("BEGIN IMMEDIATE")
             written.executemany("DELETE FROM waiting WHERE id BETWEEN ? AND ?", _runs(rows))
             written.execute("INSERT INTO waiting VALUES (?, ?, ?)", (rows[0], len(rows), block))
+
+    def shrink(self) -> bool:
+        """Gives some of the room back that nothing is in; false when there is little."""
+        with self.reading:
+            (spare,) = self._read().execute("PRAGMA freelist_count").fetchone()
+            if spare < SPARE_PAGES:
+                return False
+            with self.writing:
+                self.written().execute("PRAGMA incremental_vacuum(256)").fetchall()
+            return True
 
     def move_wal(self) -> None:
         """What is in the WAL, into the file, once there is enough of it."""
@@ -128,6 +140,7 @@ class SpoolFile:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             connection = self._opened()
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
             connection.execute(f"PRAGMA max_page_count = {max(self._size // PAGE_BYTES, 16)}")
