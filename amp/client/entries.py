@@ -27,7 +27,7 @@ _MILLIS, _HUNDREDTHS = (1000.0, 4), (100.0, 1)
 """How many make a unit, and the bytes that hold the usual ones; others are kept as floats."""
 _OF_TRI = (None, False, True)
 _LETTERS: dict[Kind, bytes] = {"outcome": b"o", "metering": b"m", "job": b"j"}
-_BLOCK = b"b"
+_BLOCK, _LENGTH = b"b", 3
 _KINDS: dict[int, Kind] = {letter[0]: kind for kind, letter in _LETTERS.items()}
 _KNOWN = {
     "request_id",
@@ -209,8 +209,15 @@ def _fields(packed: bytes) -> Outcome:
 
 
 def pack_block(packed: Sequence[bytes]) -> bytes:
-    """Many entries as one row: sealed ids do not deflate, nearly all that stands beside them does."""
-    return _BLOCK + zlib.compress(b"".join(len(each).to_bytes(3, "little") + each for each in packed))
+    """Many entries as one row: sealed ids do not deflate, nearly all that stands beside them does.
+
+    The lengths, then the first bytes of all entries, the second of all, ...: like lies by like.
+    """
+    width = max(map(len, packed))
+    padded = b"".join(each.ljust(width, b"\0") for each in packed)
+    lengths = b"".join(len(each).to_bytes(_LENGTH, "little") for each in packed)
+    columns = (padded[place::width] for place in range(width))
+    return _BLOCK + len(packed).to_bytes(_LENGTH, "little") + zlib.compress(lengths + b"".join(columns))
 
 
 def unpack_row(row: bytes) -> list[bytes]:
@@ -222,13 +229,13 @@ def unpack_row(row: bytes) -> list[bytes]:
     if row[:1] != _BLOCK:
         return [row]
     try:
-        plain = zlib.decompress(row[1:])
+        plain, count = zlib.decompress(row[1 + _LENGTH :]), int.from_bytes(row[1 : 1 + _LENGTH], "little")
     except zlib.error as error:
         raise ValueError("no block of a spool") from error
-    packed: list[bytes] = []
-    at = 0
-    while at < len(plain):
-        end = at + 3 + int.from_bytes(plain[at : at + 3], "little")
-        packed.append(plain[at + 3 : end])
-        at = end
-    return packed
+    ends = range(0, count * _LENGTH, _LENGTH)
+    lengths = [int.from_bytes(plain[end : end + _LENGTH], "little") for end in ends]
+    width = max(lengths)
+    padded, start = bytearray(count * width), count * _LENGTH
+    for place in range(width):
+        padded[place::width] = plain[start + place * count : start + (place + 1) * count]
+    return [bytes(padded[at * width : at * width + length]) for at, length in enumerate(lengths)]

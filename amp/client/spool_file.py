@@ -21,7 +21,7 @@ PAGE_BYTES = 1024
 """What a report adds to the WAL, at least; four times faster written than the usual 4 KiB."""
 WAL_BYTES = 2 << 20
 """Then it is moved into the file."""
-SPARE_PAGES = 1024
+SPARE_PAGES = 512
 """Kept for what comes next."""
 BUSY_S = 0.1
 """How long a caller waits for another process's write."""

@@ -1,6 +1,7 @@
 """What waits on disk comes back as it was said."""
 
 import json
+import random
 
 import pytest
 from hypothesis import given
@@ -70,3 +71,24 @@ def test_a_record_of_another_kind_is_kept_as_json():
 def test_what_nobody_wrote_is_no_entry(packed):
     with pytest.raises(ValueError, match="no entry"):
         entries.unpack(packed)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=80), min_size=1, max_size=50))
+def test_a_block_gives_back_what_was_packed(packed):
+    assert entries.unpack_row(entries.pack_block(packed)) == packed
+
+
+def test_a_block_of_ordinary_reports_is_no_larger_than_their_ids():
+    chance = random.Random(1)
+    packed = []
+    for number in range(500):
+        request_id = "req_" + entries._spelt(b"\x20\x4e" + chance.randbytes(58))
+        said = {"request_id": request_id, "started": True, "completed": number % 3 > 0, "satisfaction": 0.8}
+        packed.append(entries.pack("outcome", said | {"time_to_start": chance.choice([5, 12.5, 60, 300])}))
+    assert len(entries.pack_block(packed)) < 500 * 60, "the day that all ids begin with deflates"
+
+
+@pytest.mark.parametrize("row", [b"b", b"b\x01\x00\x00", b"bxyzxyz"])
+def test_what_nobody_packed_is_no_block(row):
+    with pytest.raises(ValueError, match="no block"):
+        entries.unpack_row(row)
