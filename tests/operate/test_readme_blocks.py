@@ -79,7 +79,21 @@ def test_the_install_commands_are_run_by_ci_as_they_stand():
 
 def test_every_block_is_run_by_a_test():
     """A block that is added to README needs a test here."""
-    run = [SECOND_TERMINAL, LOOP, CLIENT, FAKE, CURL, OWN, SHOW, SIMULATE, LIFT, JUDGE, AGAIN, LEDGER_KEY, LEDGER]
+    run = [
+        SECOND_TERMINAL,
+        LOOP,
+        CLIENT,
+        FAKE,
+        CURL,
+        OWN,
+        SHOW,
+        SIMULATE,
+        LIFT,
+        JUDGE,
+        AGAIN,
+        LEDGER_KEY,
+        LEDGER,
+    ]
     assert sorted(code for mark, language, code in BLOCKS if not mark and language != "text") == sorted(run)
 
 
