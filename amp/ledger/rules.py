@@ -139,13 +139,10 @@ def expected_version(request: OutcomeRequest) -> int | None:
     value = request.expected_entity_version
     if value is None:
         return None
-    try:
-        number = int(value)
-    except ValueError:
-        number = -1
-    if not 0 <= number < 2**53:
+    plain = isinstance(value, int) or (value.isascii() and value.isdecimal() and len(value) < 20)
+    if not plain or not 0 <= int(value) < 2**53:
         raise InvalidParameter("expectedEntityVersion", "must be a whole number from 0")
-    return number
+    return int(value)
 
 
 def metrics(field: str, raw: msgspec.Raw | bytes) -> str | None:

@@ -275,9 +275,7 @@ async def test_a_batch_that_comes_again_with_its_key_counts_each_record_once(cli
 
 async def test_the_key_of_a_batch_is_no_key_of_a_single_record(client, facts):
     alone = await client.post(COMPLETIONS, json=nameless(completion), headers={"Idempotency-Key": "k"})
-    batch = await client.post(
-        BATCH, json={"items": [nameless(completion)]}, headers={"Idempotency-Key": "k"}
-    )
+    batch = await client.post(BATCH, json={"items": [nameless(completion)]}, headers={"Idempotency-Key": "k"})
     (item,) = batch.json()["items"]
     assert item["label"] != alone.json()["label"]
     assert len(await everything(facts)) == 2

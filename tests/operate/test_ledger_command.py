@@ -61,7 +61,9 @@ def test_prices_tools_and_rates_are_set_listed_and_removed(amp):
     gone = amp("pricing", "remove", "openai/other")
     assert (gone.exit_code, "no openai/other" in gone.stderr) == (1, True)
     assert amp("pricing", "set", "gpt-4o", "1", "1").exit_code == 1
-    assert "entries[1].input: must be" in amp("pricing", "set", "x/y", "NaN", "1").stderr
+    assert "entries[1].input: must be" in amp("pricing", "set", "x/y", "1e13", "1").stderr
+    for number in ("NaN", "1_0"):
+        assert "INPUT must be a number in plain digits" in amp("pricing", "set", "x/y", number, "1").stderr
     amp("tools", "set", "ocr", "0.002", "--per", "pages")
     amp("tools", "set", "human_help", "1.50", "--per", "minute")
     shown = amp("tools", "list").stdout
