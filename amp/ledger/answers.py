@@ -42,6 +42,9 @@ class JobResource(Struct, rename="camel"):
     execution_status: str | None
     outcome_type: str | None
     outcome_value: Raw | None
+    """As it was sent: a client compares."""
+    outcome_value_counted: Raw | None
+    """The same in whole 1e-9, as reports count it."""
     outcome_currency: str | None
     outcome_reason: str | None
     outcome_metadata: str | None
@@ -165,7 +168,8 @@ def job_resource(
         has_outcome=force is not None,
         execution_status=force and force.status,
         outcome_type=force and force.outcome,
-        outcome_value=force and amount(force.value_nanos),
+        outcome_value=force and _value(force),
+        outcome_value_counted=force and amount(force.value_nanos),
         outcome_currency=force and force.currency,
         outcome_reason=force and force.reason,
         outcome_metadata=force and force.metadata,
@@ -187,7 +191,7 @@ def history(reports: Sequence[Reported]) -> list[HistoryRow]:
             sequence=number,
             execution_status=each.status,
             outcome_type=each.outcome,
-            outcome_value=amount(each.value_nanos),
+            outcome_value=_value(each),
             outcome_currency=each.currency,
             outcome_metadata=each.metadata,
             outcome_reason=each.reason,
@@ -241,6 +245,10 @@ def amount(nanos: int | None) -> Raw | None:
 
 FAILED = {"ERROR", "TIMEOUT", "CANCELLED"}
 _list = msgspec.json.Decoder(list[Raw])
+
+
+def _value(of: Reported) -> Raw | None:
+    return amount(of.value_nanos) if of.value_sent is None else Raw(of.value_sent.encode())
 
 
 def _team(tenant: Tenant) -> Team:
