@@ -18,7 +18,7 @@ from amp.errors import AmpError, Internal
 from amp.http import problems
 from amp.http.auth import Gate, key_in
 from amp.http.body import BODY_BYTES_MAX, too_large
-from amp.http.problems import JSON_HEADER, Headers
+from amp.http.problems import JSON_HEADER, Headers, id_headers
 from amp.http.requests import REQUEST_ID, new_request_id
 from amp.observe import http_seconds
 from amp.tenancy import Access
@@ -92,7 +92,8 @@ class Lane:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                own = [(name, request_id.encode()) for name in id_headers(scope["path"])]
+                message["headers"] = [*message["headers"], *own]
             await send(message)
 
         await self._app(scope, receive, answering)

@@ -41,7 +41,11 @@ def create(
             help="What it may do, separated by spaces or commas: context outcome profile meter ledger "
             "sessions worker read admin, or all."
         ),
-    ] = "context outcome profile ledger",
+    ] = "context outcome profile ledger sessions",
+    environment: Annotated[
+        str | None,
+        typer.Option(metavar="env_...", help="Of a worker's key: the environment of sessions that it works for."),
+    ] = None,
     spelled: Spelled = "amp",
     expires: Annotated[
         str | None,
@@ -55,9 +59,16 @@ def create(
     expires_ms = _moment(expires)
     chosen = tuple(scopes.replace(",", " ").split())
     as_asked = _spelling(spelled)
+    if "worker" in chosen and not environment:
+        raise typer.BadParameter("a worker's key needs one", param_hint="--environment")
     key, record = _with_keyring(
         lambda ring: ring.create(
-            tenant=tenant, env=env, scopes=chosen, expires_ms=expires_ms, spelled=as_asked
+            tenant=tenant,
+            env=env,
+            scopes=chosen,
+            expires_ms=expires_ms,
+            spelled=as_asked,
+            environment=environment,
         ),
         data,
         redis,
@@ -155,6 +166,7 @@ def _facts(record: "KeyRecord") -> dict[str, Any]:
         "env": record.env,
         "status": "revoked" if record.revoked_ms is not None else "expired" if expired else "active",
         "scopes": list(record.scopes),
+        "environment": record.environment,
         "created": iso(record.created_ms),
         "expires": iso(record.expires_ms) if record.expires_ms is not None else None,
         "revoked": iso(record.revoked_ms) if record.revoked_ms is not None else None,
