@@ -20,10 +20,14 @@ from amp.store.keys import (
     SESSION_BUCKETS,
     grading_tag,
     session_keys,
+    session_once,
 )
 from amp.tenancy import Tenant
 
 LIBRARY = files("amp.grading").joinpath("store.lua").read_text()
+
+ONCE_S = 120
+"""So long a request that comes again finds what the first has made."""
 
 _event = msgspec.json.Decoder(Event)
 _head = msgspec.json.Decoder(Head)
@@ -85,6 +89,17 @@ class SessionStore:
             await self._store.ask("SADD", GRADING_TENANTS, tenant.tag)
             self._tenants.add(tenant.tag)
         return await self._commit(tenant, change.head.id, 0, change, token, "", str(change.head.created_us))
+
+    async def once(self, tenant: Tenant, digest: str, session: str, *, again: bool) -> str:
+        """The session that this request is to make: the one given, or, of a request that comes `again`, the first.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        key = session_once(tenant, digest)
+        options = ("NX", "GET") if again else ()
+        known = await self._store.ask("SET", key, session, "EX", ONCE_S, *options)
+        return known.decode() if again and known else session
 
     async def load(self, tenant: Tenant, session: str) -> Session:
         """The session as it stands.

@@ -102,6 +102,14 @@ class Waiting(Struct):
     seq: int
 
 
+class Sent(Struct):
+    """A batch that was taken in lately: what a client that lost the answer asks for again."""
+
+    at_us: int
+    seqs: list[int]
+    """Of the echoes."""
+
+
 class State(Struct, omit_defaults=True):
     """What the loop judges."""
 
@@ -114,6 +122,8 @@ class State(Struct, omit_defaults=True):
     usage: Usage = msgspec.field(default_factory=Usage)
     active_us: int = 0
     running_since_us: int | None = None
+    sent: dict[str, Sent] = {}
+    """By the digest of the request."""
     loop: dict[str, Any] = {}
     """What the loop keeps for itself; nobody else reads it."""
 

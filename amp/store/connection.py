@@ -1,6 +1,6 @@
 """From a URL to a store that never retries a write by itself and never mixes up answers."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -13,6 +13,8 @@ from amp.observe import STORE_ERRORS
 from amp.store.line import TIMEOUT_S, Command, Lines
 
 CONNECTIONS = 32
+LISTEN_S = 5.0
+"""A listener asks so often whether the store is there still."""
 
 
 class Store:
@@ -56,6 +58,15 @@ class Store:
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreUnavailable from error
 
+    async def listen(self, channel: bytes) -> AsyncGenerator[bytes | None]:
+        """What is published on the channel from now on; None at first, when it is listened to.
+
+        Raises:
+            StoreUnavailable: the connection is lost, and perhaps something that was published.
+        """
+        async for message in _heard(self._client, channel):
+            yield message
+
     async def close(self) -> None:
         await self._client.aclose()
 
@@ -65,6 +76,7 @@ class LineStore(Store):
 
     def __init__(self, url: str) -> None:
         self._lines = Lines(url)
+        self._url = url
 
     async def ask_each(self, commands: Sequence[Command]) -> list[Any]:
         try:
@@ -73,8 +85,33 @@ class LineStore(Store):
             STORE_ERRORS.inc()
             raise
 
+    async def listen(self, channel: bytes) -> AsyncGenerator[bytes | None]:
+        client = Redis(connection_pool=pool(self._url))
+        try:
+            async for message in _heard(client, channel):
+                yield message
+        finally:
+            await client.aclose(close_connection_pool=True)
+
     async def close(self) -> None:
         await self._lines.close()
+
+
+async def _heard(client: Any, channel: bytes) -> AsyncGenerator[bytes | None]:
+    hearing = client.pubsub()
+    try:
+        await hearing.subscribe(channel)
+        yield None
+        while True:
+            message = await hearing.get_message(ignore_subscribe_messages=True, timeout=LISTEN_S)
+            if message is None:
+                await hearing.ping()  # finds out when nobody is there any more
+            elif message["type"] == "message":
+                yield message["data"]
+    except (RedisError, OSError, TimeoutError) as error:
+        raise StoreUnavailable from error
+    finally:
+        await hearing.aclose()
 
 
 def connect(url: str) -> Store:

@@ -226,6 +226,11 @@ def grading_lane(number: int) -> bytes:
     return b"{amp}:g:work:%d" % number
 
 
+def session_once(tenant: Tenant, digest: str) -> bytes:
+    """The session that a request made lately."""
+    return b"{%s}:g:once:%s" % (tenant.tag.encode(), digest.encode())
+
+
 def shelf_index(tenant: Tenant, kind: str) -> bytes:
     """The tenant's agents, environments or files by the time they were made."""
     return b"{%s}:g:i:%s" % (tenant.tag.encode(), kind.encode())

@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from clients import opened
 
 from amp.grading import store as session_store
 from amp.grading.lanes import Lanes
@@ -51,5 +52,44 @@ def made(sessions, pen):
         head = Head(name, AGENT, "env_1", at_us, at_us)
         await sessions.create(ACME, Change(state, events, head=head), "t0")
         return await sessions.load(ACME, name)
+
+    return make
+
+
+@pytest.fixture
+def store(real_store):
+    """The service under the client runs on a real store."""
+    return real_store
+
+
+@pytest.fixture
+async def app(serve, tmp_path):
+    """The whole service, its files in a folder of the test."""
+    return await serve(data=tmp_path)
+
+
+@pytest.fixture
+async def client(wire, key):
+    """The vendor's client, with a key for sessions of "acme"."""
+    async with opened(wire, await key("sessions")) as client:
+        yield client
+
+
+@pytest.fixture
+async def environment(client):
+    return await client.beta.environments.create(name="here", config={"type": "self_hosted"})
+
+
+@pytest.fixture
+async def agent(client):
+    return await client.beta.agents.create(name="writer", model="script")
+
+
+@pytest.fixture
+def session(client, agent, environment):
+    """Makes sessions: `await session(title="...")`."""
+
+    async def make(**fields):
+        return await client.beta.sessions.create(agent=agent.id, environment_id=environment.id, **fields)
 
     return make

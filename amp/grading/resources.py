@@ -7,6 +7,7 @@ import msgspec
 from amp.errors import InvalidParameter
 from amp.grading.times import rfc3339
 from amp.grading.wire import (
+    AgentPatch,
     AgentRequest,
     AgentUpdate,
     AgentWithOverrides,
@@ -98,6 +99,15 @@ def snapshot(document: Document, overrides: AgentWithOverrides | None = None) ->
     return kept | _parts(overrides)
 
 
+def refitted(kept: Document, patch: AgentPatch) -> Document:
+    """A session's agent with other tools or servers.
+
+    Raises:
+        InvalidParameter: the field is named.
+    """
+    return kept | _parts(patch)
+
+
 def _parts(told: Any) -> Document:
     """The parts of an agent that were given, in full."""
     full = {"model": model, "tools": tools, "skills": skills, "mcp_servers": servers}
@@ -105,7 +115,7 @@ def _parts(told: Any) -> Document:
 
 
 def _given(told: Any, *names: str) -> list[tuple[str, Any]]:
-    each = ((name, getattr(told, name)) for name in names)
+    each = ((name, getattr(told, name, msgspec.UNSET)) for name in names)
     return [(name, value) for name, value in each if value is not msgspec.UNSET]
 
 
