@@ -164,7 +164,9 @@ class Agents(Shelf):
             raise self.unknown(name)
         return found
 
-    async def version_page(self, tenant: Tenant, name: str, *, limit: int, page: str | None) -> Page[Document]:
+    async def version_page(
+        self, tenant: Tenant, name: str, *, limit: int, page: str | None
+    ) -> Page[Document]:
         """A page of versions, newest first.
 
         Raises:

@@ -58,7 +58,9 @@ class AgentRoutes(Controller):
     ) -> Told:
         return await agents.show(access.tenant, agent_id, version)
 
-    @post("/{agent_id:str}", opt={"scopes": WRITE}, status_code=200, summary="Make the next version of an agent")
+    @post(
+        "/{agent_id:str}", opt={"scopes": WRITE}, status_code=200, summary="Make the next version of an agent"
+    )
     async def update(
         self, agent_id: FromPath[str], data: JSONBody[AgentUpdate], access: Caller, agents: TheAgents
     ) -> Told:
@@ -129,7 +131,12 @@ class EnvironmentRoutes(Controller):
     ) -> Told:
         return await environments.update(access.tenant, environment_id, data)
 
-    @post("/{environment_id:str}/archive", opt={"scopes": WRITE}, status_code=200, summary="Archive an environment")
+    @post(
+        "/{environment_id:str}/archive",
+        opt={"scopes": WRITE},
+        status_code=200,
+        summary="Archive an environment",
+    )
     async def archive(
         self, environment_id: FromPath[str], access: Caller, environments: TheEnvironments
     ) -> Told:

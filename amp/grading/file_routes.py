@@ -55,7 +55,9 @@ class FileRoutes(Controller):
     ) -> Told:
         if not access.has("sessions", "read"):
             if scope_id is None:
-                raise Forbidden("A worker lists the files of one session: give scope_id.", details={"scope": "read"})
+                raise Forbidden(
+                    "A worker lists the files of one session: give scope_id.", details={"scope": "read"}
+                )
             await sessions.find(access, scope_id)
         if ids is not None:
             return {"data": await files.some(access.tenant, ids), "next_page": None}
@@ -95,7 +97,11 @@ async def _upload(request: ApiRequest) -> Upload:
         raise InvalidParameter("file", "is required: a part with a file name")
     kind = file.content_type if _header(file.content_type) else "application/octet-stream"
     return Upload(
-        file.filename or "file", await file.read(), kind, _seconds(parts.get("expires_in_seconds")), _text(parts.get("scope_id"))
+        file.filename or "file",
+        await file.read(),
+        kind,
+        _seconds(parts.get("expires_in_seconds")),
+        _text(parts.get("scope_id")),
     )
 
 

@@ -88,7 +88,9 @@ class Files:
         document = await self.show(tenant, name)
         content = await self._blobs.read(tenant, document["id"])
         if content is None:
-            raise NotFound(f"The bytes of file {name!r} are not here.", details={"error_code": "file_not_found"})
+            raise NotFound(
+                f"The bytes of file {name!r} are not here.", details={"error_code": "file_not_found"}
+            )
         return document, content
 
     async def rubric(self, tenant: Tenant, name: str, where: str) -> str:

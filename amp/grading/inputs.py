@@ -88,7 +88,9 @@ class SearchResultBlock(Strict, tag="search_result", tag_field="type"):
 
 Blocks = Annotated[list[TextBlock | ImageBlock | DocumentBlock], Meta(min_length=1, max_length=100)]
 Texts = Annotated[list[TextBlock], Meta(min_length=1, max_length=100)]
-ResultBlocks = Annotated[list[TextBlock | ImageBlock | DocumentBlock | SearchResultBlock], Meta(max_length=100)]
+ResultBlocks = Annotated[
+    list[TextBlock | ImageBlock | DocumentBlock | SearchResultBlock], Meta(max_length=100)
+]
 
 
 class TextRubric(Strict, tag="text", tag_field="type"):
@@ -231,10 +233,22 @@ class EvaluationEnd(Posted, tag="span.outcome_evaluation_end", tag_field="type",
 
 
 UserInput = (
-    DefineOutcome | UserMessage | UserInterrupt | ToolConfirmation | ToolResult | CustomToolResult | SystemMessage
+    DefineOutcome
+    | UserMessage
+    | UserInterrupt
+    | ToolConfirmation
+    | ToolResult
+    | CustomToolResult
+    | SystemMessage
 )
 WorkerPost = (
-    AgentMessage | AgentThinking | AgentToolUse | AgentToolResult | TurnEnd | EvaluationOngoing | EvaluationEnd
+    AgentMessage
+    | AgentThinking
+    | AgentToolUse
+    | AgentToolResult
+    | TurnEnd
+    | EvaluationOngoing
+    | EvaluationEnd
 )
 
 
@@ -266,7 +280,9 @@ def checked(given: Sequence[UserInput | WorkerPost]) -> list[Event]:
         elif event["type"] == "system.message" and (
             number != len(events) - 1 or number == 0 or events[number - 1]["type"] not in _AFTER
         ):
-            raise InvalidParameter(where, "a system.message comes last, right after a message or a tool's result")
+            raise InvalidParameter(
+                where, "a system.message comes last, right after a message or a tool's result"
+            )
     if sum(event["type"] == "user.define_outcome" for event in events) > 1:
         raise InvalidParameter("events", "may define one outcome at a time")
     if len({of_worker(event) for event in events}) > 1:

@@ -7,6 +7,7 @@ import msgspec
 from amp.errors import InvalidParameter
 from amp.grading.types import Change, Definition, Event, Outcome, Pen, Session, State
 
+
 def received(session: Session, inputs: Sequence[Event], pen: Pen) -> tuple[Change, list[Event]]:
     """Takes a batch in, all of it or nothing.
 
@@ -25,12 +26,16 @@ def received(session: Session, inputs: Sequence[Event], pen: Pen) -> tuple[Chang
         kind = each["type"]
         if kind == "user.define_outcome":
             if state.active():
-                raise InvalidParameter("events", "an outcome is under way already; interrupt it, or wait for its end")
+                raise InvalidParameter(
+                    "events", "an outcome is under way already; interrupt it, or wait for its end"
+                )
             outcome_id = pen.new_id("outc")
             echo = pen.event(kind, outcome_id=outcome_id, **fields)
             events.append(echo)
             definitions.append(
-                Definition(outcome_id, fields["description"], fields["rubric"]["content"], fields["max_iterations"])
+                Definition(
+                    outcome_id, fields["description"], fields["rubric"]["content"], fields["max_iterations"]
+                )
             )
             state.outcomes.append(Outcome(outcome_id, fields["max_iterations"]))
             _run(state, events, pen)
@@ -51,7 +56,10 @@ def received(session: Session, inputs: Sequence[Event], pen: Pen) -> tuple[Chang
 
 def posted(session: Session, posts: Sequence[Event], pen: Pen) -> tuple[Change, list[Event]]:
     """Takes in what a worker says of its job."""
-    events = [pen.event(each["type"], **{k: v for k, v in each.items() if k not in ("type", "id")}) for each in posts]
+    events = [
+        pen.event(each["type"], **{k: v for k, v in each.items() if k not in ("type", "id")})
+        for each in posts
+    ]
     state = msgspec.structs.replace(session.state, at_us=pen.at_us)
     return Change(state, events), events
 

@@ -58,7 +58,9 @@ def evaluation(outcome: Outcome, description: str) -> Document:
         "explanation": outcome.explanation,
         "completed_at": outcome.completed_at,
         "max_iterations": outcome.max_iterations,
-        "criteria": msgspec.to_builtins([{"gap": "", **msgspec.to_builtins(mark)} for mark in outcome.criteria]),
+        "criteria": msgspec.to_builtins(
+            [{"gap": "", **msgspec.to_builtins(mark)} for mark in outcome.criteria]
+        ),
         **({"error": outcome.error} if outcome.error else {}),
     }
 

@@ -153,7 +153,9 @@ def _tool(where: str, told: Document) -> Document:
             return {
                 "type": TOOLSET,
                 "default_config": _config(where, told.get("default_config") or {}, {}),
-                "configs": [_built_in(where, each) for each in _objects(f"{where}.configs", told.get("configs"))],
+                "configs": [
+                    _built_in(where, each) for each in _objects(f"{where}.configs", told.get("configs"))
+                ],
             }
         case "mcp_toolset":
             _texts(where, told, "mcp_server_name")
@@ -199,7 +201,13 @@ def skills(told: list[Document]) -> list[Document]:
         if each.get("type") not in ("anthropic", "custom"):
             raise InvalidParameter(f"{where}.type", "must be anthropic or custom")
         _texts(where, each, "skill_id")
-        found.append({"type": each["type"], "skill_id": each["skill_id"], "version": str(each.get("version") or "latest")})
+        found.append(
+            {
+                "type": each["type"],
+                "skill_id": each["skill_id"],
+                "version": str(each.get("version") or "latest"),
+            }
+        )
     return found
 
 
@@ -275,7 +283,9 @@ def config(told: Cloud | SelfHosted | None, before: Document | None = None) -> D
     return {
         "type": "cloud",
         "networking": _network(told) or old.get("networking") or {"type": "unrestricted"},
-        "packages": _packages(told.packages) if told.packages else old.get("packages") or _packages(Packages()),
+        "packages": _packages(told.packages)
+        if told.packages
+        else old.get("packages") or _packages(Packages()),
     }
 
 

@@ -121,9 +121,7 @@ class Sessions:
         at_us = self._clock()
         return [render.session(each, [next(told) for _ in each.state.outcomes], at_us) for each in found]
 
-    async def send(
-        self, access: Access, name: str, given: Sequence[Any], sending: Sending
-    ) -> list[Event]:
+    async def send(self, access: Access, name: str, given: Sequence[Any], sending: Sending) -> list[Event]:
         """Takes a batch of events in, all of it or nothing; the echo of each, in their order.
 
         Raises:
@@ -207,7 +205,9 @@ class Sessions:
             pen = Pen(session.seq, session.state.at_us, self._clock(), new_id)
             with suppress(Stale, Gone):
                 await self._files.delete_of(access.tenant, name)
-                return await self._store.delete(access.tenant, name, session.version, pen.event("session.deleted"))
+                return await self._store.delete(
+                    access.tenant, name, session.version, pen.event("session.deleted")
+                )
         raise StoreUnavailable
 
     async def _write(self, access: Access, name: str, think: Think) -> None:
@@ -262,7 +262,10 @@ class Sessions:
             updated_us=at_us,
             title=request.title,
             metadata=request.metadata,
-            resources=[await self._mounted(tenant, number, each, at_us) for number, each in enumerate(request.resources)],
+            resources=[
+                await self._mounted(tenant, number, each, at_us)
+                for number, each in enumerate(request.resources)
+            ],
             agent_metadata=agent["metadata"],
         )
 
@@ -285,7 +288,9 @@ def _permit(access: Access, session: Session, *, by_worker: bool) -> None:
     """Only a worker bound to the session's environment says what agents and graders say; users say the rest."""
     if by_worker:
         if not access.has("worker") or access.environment != session.head.environment_id:
-            raise Forbidden("Only a worker's key of this environment may post this.", details={"scope": "worker"})
+            raise Forbidden(
+                "Only a worker's key of this environment may post this.", details={"scope": "worker"}
+            )
     else:
         access.require("sessions")
 
@@ -320,7 +325,9 @@ def _updated(session: Session, patch: SessionPatch) -> tuple[Head, Document]:
 
 def _at_rest(session: Session, verb: str) -> None:
     if session.state.status in _BUSY:
-        raise InvalidParameter("session_id", f"a session that is {session.state.status} cannot be {verb}; interrupt it")
+        raise InvalidParameter(
+            "session_id", f"a session that is {session.state.status} cannot be {verb}; interrupt it"
+        )
 
 
 def _unknown(name: str) -> NotFound:

@@ -42,7 +42,9 @@ Statuses = Annotated[
     list[Literal["rescheduling", "running", "idle", "terminated"]] | None, QueryParameter(name="statuses[]")
 ]
 Types = Annotated[list[str] | None, QueryParameter(name="types[]")]
-Deltas = Annotated[list[Literal["agent.message", "agent.thinking"]] | None, QueryParameter(name="event_deltas[]")]
+Deltas = Annotated[
+    list[Literal["agent.message", "agent.thinking"]] | None, QueryParameter(name="event_deltas[]")
+]
 LastEvent = Annotated[str | None, HeaderParameter(name="Last-Event-ID")]
 
 Told = dict[str, Any]
@@ -89,7 +91,9 @@ class SessionRoutes(Controller):
     async def show(self, session_id: FromPath[str], access: Caller, sessions: TheSessions) -> Told:
         return await sessions.show(access, session_id)
 
-    @post("/{session_id:str}", opt={"scopes": WRITE}, status_code=200, summary="Change title, metadata or tools")
+    @post(
+        "/{session_id:str}", opt={"scopes": WRITE}, status_code=200, summary="Change title, metadata or tools"
+    )
     async def update(
         self, session_id: FromPath[str], data: JSONBody[SessionPatch], access: Caller, sessions: TheSessions
     ) -> Told:
@@ -99,7 +103,9 @@ class SessionRoutes(Controller):
     async def archive(self, session_id: FromPath[str], access: Caller, sessions: TheSessions) -> Told:
         return await sessions.archive(access, session_id)
 
-    @delete("/{session_id:str}", opt={"scopes": WRITE}, status_code=200, summary="Forget a session and its files")
+    @delete(
+        "/{session_id:str}", opt={"scopes": WRITE}, status_code=200, summary="Forget a session and its files"
+    )
     async def forget(self, session_id: FromPath[str], access: Caller, sessions: TheSessions) -> Told:
         await sessions.delete(access, session_id)
         return {"id": session_id, "type": "session_deleted"}

@@ -102,10 +102,10 @@ class ShelfStore:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        verb, *ends = ("ZREVRANGEBYSCORE", high_us, low_us) if newest_first else ("ZRANGEBYSCORE", low_us, high_us)
-        flat = await self._store.ask(
-            verb, shelf_index(tenant, name), *ends, "WITHSCORES", "LIMIT", 0, count
+        verb, *ends = (
+            ("ZREVRANGEBYSCORE", high_us, low_us) if newest_first else ("ZRANGEBYSCORE", low_us, high_us)
         )
+        flat = await self._store.ask(verb, shelf_index(tenant, name), *ends, "WITHSCORES", "LIMIT", 0, count)
         found = [(int(float(at)), each.decode()) for each, at in zip(flat[::2], flat[1::2], strict=True)]
         return sorted(found, reverse=newest_first)
 

@@ -147,7 +147,14 @@ class SessionStore:
         return [(reply or b"").decode() for reply in replies]
 
     async def commit(
-        self, tenant: Tenant, session: str, version: int, change: Change, token: str, *, fence: int | None = None
+        self,
+        tenant: Tenant,
+        session: str,
+        version: int,
+        change: Change,
+        token: str,
+        *,
+        fence: int | None = None,
     ) -> Written:
         """Writes a step: events, state and definitions as one.
 
@@ -159,7 +166,9 @@ class SessionStore:
             Gone: it was deleted.
             StoreUnavailable: nobody knows; the same may be sent again with the same token.
         """
-        return await self._commit(tenant, session, version, change, token, "" if fence is None else str(fence))
+        return await self._commit(
+            tenant, session, version, change, token, "" if fence is None else str(fence)
+        )
 
     async def delete(self, tenant: Tenant, session: str, version: int, last: Event) -> None:
         """Ends a session; whoever follows it reads the last event.
@@ -200,7 +209,9 @@ class SessionStore:
         """Gives the lease back, if it is ours still."""
         await self.renew(tenant, session, fence, 0)
 
-    async def events(self, tenant: Tenant, session: str, *, after: int = 0, count: int = 1000) -> list[Logged]:
+    async def events(
+        self, tenant: Tenant, session: str, *, after: int = 0, count: int = 1000
+    ) -> list[Logged]:
         """At most `count` events of the log that come after this seq, oldest first.
 
         Raises:
@@ -246,7 +257,15 @@ class SessionStore:
         """
         ends = ("ZREVRANGEBYSCORE", high_us, low_us) if newest_first else ("ZRANGEBYSCORE", low_us, high_us)
         commands = [
-            (ends[0], grading_tag(tenant.tag, number) + b"sessions", *ends[1:], "WITHSCORES", "LIMIT", 0, count)
+            (
+                ends[0],
+                grading_tag(tenant.tag, number) + b"sessions",
+                *ends[1:],
+                "WITHSCORES",
+                "LIMIT",
+                0,
+                count,
+            )
             for number in range(SESSION_BUCKETS)
         ]
         found: list[tuple[int, str]] = []
@@ -272,7 +291,14 @@ class SessionStore:
         return [tag.decode() for tag in await self._store.ask("SMEMBERS", GRADING_TENANTS)]
 
     async def _commit(
-        self, tenant: Tenant, session: str, version: int, change: Change, token: str, fence: str, made: str = ""
+        self,
+        tenant: Tenant,
+        session: str,
+        version: int,
+        change: Change,
+        token: str,
+        fence: str,
+        made: str = "",
     ) -> Written:
         definitions: list[bytes | str] = []
         for each in change.definitions:

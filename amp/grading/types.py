@@ -61,7 +61,12 @@ class Usage(Struct):
     cache_read_input_tokens: int = 0
 
     def plus(self, other: "Usage") -> "Usage":
-        return Usage(*(a + b for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)))
+        return Usage(
+            *(
+                a + b
+                for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
+            )
+        )
 
 
 class Definition(Struct, omit_defaults=True):

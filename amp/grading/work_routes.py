@@ -85,7 +85,12 @@ class WorkRoutes(Controller):
     ) -> Told:
         return await work.update(access, environment_id, work_id, data)
 
-    @post("/{work_id:str}/ack", opt={"scopes": WORKER}, status_code=200, summary="Acknowledge work that was polled")
+    @post(
+        "/{work_id:str}/ack",
+        opt={"scopes": WORKER},
+        status_code=200,
+        summary="Acknowledge work that was polled",
+    )
     async def ack(
         self, environment_id: FromPath[str], work_id: FromPath[str], access: Caller, work: TheWork
     ) -> Told:
@@ -116,4 +121,6 @@ class WorkRoutes(Controller):
     ) -> Told:
         """The body may be left out: `{"force": true}` ends it without asking its worker."""
         body = await request.body()
-        return await work.stop(access, environment_id, work_id, parse(body, _stop, {}) if body else WorkStop())
+        return await work.stop(
+            access, environment_id, work_id, parse(body, _stop, {}) if body else WorkStop()
+        )

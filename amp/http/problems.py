@@ -19,7 +19,16 @@ LEDGER_PATHS = ("/profitstream/", "/meter/", "/v1/ledger/", "/api/v2/")
 """What the ledger's paths begin with."""
 SESSION_PATHS = tuple(
     f"/v1/{name}"
-    for name in ("sessions", "agents", "environments", "files", "vaults", "memory_stores", "deployments", "skills")
+    for name in (
+        "sessions",
+        "agents",
+        "environments",
+        "files",
+        "vaults",
+        "memory_stores",
+        "deployments",
+        "skills",
+    )
 )
 """What the paths of sessions begin with; where we have nothing, their client must understand the 404 all the same."""
 _KINDS = {

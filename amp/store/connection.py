@@ -1,6 +1,8 @@
 """From a URL to a store that never retries a write by itself and never mixes up answers."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -13,8 +15,6 @@ from amp.observe import STORE_ERRORS
 from amp.store.line import TIMEOUT_S, Command, Lines
 
 CONNECTIONS = 32
-LISTEN_S = 5.0
-"""A listener asks so often whether the store is there still."""
 
 
 class Store:
@@ -64,8 +64,22 @@ class Store:
         Raises:
             StoreUnavailable: the connection is lost, and perhaps something that was published.
         """
-        async for message in _heard(self._client, channel):
-            yield message
+        heard: asyncio.Queue[bytes | None] = asyncio.Queue()
+        # a task of its own: the library may swallow a cancellation, and who was cancelled would go on for ever
+        pump = asyncio.create_task(self._pump(channel, heard))
+        try:
+            while not pump.done():
+                yield await heard.get()
+        finally:
+            pump.cancel()
+
+    async def _pump(self, channel: bytes, heard: "asyncio.Queue[bytes | None]") -> None:
+        hearing = self._client.pubsub()
+        await hearing.subscribe(channel)
+        heard.put_nowait(None)
+        async for message in hearing.listen():
+            if message["type"] == "message":
+                heard.put_nowait(message["data"])
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -76,7 +90,6 @@ class LineStore(Store):
 
     def __init__(self, url: str) -> None:
         self._lines = Lines(url)
-        self._url = url
 
     async def ask_each(self, commands: Sequence[Command]) -> list[Any]:
         try:
@@ -86,32 +99,12 @@ class LineStore(Store):
             raise
 
     async def listen(self, channel: bytes) -> AsyncGenerator[bytes | None]:
-        client = Redis(connection_pool=pool(self._url))
-        try:
-            async for message in _heard(client, channel):
+        async with aclosing(self._lines.listen(channel)) as heard:
+            async for message in heard:
                 yield message
-        finally:
-            await client.aclose(close_connection_pool=True)
 
     async def close(self) -> None:
         await self._lines.close()
-
-
-async def _heard(client: Any, channel: bytes) -> AsyncGenerator[bytes | None]:
-    hearing = client.pubsub()
-    try:
-        await hearing.subscribe(channel)
-        yield None
-        while True:
-            message = await hearing.get_message(ignore_subscribe_messages=True, timeout=LISTEN_S)
-            if message is None:
-                await hearing.ping()  # finds out when nobody is there any more
-            elif message["type"] == "message":
-                yield message["data"]
-    except (RedisError, OSError, TimeoutError) as error:
-        raise StoreUnavailable from error
-    finally:
-        await hearing.aclose()
 
 
 def connect(url: str) -> Store:

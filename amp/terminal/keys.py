@@ -44,7 +44,9 @@ def create(
     ] = "context outcome profile ledger sessions",
     environment: Annotated[
         str | None,
-        typer.Option(metavar="env_...", help="Of a worker's key: the environment of sessions that it works for."),
+        typer.Option(
+            metavar="env_...", help="Of a worker's key: the environment of sessions that it works for."
+        ),
     ] = None,
     spelled: Spelled = "amp",
     expires: Annotated[

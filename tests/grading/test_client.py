@@ -30,7 +30,11 @@ async def test_a_session_is_made_read_changed_ended_and_forgotten(client, sessio
     changed = await client.beta.sessions.update(made.id, title="Second", metadata={"run": None, "x": "y"})
     assert (changed.title, changed.metadata) == ("Second", {"team": "red", "x": "y"})
     (event,) = await all_of(client.beta.sessions.events.list(made.id))
-    assert (event.type, event.title, event.metadata) == ("session.updated", "Second", {"team": "red", "x": "y"})
+    assert (event.type, event.title, event.metadata) == (
+        "session.updated",
+        "Second",
+        {"team": "red", "x": "y"},
+    )
     ended = await client.beta.sessions.archive(made.id)
     assert (ended.status, ended.archived_at is not None) == ("terminated", True)
     assert (await client.beta.sessions.archive(made.id)).archived_at == ended.archived_at
@@ -136,7 +140,9 @@ async def test_sessions_are_listed_both_ways_and_by_what_they_are(client, sessio
     assert first.prev_page is None
     assert [each.id for each in back.data] == newest[:2]
     assert back.prev_page is None
-    assert [each.id for each in (await client.beta.sessions.list(limit=2, page=back.next_page)).data] == newest[2:4]
+    assert [
+        each.id for each in (await client.beta.sessions.list(limit=2, page=back.next_page)).data
+    ] == newest[2:4]
     await client.beta.sessions.events.send(made[1].id, events=[OUTCOME])
     assert [each.id async for each in client.beta.sessions.list(statuses=["running"])] == [made[1].id]
     assert len(await all_of(client.beta.sessions.list(statuses=["running", "idle"]))) == 5
@@ -156,12 +162,19 @@ async def test_agents_have_versions(client):
         model={"id": "openai:qwen3", "effort": "high"},
         system="Write well.",
         tools=[
-            {"type": "agent_toolset_20260401", "configs": [{"type": "bash", "name": "bash", "enabled": False}]},
+            {
+                "type": "agent_toolset_20260401",
+                "configs": [{"type": "bash", "name": "bash", "enabled": False}],
+            },
             {"type": "custom", "name": "look", "description": "Looks.", "input_schema": {"type": "object"}},
         ],
         metadata={"grader": "script"},
     )
-    assert (made.version, made.model.effort.type, made.execution_identity.type) == (1, "high", "service_account")
+    assert (made.version, made.model.effort.type, made.execution_identity.type) == (
+        1,
+        "high",
+        "service_account",
+    )
     assert made.tools[0].configs[0].enabled is False
     second = await client.beta.agents.update(made.id, system="Write briefly.", version=1)
     assert (second.version, second.system) == (2, "Write briefly.")
@@ -227,7 +240,12 @@ async def test_environments(client):
 
 async def test_files_are_uploaded_listed_downloaded_and_forgotten(client):
     made = await client.beta.files.upload(file=("räum.md", b"- one\n- two\n", "text/markdown"))
-    assert (made.type, made.filename, made.mime_type, made.size_bytes) == ("file", "räum.md", "text/markdown", 12)
+    assert (made.type, made.filename, made.mime_type, made.size_bytes) == (
+        "file",
+        "räum.md",
+        "text/markdown",
+        12,
+    )
     plain = await client.files.upload(file=("b.bin", b"\x00\x01"), expires_in_seconds=3600)
     assert plain.expires_at
     assert [each.id async for each in client.beta.files.list(limit=1)] == [plain.id, made.id]

@@ -273,7 +273,11 @@ async def test_uploads_are_checked(raw, kept):
         refused(
             await raw.post("/v1/files", files={"file": ("x", b"x")}, data={"expires_in_seconds": seconds})
         )
-    refused(await raw.post("/v1/files", files={"file": ("x", b"x")}, data={"scope_id": "sesn_x"}), 404, "not_found_error")
+    refused(
+        await raw.post("/v1/files", files={"file": ("x", b"x")}, data={"scope_id": "sesn_x"}),
+        404,
+        "not_found_error",
+    )
     assert await kept() == before
 
 
