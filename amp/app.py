@@ -16,16 +16,17 @@ from amp.errors import StoreUnavailable
 from amp.grading import shelf_store
 from amp.grading import store as session_store
 from amp.grading.blobs import Blobs
-from amp.grading.catalogue import Agents, Environments
-from amp.grading.catalogue_routes import AgentRoutes, EnvironmentRoutes
 from amp.grading.file_routes import FileRoutes
 from amp.grading.files import Files
 from amp.grading.following import Follower
 from amp.grading.lanes import Lanes
 from amp.grading.listing import Listing
+from amp.grading.making import Making
 from amp.grading.service import Sessions
 from amp.grading.session_routes import SessionRoutes
+from amp.grading.shelf_routes import AgentRoutes, EnvironmentRoutes
 from amp.grading.shelf_store import ShelfStore
+from amp.grading.shelves import Agents, Environments
 from amp.grading.store import SessionStore
 from amp.grading.work_routes import WorkRoutes
 from amp.grading.work_service import Work
@@ -163,7 +164,7 @@ def create(settings: Settings, store: Store) -> Lane:
 
     app = Litestar(
         [*_ROUTES, *operations.handlers(store), static_files()],
-        lifespan=[_lifespan(store, functions, keys, room, books, desk)],
+        lifespan=[_lifespan(store, functions, keys, room=room, books=books, desk=desk)],
         guards=[guard(gate)],
         dependencies=_dependencies(room, books, desk),
         exception_handlers=refusals.HANDLERS,
@@ -176,7 +177,7 @@ def create(settings: Settings, store: Store) -> Lane:
 
 
 def _lifespan(
-    store: Store, functions: Functions, keys: KeyTable, room: Room, books: Books, desk: Desk
+    store: Store, functions: Functions, keys: KeyTable, *, room: Room, books: Books, desk: Desk
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     """What runs beside the requests, from start to end."""
 
@@ -284,7 +285,8 @@ def _grading(settings: Settings, store: Store, functions: Functions) -> Desk:
     facts, shelf = SessionStore(store, functions), ShelfStore(store, functions)
     agents, environments = Agents(shelf), Environments(shelf)
     files = Files(shelf, Blobs(settings.data / "files"))
-    sessions = Sessions(facts, Lanes(store), agents=agents, environments=environments, files=files)
+    making = Making(agents, environments, files)
+    sessions = Sessions(facts, Lanes(store), making=making, files=files)
     return Desk(
         sessions,
         Listing(facts, sessions),

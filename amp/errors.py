@@ -26,7 +26,8 @@ AmpError
 ├── StoreUnavailable        503  STORE_UNAVAILABLE       a retry can help; nothing was half done
 └── Internal                500  INTERNAL
 
-Contracts: amp.md, section "Errors", ledger.md, section 5, and graded-outcomes.md, section 1. The client raises the same classes.
+Contracts: amp.md, section "Errors", ledger.md, section 5, and graded-outcomes.md, section 1. The client
+raises the same classes.
 """
 
 from typing import Any, ClassVar

@@ -45,6 +45,7 @@ class FileRoutes(Controller):
     @get(opt={"scopes": SEE}, summary="Files, newest first; with `scope_id` those that a session delivered")
     async def list_files(
         self,
+        *,
         access: Caller,
         files: TheFiles,
         sessions: TheSessions,

@@ -97,7 +97,7 @@ class Files:
         """The text of a file as a rubric.
 
         Raises:
-            InvalidParameter: there is no such file, or its text is none that a rubric can be; `where` names it.
+            InvalidParameter: there is no such file, or its text can be no rubric; `where` names it.
             StoreUnavailable: there is no answer.
         """
         try:

@@ -1,11 +1,11 @@
 """Who waits for a session's next event hears of it: one listener a process, however many wait.
 
-The news only says that there is something; what it is, each reader takes from the log, at its own pace. So a reader
-that is slow or gone holds nobody up, and one that comes back goes on where it was.
+The news only says that there is something; what it is, each reader takes from the log, at its own pace. So
+a reader that is slow or gone holds nobody up, and one that comes back goes on where it was.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 
 from amp.errors import StoreUnavailable
@@ -62,7 +62,7 @@ class Follower:
                 await asyncio.sleep(AGAIN_S)
 
     @contextmanager
-    def reading(self, tenant: Tenant, session: str) -> Iterator[Reader]:
+    def reading(self, tenant: Tenant, session: str) -> Generator[Reader]:
         """A reader of this session's news, from now on."""
         place, reader = (tenant.tag, session), Reader()
         self._readers.setdefault(place, set()).add(reader)

@@ -1,7 +1,8 @@
 """Who has something to do: streams of sessions, read by the loops of all processes as one consumer group.
 
-A wake-up says only "look at this session": it may come twice, late, or be lost with the process that should have sent
-it. What there is to do says the session; `SessionStore.running` finds those that nobody was woken for.
+A wake-up says only "look at this session": it may come twice, late, or be lost with the process that should
+have sent it. What there is to do says the session; `SessionStore.running` finds those that nobody was woken
+for.
 """
 
 from collections.abc import Sequence
@@ -58,7 +59,7 @@ class Lanes:
             StoreUnavailable: there is no answer, or no group: `open` makes it.
         """
         ids = [">"] * len(_LANES)
-        reply = await self._store.ask(
+        reply: list[tuple[bytes, list[Any]]] | None = await self._store.ask(
             "XREADGROUP", "GROUP", _GROUP, consumer, "COUNT", count, "STREAMS", *_LANES, *ids
         )
         return [_wake(lane, entry) for lane, entries in reply or [] for entry in entries]

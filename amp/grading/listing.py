@@ -87,7 +87,7 @@ class Listing:
         self._sessions = sessions
 
     async def sessions(
-        self, tenant: Tenant, wanted: Wanted, order: Order, limit: int, page: str | None, made: Span
+        self, tenant: Tenant, wanted: Wanted, *, order: Order, limit: int, page: str | None, made: Span
     ) -> Page[Document]:
         """A page of sessions.
 
@@ -137,39 +137,28 @@ class Listing:
             if waits:
                 events = await self._waiting(access.tenant, session, order, after) if processed.whole else []
             else:
-                events = await self._processed(
-                    access.tenant, session, order, after, limit + 1 - len(found), types, processed
-                )
+                asked = _Asked(limit + 1 - len(found), types, processed)
+                events = await self._processed(access.tenant, session.head.id, order, after, asked)
             found += [(Place(order, one.seq, waits), one.event) for one in events if _of(types, one.event)]
         more = len(found) > limit
         told = found[:limit]
         return {"data": [event for _, event in told], "next_page": written(told[-1][0]) if more else None}
 
     async def _processed(
-        self,
-        tenant: Tenant,
-        session: Session,
-        order: Order,
-        after: int | None,
-        count: int,
-        types: Sequence[str],
-        processed: Span,
+        self, tenant: Tenant, name: str, order: Order, after: int | None, asked: "_Asked"
     ) -> list[Logged]:
         """The next so many that were processed and are asked for."""
-        name = session.head.id
         found: list[Logged] = []
-        while len(found) < count:
+        while len(found) < asked.count:
             if order == "asc":
                 chunk = await self._store.events(tenant, name, after=after or 0, count=CHUNK)
             else:
                 chunk = await self._store.events_before(tenant, name, before=after, count=CHUNK)
-            found += [
-                one for one in chunk if not one.waits and _of(types, one.event) and _in(processed, one.event)
-            ]
+            found += [one for one in chunk if not one.waits and asked.holds(one.event)]
             if len(chunk) < CHUNK:
                 break
             after = chunk[-1].seq
-        return found[:count]
+        return found[: asked.count]
 
     async def _waiting(
         self, tenant: Tenant, session: Session, order: Order, after: int | None
@@ -189,5 +178,15 @@ def _of(types: Sequence[str], event: Event) -> bool:
     return not types or event["type"] in types
 
 
-def _in(processed: Span, event: Event) -> bool:
-    return processed.whole or processed.low_us <= microseconds(event["processed_at"]) <= processed.high_us
+class _Asked(NamedTuple):
+    """Which events, and how many."""
+
+    count: int
+    types: Sequence[str]
+    processed: Span
+
+    def holds(self, event: Event) -> bool:
+        low_us, high_us = self.processed
+        return _of(self.types, event) and (
+            self.processed.whole or low_us <= microseconds(event["processed_at"]) <= high_us
+        )

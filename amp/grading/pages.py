@@ -1,4 +1,4 @@
-"""Pages of a list that is ordered by time, both ways. A cursor says where, which way, and of which order it is."""
+"""Pages of a list in the order of time, both ways. A cursor says where, which way, of which order."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64

@@ -1,6 +1,7 @@
-"""Agents and environments as documents: what was asked for, with everything a strict client expects filled in."""
+"""Agents as documents: what was asked for, with everything a strict client expects filled in."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import msgspec
 
@@ -11,12 +12,7 @@ from amp.grading.wire import (
     AgentRequest,
     AgentUpdate,
     AgentWithOverrides,
-    Cloud,
-    EnvironmentRequest,
-    EnvironmentUpdate,
     ModelConfig,
-    Packages,
-    SelfHosted,
     patched,
 )
 
@@ -94,9 +90,7 @@ def snapshot(document: Document, overrides: AgentWithOverrides | None = None) ->
     kept = {name: document[name] for name in _SNAPSHOT}
     if overrides is None:
         return kept
-    for name, value in _given(overrides, "system"):
-        kept[name] = value
-    return kept | _parts(overrides)
+    return kept | dict(_given(overrides, "system")) | _parts(overrides)
 
 
 def refitted(kept: Document, patch: AgentPatch) -> Document:
@@ -110,7 +104,12 @@ def refitted(kept: Document, patch: AgentPatch) -> Document:
 
 def _parts(told: Any) -> Document:
     """The parts of an agent that were given, in full."""
-    full = {"model": model, "tools": tools, "skills": skills, "mcp_servers": servers}
+    full: dict[str, Callable[[Any], Any]] = {
+        "model": model,
+        "tools": tools,
+        "skills": skills,
+        "mcp_servers": servers,
+    }
     return {name: full[name](value or []) for name, value in _given(told, *full)}
 
 
@@ -180,8 +179,8 @@ def _built_in(where: str, told: Document) -> Document:
 
 
 def _config(where: str, told: Document, more: Document) -> Document:
-    policy = told.get("permission_policy") or _ALLOW
-    if not isinstance(policy, dict) or policy.get("type") not in _POLICIES:
+    policy: Any = told.get("permission_policy") or _ALLOW
+    if not isinstance(policy, dict) or cast("Document", policy).get("type") not in _POLICIES:
         raise InvalidParameter(f"{where}.permission_policy", f"must be one of {', '.join(_POLICIES)}")
     enabled = told.get("enabled")
     if not isinstance(enabled, bool | None):
@@ -239,67 +238,3 @@ def _texts(where: str, told: Document, *names: str) -> None:
     for name in names:
         if not isinstance(told.get(name), str) or not told[name]:
             raise InvalidParameter(f"{where}.{name}", "must be a string that is not empty")
-
-
-def environment(name: str, request: EnvironmentRequest, now_us: int) -> Document:
-    """A new environment."""
-    return {
-        "id": name,
-        "type": "environment",
-        "name": request.name,
-        "config": config(request.config),
-        "description": request.description,
-        "metadata": request.metadata,
-        "scope": "organization",
-        "created_at": rfc3339(now_us),
-        "updated_at": rfc3339(now_us),
-        "archived_at": None,
-    }
-
-
-def environment_after(before: Document, update: EnvironmentUpdate, now_us: int) -> Document:
-    """The environment as the update makes it.
-
-    Raises:
-        InvalidParameter: too much metadata.
-    """
-    patch = {key: value or None for key, value in (update.metadata or {}).items()}
-    after = {**before, "metadata": patched(before["metadata"], patch), "updated_at": rfc3339(now_us)}
-    if update.name is not None:
-        after["name"] = update.name
-    if update.config is not None:
-        after["config"] = config(update.config, before["config"])
-    if update.description is not msgspec.UNSET:
-        after["description"] = update.description
-    return after
-
-
-def config(told: Cloud | SelfHosted | None, before: Document | None = None) -> Document:
-    """A configuration in full; what a cloud's leaves out stays as it was before."""
-    if isinstance(told, SelfHosted):
-        return {"type": "self_hosted"}
-    told = told or Cloud()
-    old = before if before and before["type"] == "cloud" else {}
-    return {
-        "type": "cloud",
-        "networking": _network(told) or old.get("networking") or {"type": "unrestricted"},
-        "packages": _packages(told.packages)
-        if told.packages
-        else old.get("packages") or _packages(Packages()),
-    }
-
-
-def _network(told: Cloud) -> Document | None:
-    if told.networking is None:
-        return None
-    given = msgspec.to_builtins(told.networking)
-    if given["type"] == "unrestricted":
-        return given
-    return {"allowed_hosts": [], "allow_mcp_servers": False, "allow_package_managers": False, **given}
-
-
-def _packages(told: Packages) -> Document:
-    return {
-        "type": "packages",
-        **{name: getattr(told, name) or [] for name in ("apt", "cargo", "gem", "go", "npm", "pip")},
-    }

@@ -10,15 +10,14 @@ import msgspec
 
 from amp.errors import Forbidden, InvalidParameter, NotFound, StoreUnavailable
 from amp.grading import inputs, render, resources
-from amp.grading.catalogue import Agents, Environments
 from amp.grading.files import Files
 from amp.grading.ids import ClockUs, new_id, now_us
 from amp.grading.lanes import Lanes
+from amp.grading.making import Making
 from amp.grading.receiving import closed, posted, received
 from amp.grading.store import ONCE_S, Gone, SessionStore, Stale
-from amp.grading.times import rfc3339
 from amp.grading.types import EVENTS_MAX, Change, Event, Head, Pen, Sent, Session, State
-from amp.grading.wire import AgentWithOverrides, FileMount, SessionPatch, SessionRequest, patched
+from amp.grading.wire import SessionPatch, SessionRequest, patched
 from amp.tenancy import Access, Tenant
 
 ATTEMPTS = 20
@@ -56,15 +55,13 @@ class Sessions:
         store: SessionStore,
         lanes: Lanes,
         *,
-        agents: Agents,
-        environments: Environments,
+        making: Making,
         files: Files,
         clock: ClockUs = now_us,
     ) -> None:
         self._store = store
         self._lanes = lanes
-        self._agents = agents
-        self._environments = environments
+        self._making = making
         self._files = files
         self._clock = clock
 
@@ -77,8 +74,8 @@ class Sessions:
             StoreUnavailable: nobody knows; sent again, it makes no second one.
         """
         tenant = access.tenant
-        given = await self._resolved(tenant, inputs.checked(request.initial_events), "initial_events")
-        head = await self._head(tenant, request)
+        given = await self._making.resolved(tenant, inputs.checked(request.initial_events), "initial_events")
+        head = await self._making.head(tenant, request)
         name = await self._store.once(tenant, sending.digest(access), head.id, again=sending.repeats)
         head.id = name
         pen = Pen(0, 0, head.created_us, new_id)
@@ -138,7 +135,7 @@ class Sessions:
         before = await self._sent(access, session, sending)
         if before is not None:
             return before
-        events = await self._resolved(access.tenant, events, "events")
+        events = await self._making.resolved(access.tenant, events, "events")
         digest = sending.digest(access)
         echoes: list[Event] = []
 
@@ -211,13 +208,13 @@ class Sessions:
         raise StoreUnavailable
 
     async def _write(self, access: Access, name: str, think: Think) -> None:
-        """Writes what `think` makes of the session as it stands, and wakes a loop when there is something to do."""
+        """Writes what `think` makes of the session as it stands; wakes a loop if there is something to do."""
         tenant = access.tenant
         for _ in range(ATTEMPTS):
             session = await self.find(access, name)
             change = think(session, Pen(session.seq, session.state.at_us, self._clock(), new_id))
             if change.state == session.state and not change.events and change.head is None:
-                return
+                return None
             with suppress(Stale):
                 await self._store.commit(tenant, name, session.version, change, secrets.token_hex(8))
                 return await self._woken(tenant, name, change.state)
@@ -235,57 +232,9 @@ class Sessions:
             return None
         return [one.event for one in await self._store.at(access.tenant, session.head.id, before.seqs)]
 
-    async def _resolved(self, tenant: Tenant, events: list[Event], field: str) -> list[Event]:
-        """The events with every rubric as text: what a file says now is what counts."""
-        for number, event in enumerate(events):
-            if event["type"] == "user.define_outcome" and event["rubric"]["type"] == "file":
-                where = f"{field}[{number}].rubric.file_id"
-                text = await self._files.rubric(tenant, event["rubric"]["file_id"], where)
-                event["rubric"] = {"type": "text", "content": text}
-        return events
-
-    async def _head(self, tenant: Tenant, request: SessionRequest) -> Head:
-        environment = (await self._environments.find(tenant, request.environment_id)).document
-        if environment["archived_at"]:
-            raise InvalidParameter("environment_id", "this environment is archived")
-        told = request.agent
-        name, version = (told, None) if isinstance(told, str) else (told.id, told.version)
-        agent = await self._agents.show(tenant, name, version)
-        if agent["archived_at"] or (await self._agents.show(tenant, name, None))["archived_at"]:
-            raise InvalidParameter("agent", "this agent is archived")
-        at_us = self._clock()
-        return Head(
-            id=new_id("sesn"),
-            agent=resources.snapshot(agent, told if isinstance(told, AgentWithOverrides) else None),
-            environment_id=environment["id"],
-            created_us=at_us,
-            updated_us=at_us,
-            title=request.title,
-            metadata=request.metadata,
-            resources=[
-                await self._mounted(tenant, number, each, at_us)
-                for number, each in enumerate(request.resources)
-            ],
-            agent_metadata=agent["metadata"],
-        )
-
-    async def _mounted(self, tenant: Tenant, number: int, mount: FileMount, at_us: int) -> Document:
-        try:
-            await self._files.show(tenant, mount.file_id)
-        except NotFound as error:
-            raise InvalidParameter(f"resources[{number}].file_id", "there is no such file") from error
-        return {
-            "id": new_id("sesrsc"),
-            "type": "file",
-            "file_id": mount.file_id,
-            "mount_path": mount.mount_path or f"/mnt/session/uploads/{mount.file_id}",
-            "created_at": rfc3339(at_us),
-            "updated_at": rfc3339(at_us),
-        }
-
 
 def _permit(access: Access, session: Session, *, by_worker: bool) -> None:
-    """Only a worker bound to the session's environment says what agents and graders say; users say the rest."""
+    """Only a worker of the session's environment says what agents and graders say; users say the rest."""
     if by_worker:
         if not access.has("worker") or access.environment != session.head.environment_id:
             raise Forbidden(

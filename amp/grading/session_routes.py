@@ -65,6 +65,7 @@ class SessionRoutes(Controller):
     @get(opt={"scopes": READ}, summary="Sessions, newest first")
     async def list_sessions(
         self,
+        *,
         access: Caller,
         listing: TheListing,
         limit: Limit = 20,
@@ -84,7 +85,7 @@ class SessionRoutes(Controller):
         elsewhere = deployment_id is not None or memory_store_id is not None
         wanted = Wanted(agent_id, agent_version, elsewhere, statuses or (), include_archived == "true")
         made = span(after, since, before, until)
-        found = await listing.sessions(access.tenant, wanted, order, limit, page, made)
+        found = await listing.sessions(access.tenant, wanted, order=order, limit=limit, page=page, made=made)
         return found.told(prev_page=found.prev)
 
     @get("/{session_id:str}", opt={"scopes": SEE}, summary="A session, and where its outcomes are")
@@ -130,6 +131,7 @@ class SessionRoutes(Controller):
     @get("/{session_id:str}/events", opt={"scopes": SEE}, summary="What has happened so far")
     async def events(
         self,
+        *,
         session_id: FromPath[str],
         access: Caller,
         listing: TheListing,
@@ -160,6 +162,7 @@ class SessionRoutes(Controller):
     )
     async def stream(
         self,
+        *,
         session_id: FromPath[str],
         access: Caller,
         sessions: TheSessions,

@@ -1,16 +1,17 @@
 """The only file of the room that knows how sessions lie in the store: one atomic write a step, and reads.
 
-Load, think, commit: `load` reads a session, session.py thinks what comes next, `commit` writes it if the session is
-still the one that was read, and refuses it as Stale otherwise. A loop that advances a session holds its lease and
-commits under the lease's fence, so that one which was thought dead can write nothing any more.
+Load, think, commit: `load` reads a session, session.py thinks what comes next, `commit` writes it if the
+session is still the one that was read, and refuses it as Stale otherwise. A loop that advances a session
+holds its lease and commits under the lease's fence: one that was thought dead can write nothing any more.
 """
 
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from amp.grading.log_store import EventLog, Logged
 from amp.grading.types import Change, Definition, Event, Head, Lease, Session, State
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
@@ -24,12 +25,13 @@ from amp.store.keys import (
 )
 from amp.tenancy import Tenant
 
+__all__ = ["LIBRARY", "ONCE_S", "Fenced", "Gone", "Logged", "SessionStore", "Stale", "Written"]
+
 LIBRARY = files("amp.grading").joinpath("store.lua").read_text()
 
 ONCE_S = 120
 """So long a request that comes again finds what the first has made."""
 
-_event = msgspec.json.Decoder(Event)
 _head = msgspec.json.Decoder(Head)
 _state = msgspec.json.Decoder(State)
 _definition = msgspec.json.Decoder(Definition)
@@ -48,20 +50,6 @@ class Gone(Exception):
     """There is no such session, or it was deleted."""
 
 
-class Logged(NamedTuple):
-    """One event of the log."""
-
-    seq: int
-    raw: bytes
-    """The event as JSON."""
-    waits: bool
-    """It is an input as it came; the log has it again once it was processed."""
-
-    @property
-    def event(self) -> Event:
-        return _event.decode(self.raw)
-
-
 class Written(NamedTuple):
     """Where the session stands after a write."""
 
@@ -69,11 +57,11 @@ class Written(NamedTuple):
     seq: int
 
 
-class SessionStore:
+class SessionStore(EventLog):
     """Sessions in Redis or Valkey."""
 
     def __init__(self, store: Store, functions: Functions) -> None:
-        self._store = store
+        super().__init__(store)
         self._functions = functions
         self._tenants: set[str] = set()
 
@@ -91,7 +79,7 @@ class SessionStore:
         return await self._commit(tenant, change.head.id, 0, change, token, "", str(change.head.created_us))
 
     async def once(self, tenant: Tenant, digest: str, session: str, *, again: bool) -> str:
-        """The session that this request is to make: the one given, or, of a request that comes `again`, the first.
+        """The session that this request is to make: the given one; of one that comes `again`, the first.
 
         Raises:
             StoreUnavailable: there is no answer.
@@ -158,7 +146,7 @@ class SessionStore:
     ) -> Written:
         """Writes a step: events, state and definitions as one.
 
-        `token` is new for each step; the same step may be sent again with it. A loop gives the fence of its lease.
+        `token` is new for each step; the same step may be sent again with it. A loop gives its lease's fence.
 
         Raises:
             Stale: the session is not the one of this version any more.
@@ -209,48 +197,10 @@ class SessionStore:
         """Gives the lease back, if it is ours still."""
         await self.renew(tenant, session, fence, 0)
 
-    async def events(
-        self, tenant: Tenant, session: str, *, after: int = 0, count: int = 1000
-    ) -> list[Logged]:
-        """At most `count` events of the log that come after this seq, oldest first.
-
-        Raises:
-            StoreUnavailable: there is no answer.
-        """
-        key = session_keys(tenant, session).events
-        page = await self._store.ask("XRANGE", key, b"%d-0" % (after + 1), "+", "COUNT", count)
-        return [_logged(entry_id, fields) for entry_id, fields in page]
-
-    async def events_before(
-        self, tenant: Tenant, session: str, *, before: int | None = None, count: int = 1000
-    ) -> list[Logged]:
-        """At most `count` events of the log that come before this seq (None: the end), newest first.
-
-        Raises:
-            StoreUnavailable: there is no answer.
-        """
-        if before is not None and before <= 1:
-            return []
-        key = session_keys(tenant, session).events
-        end = "+" if before is None else b"%d-0" % (before - 1)
-        page = await self._store.ask("XREVRANGE", key, end, "-", "COUNT", count)
-        return [_logged(entry_id, fields) for entry_id, fields in page]
-
-    async def at(self, tenant: Tenant, session: str, seqs: Sequence[int]) -> list[Logged]:
-        """The events at these places.
-
-        Raises:
-            StoreUnavailable: there is no answer.
-        """
-        key = session_keys(tenant, session).events
-        ids = [b"%d-0" % seq for seq in seqs]
-        pages = await self._store.ask_all([("XRANGE", key, each, each) for each in ids]) if ids else []
-        return [_logged(*page[0]) for page in pages if page]
-
     async def made(
         self, tenant: Tenant, *, low_us: int, high_us: int, newest_first: bool, count: int
     ) -> list[tuple[int, str]]:
-        """The first `count` of each bucket's sessions that were made in this time, with both ends, in one order.
+        """The first `count` of each bucket's sessions made in this time, with both ends, in one order.
 
         Raises:
             StoreUnavailable: there is no answer.
@@ -290,7 +240,7 @@ class SessionStore:
         """
         return [tag.decode() for tag in await self._store.ask("SMEMBERS", GRADING_TENANTS)]
 
-    async def _commit(
+    async def _commit(  # noqa: PLR0917  as the function takes them
         self,
         tenant: Tenant,
         session: str,
@@ -350,7 +300,3 @@ def _session(reply: Sequence[Any]) -> Session | None:
     if version is None or deleted:
         return None
     return Session(int(version), int(seq), _head.decode(head), _state.decode(state))
-
-
-def _logged(entry_id: bytes, fields: Sequence[bytes]) -> Logged:
-    return Logged(int(cast("bytes", entry_id).split(b"-")[0]), fields[1], len(fields) > 2)

@@ -3,10 +3,10 @@
 A session is four things, which one atomic write moves together:
 
 head         what the caller said of it: agent, title, metadata. Changed by `update` and `archive`.
-state        what the loop judges: status, outcomes, what waits to be processed. Small: it is written at every step.
+state        what the loop judges: status, outcomes, what waits to be processed. Small: each step writes it.
 definitions  what an outcome asks for, one each; written once, never changed.
-events       the log, 1, 2, 3, ...: never renumbered, never rewritten. An input that had to wait lies there twice with
-             the same id: as it came (`processed_at` null), and again when it was processed.
+events       the log, 1, 2, 3, ...: never renumbered, never rewritten. An input that had to wait lies there
+             twice with the same id: as it came (`processed_at` null), and again when it was processed.
 """
 
 from collections.abc import Callable, Sequence
@@ -186,8 +186,8 @@ class Change(NamedTuple):
 class Pen:
     """Writes events down: gives them ids, strictly increasing times and the seq that they will have.
 
-    Made by whoever holds the clock, from the session as it was read: `Pen(session.seq, session.state.at_us, now_us,
-    new_id)`. `at_us` belongs into the state that is saved with the events.
+    Made by whoever holds the clock, from the session as it was read: `Pen(session.seq, session.state.at_us,
+    now_us, new_id)`. `at_us` belongs into the state that is saved with the events.
     """
 
     def __init__(self, seq: int, last_us: int, now_us: int, new_id: Callable[[str], str]) -> None:

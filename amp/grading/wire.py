@@ -1,4 +1,5 @@
-"""What the calls carry in beside events. Contract: graded-outcomes.md, section 2. Null is "left out" where it says so."""
+"""What the calls carry in beside events. Contract: graded-outcomes.md, section 2."""
+# ruff: noqa: RUF012  msgspec gives each its own
 
 from typing import Annotated, Any, Literal
 
@@ -50,7 +51,7 @@ class AgentWithOverrides(Strict, tag="agent_with_overrides", tag_field="type"):
     id: str
     version: Annotated[int, Meta(ge=1)] | None = None
     model: Named | ModelConfig | UnsetType = UNSET
-    system: Text | None | UnsetType = UNSET
+    system: Text | UnsetType | None = UNSET
     tools: Tools | UnsetType = UNSET
     mcp_servers: Servers | UnsetType = UNSET
     skills: Skills | UnsetType = UNSET
@@ -81,14 +82,14 @@ class SessionRequest(Strict):
 class AgentPatch(Strict):
     """What may change of a session's agent."""
 
-    tools: Tools | None | UnsetType = UNSET
-    mcp_servers: Servers | None | UnsetType = UNSET
+    tools: Tools | UnsetType | None = UNSET
+    mcp_servers: Servers | UnsetType | None = UNSET
 
 
 class SessionPatch(Strict):
     """POST /v1/sessions/{id}; what is left out stays."""
 
-    title: Title | None | UnsetType = UNSET
+    title: Title | UnsetType | None = UNSET
     metadata: MetadataPatch | None = None
     agent: AgentPatch | None = None
     budget: None = None
@@ -122,11 +123,11 @@ class AgentUpdate(Strict):
     version: Annotated[int, Meta(ge=1)] | None = None
     model: Named | ModelConfig | UnsetType = UNSET
     name: Named | UnsetType = UNSET
-    system: Text | None | UnsetType = UNSET
-    description: Annotated[str, Meta(max_length=2048)] | None | UnsetType = UNSET
-    tools: Tools | None | UnsetType = UNSET
-    skills: Skills | None | UnsetType = UNSET
-    mcp_servers: Servers | None | UnsetType = UNSET
+    system: Text | UnsetType | None = UNSET
+    description: Annotated[str, Meta(max_length=2048)] | UnsetType | None = UNSET
+    tools: Tools | UnsetType | None = UNSET
+    skills: Skills | UnsetType | None = UNSET
+    mcp_servers: Servers | UnsetType | None = UNSET
     metadata: MetadataPatch | None = None
     multiagent: None = None
     execution_identity: ServiceAccount | None = None
@@ -182,7 +183,7 @@ class EnvironmentUpdate(Strict):
 
     name: Named | None = None
     config: Cloud | SelfHosted | None = None
-    description: Annotated[str, Meta(max_length=2048)] | None | UnsetType = UNSET
+    description: Annotated[str, Meta(max_length=2048)] | UnsetType | None = UNSET
     metadata: MetadataPatch | None = None
     scope: Literal["organization"] | None = None
 

@@ -1,7 +1,7 @@
-"""Work of an environment, item by item: who may take it, and who holds it. Contract: graded-outcomes.md, section 2.
+"""Work of an environment, by item: who may take it, who holds it. Contract: graded-outcomes.md, section 2.
 
-An item is queued, taken by a poll (for a while: until it is acknowledged), starting, active from its first heartbeat
-on, and stopped. One whose heartbeats end goes back into the queue.
+An item is queued, taken by a poll (for a while: until it is acknowledged), starting, active from its first
+heartbeat on, and stopped. One whose heartbeats end goes back into the queue.
 """
 
 from typing import Any, Literal

@@ -36,6 +36,7 @@ class WorkRoutes(Controller):
     @get("/poll", opt={"scopes": WORKER}, summary="Take the oldest work; null when there is none")
     async def poll(
         self,
+        *,
         environment_id: FromPath[str],
         access: Caller,
         work: TheWork,
@@ -99,6 +100,7 @@ class WorkRoutes(Controller):
     @post("/{work_id:str}/heartbeat", opt={"scopes": WORKER}, status_code=200, summary="Hold work for longer")
     async def heartbeat(
         self,
+        *,
         environment_id: FromPath[str],
         work_id: FromPath[str],
         access: Caller,

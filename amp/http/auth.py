@@ -41,7 +41,7 @@ class Gate:
 
 
 def key_in(headers: Iterable[tuple[bytes, bytes]], path: str) -> bytes | None:
-    """The key that was sent: as a bearer, or to the ledger and sessions also as `x-api-key`, which then counts."""
+    """The key that was sent: as a bearer; to ledger and sessions also as `x-api-key`, which then counts."""
     key = None
     for name, value in headers:
         if name == _AUTHORIZATION and value[:7].lower() == _BEARER:

@@ -1,7 +1,7 @@
 """Errors as each public API shapes them; the path says which API it is.
 
-The personalization API has an envelope (amp.md, Errors), the ledger a flat body (ledger.md, section 5), sessions
-what their client takes apart (graded-outcomes.md, section 1).
+The personalization API has an envelope (amp.md, Errors), the ledger a flat body (ledger.md, section 5),
+sessions what their client takes apart (graded-outcomes.md, section 1).
 """
 
 from http import HTTPStatus
@@ -30,7 +30,7 @@ SESSION_PATHS = tuple(
         "skills",
     )
 )
-"""What the paths of sessions begin with; where we have nothing, their client must understand the 404 all the same."""
+"""What the paths of sessions begin with; their client must understand the 404 where we have nothing, too."""
 _KINDS = {
     401: "authentication_error",
     403: "permission_error",

@@ -33,7 +33,7 @@ class HotProtocol(HttpToolsProtocol):
         if hot is None:
             self.ending = None
             super().on_headers_complete()
-            self.scope["state"][CONNECTION] = self
+            cast("dict[str, Any]", self.scope)["state"][CONNECTION] = self
         else:
             self.cycle: Any = HotCycle(self, hot)
 

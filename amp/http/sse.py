@@ -72,7 +72,7 @@ async def _left(receive: Receive, leave: Any) -> None:
 
 
 async def _dropped(connection: Any) -> None:
-    """Ends the connection of a reader that takes nothing; the server hears of it in the next turn of the loop."""
+    """Ends the connection of a reader that takes nothing; the server hears of it in the loop's next turn."""
     if connection is not None:
         connection.transport.abort()
         await asyncio.sleep(0.01)

@@ -65,7 +65,7 @@ class Store:
             StoreUnavailable: the connection is lost, and perhaps something that was published.
         """
         heard: asyncio.Queue[bytes | None] = asyncio.Queue()
-        # a task of its own: the library may swallow a cancellation, and who was cancelled would go on for ever
+        # a task of its own: the library may swallow a cancellation, and who was cancelled would never end
         pump = asyncio.create_task(self._pump(channel, heard))
         try:
             while not pump.done():

@@ -200,7 +200,7 @@ class SessionKeys(NamedTuple):
     """The hash: version, seq, state, head, definitions, lease."""
     events: bytes
     """The stream of events; the id of the n-th is `n-0`."""
-    index: bytes
+    made: bytes
     """The bucket's sessions by the time they were made."""
     running: bytes
     """The bucket's sessions that are running."""

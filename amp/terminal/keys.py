@@ -25,34 +25,34 @@ Spelled = Annotated[
     ),
 ]
 
+TenantName = Annotated[str, typer.Option(help="Whose data it opens: 1 to 32 of a-z, 0-9 and '-'.")]
+Scopes = Annotated[
+    str,
+    typer.Option(
+        help="What it may do, separated by spaces or commas: context outcome profile meter ledger "
+        "sessions worker read admin, or all."
+    ),
+]
+Bound = Annotated[
+    str | None,
+    typer.Option(metavar="env_...", help="Of a worker's key: the environment of sessions that it works for."),
+]
+Expires = Annotated[
+    str | None, typer.Option(metavar="30d|DATE", help="When it ends: a duration from now, or an ISO date.")
+]
+
 keys = typer.Typer(no_args_is_help=True, help="Make, list, revoke and rotate API keys.")
 
 
 @keys.command()
 def create(
     *,
-    tenant: Annotated[
-        str, typer.Option(help="Whose data it opens: 1 to 32 of a-z, 0-9 and '-'.")
-    ] = "default",
+    tenant: TenantName = "default",
     env: Env = TEST,
-    scopes: Annotated[
-        str,
-        typer.Option(
-            help="What it may do, separated by spaces or commas: context outcome profile meter ledger "
-            "sessions worker read admin, or all."
-        ),
-    ] = "context outcome profile ledger sessions",
-    environment: Annotated[
-        str | None,
-        typer.Option(
-            metavar="env_...", help="Of a worker's key: the environment of sessions that it works for."
-        ),
-    ] = None,
+    scopes: Scopes = "context outcome profile ledger sessions",
+    environment: Bound = None,
     spelled: Spelled = "amp",
-    expires: Annotated[
-        str | None,
-        typer.Option(metavar="30d|DATE", help="When it ends: a duration from now, or an ISO date."),
-    ] = None,
+    expires: Expires = None,
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,

@@ -294,7 +294,9 @@ async def test_the_key_goes_as_bearer_or_as_x_api_key(client, wire, key):
     assert refused.value.type == "authentication_error"
 
 
-async def test_another_tenant_s_things_do_not_exist(client, session, wire, key, agent, environment):
+async def test_another_tenant_s_things_do_not_exist(  # noqa: PLR0917  a thing of each kind
+    client, session, wire, key, agent, environment
+):
     made = await session()
     file = await client.beta.files.upload(file=("t.csv", b"a,b"))
     async with opened(wire, await key("sessions", tenant="other")) as other:

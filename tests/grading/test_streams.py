@@ -180,7 +180,7 @@ async def test_the_last_event_of_a_deleted_session_ends_its_streams(client, sess
         assert [event.type async for event in stream] == ["session.deleted"]
 
 
-async def test_a_reader_that_takes_nothing_is_dropped_and_nobody_waits_for_it(
+async def test_a_reader_that_takes_nothing_is_dropped_and_nobody_waits_for_it(  # noqa: PLR0917  both ends of the wire
     wire, key, session, client, monkeypatch, app
 ):
     monkeypatch.setattr(sse, "SLOW_S", 0.5)
@@ -216,5 +216,5 @@ async def forgotten(app):
     """Waits until nobody reads any session."""
     follower = app._app.dependencies["follower"].dependency()
     async with asyncio.timeout(10):
-        while follower._readers:
+        while follower._readers:  # noqa: ASYNC110  nobody tells
             await asyncio.sleep(0.01)

@@ -119,12 +119,12 @@ class TestKeys:
             async with opened(wire, await key("worker", environment=bound)) as stranger:
                 calls = stranger.beta.environments.work
                 for call in (
-                    lambda: calls.poll(environment.id),
-                    lambda: calls.ack(name, environment_id=environment.id),
-                    lambda: calls.heartbeat(name, environment_id=environment.id),
-                    lambda: calls.stop(name, environment_id=environment.id),
-                    lambda: calls.retrieve(name, environment_id=environment.id),
-                    lambda: calls.stats(environment.id),
+                    lambda calls=calls: calls.poll(environment.id),
+                    lambda calls=calls: calls.ack(name, environment_id=environment.id),
+                    lambda calls=calls: calls.heartbeat(name, environment_id=environment.id),
+                    lambda calls=calls: calls.stop(name, environment_id=environment.id),
+                    lambda calls=calls: calls.retrieve(name, environment_id=environment.id),
+                    lambda calls=calls: calls.stats(environment.id),
                 ):
                     with pytest.raises(anthropic.PermissionDeniedError):
                         await call()
@@ -135,7 +135,7 @@ class TestKeys:
                 await everything.beta.environments.work.poll(environment.id)
             await everything.beta.environments.work.stats(environment.id)
 
-    async def test_a_worker_sees_its_sessions_and_no_others(self, client, wire, key, session, worker, agent):
+    async def test_a_worker_sees_its_sessions_and_no_others(self, client, session, worker, agent):
         mine = await session()
         other = await client.beta.environments.create(name="other")
         theirs = await client.beta.sessions.create(agent=agent.id, environment_id=other.id)
@@ -180,7 +180,7 @@ class TestKeys:
         with pytest.raises(anthropic.NotFoundError):
             await client.beta.files.download(file.id)
 
-    async def test_a_reader_only_reads(self, client, session, wire, key, environment):
+    async def test_a_reader_only_reads(self, session, wire, key, environment):
         made = await session()
         async with opened(wire, await key("read")) as reader:
             assert (await reader.beta.sessions.retrieve(made.id)).id == made.id

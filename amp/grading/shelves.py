@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from amp.errors import Conflict, InvalidParameter, NotFound, StoreUnavailable
-from amp.grading import resources
+from amp.grading import resources, surroundings
 from amp.grading.ids import ClockUs, new_id, now_us
 from amp.grading.pages import Cursor, Key, Order, Page, Window, paged, read
 from amp.grading.shelf_store import Document, Item, ShelfStore
@@ -209,7 +209,7 @@ class Environments(Shelf):
             StoreUnavailable: nobody knows.
         """
         name = new_id("env")
-        return await self.make(tenant, name, resources.environment(name, request, self._clock()))
+        return await self.make(tenant, name, surroundings.environment(name, request, self._clock()))
 
     async def update(self, tenant: Tenant, name: str, update: EnvironmentUpdate) -> Document:
         """The environment as the update makes it.
@@ -223,7 +223,7 @@ class Environments(Shelf):
         def think(before: Document) -> Document:
             if before["archived_at"]:
                 raise InvalidParameter("environment_id", "this environment is archived")
-            return resources.environment_after(before, update, self._clock())
+            return surroundings.environment_after(before, update, self._clock())
 
         return await self.change(tenant, name, think)
 

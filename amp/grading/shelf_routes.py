@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from amp.grading.catalogue import Agents, Environments
 from amp.grading.listing import span
 from amp.grading.session_routes import READ, SEE, WRITE, Flag, From, Limit, Told, Until
+from amp.grading.shelves import Agents, Environments
 from amp.grading.wire import AgentRequest, AgentUpdate, EnvironmentRequest, EnvironmentUpdate
 from amp.tenancy import Access
 
@@ -33,6 +33,7 @@ class AgentRoutes(Controller):
     @get(opt={"scopes": READ}, summary="Agents, newest first")
     async def list_agents(
         self,
+        *,
         access: Caller,
         agents: TheAgents,
         limit: Limit = 20,
@@ -98,6 +99,7 @@ class EnvironmentRoutes(Controller):
     @get(opt={"scopes": READ}, summary="Environments, newest first")
     async def list_environments(
         self,
+        *,
         access: Caller,
         environments: TheEnvironments,
         limit: Limit = 20,
