@@ -15,7 +15,7 @@ from amp.store.keys import GRADING_NEWS
 from amp.tenancy import Tenant
 
 AGAIN_S = 0.5
-PAGE = 200
+PAGE = 50
 """Events that a reader takes at a time."""
 
 _Place = tuple[str, str]  # tenant tag, session

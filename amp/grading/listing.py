@@ -149,7 +149,7 @@ class Listing:
     ) -> list[Logged]:
         """The next so many that were processed and are asked for."""
         found: list[Logged] = []
-        while len(found) < asked.count:
+        while len(found) < asked.most:
             if order == "asc":
                 chunk = await self._store.events(tenant, name, after=after or 0, count=CHUNK)
             else:
@@ -158,7 +158,7 @@ class Listing:
             if len(chunk) < CHUNK:
                 break
             after = chunk[-1].seq
-        return found[: asked.count]
+        return found[: asked.most]
 
     async def _waiting(
         self, tenant: Tenant, session: Session, order: Order, after: int | None
@@ -181,7 +181,7 @@ def _of(types: Sequence[str], event: Event) -> bool:
 class _Asked(NamedTuple):
     """Which events, and how many."""
 
-    count: int
+    most: int
     types: Sequence[str]
     processed: Span
 

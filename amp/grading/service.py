@@ -76,12 +76,12 @@ class Sessions:
         tenant = access.tenant
         given = await self._making.resolved(tenant, inputs.checked(request.initial_events), "initial_events")
         head = await self._making.head(tenant, request)
-        name = await self._store.once(tenant, sending.digest(access), head.id, again=sending.repeats)
-        head.id = name
         pen = Pen(0, 0, head.created_us, new_id)
         change = Change(State(), head=head)
         if given:
             change, _ = received(Session(0, 0, head, State()), given, pen)
+        name = await self._store.once(tenant, sending.digest(access), head.id, again=sending.repeats)
+        head.id = name  # only now: what is refused leaves no trace
         with suppress(Stale):  # a request that came again: the first has made it
             await self._store.create(tenant, change._replace(head=head), secrets.token_hex(8))
         await self._woken(tenant, name, change.state)
@@ -201,10 +201,8 @@ class Sessions:
             _at_rest(session, "deleted")
             pen = Pen(session.seq, session.state.at_us, self._clock(), new_id)
             with suppress(Stale, Gone):
-                await self._files.delete_of(access.tenant, name)
-                return await self._store.delete(
-                    access.tenant, name, session.version, pen.event("session.deleted")
-                )
+                await self._store.delete(access.tenant, name, session.version, pen.event("session.deleted"))
+                return await self._files.delete_of(access.tenant, name)
         raise StoreUnavailable
 
     async def _write(self, access: Access, name: str, think: Think) -> None:

@@ -15,6 +15,8 @@ from amp.tenancy import Access
 
 REQUEST_ID = "request_id"
 ACCESS = "access"
+WITHOUT_BODY = "without_body"
+"""In a request's state: nobody reads the body of the answer."""
 WITHOUT_STORE = "without_store"
 """In a route's `opt`: it has an answer even when the store has none, nor can count its requests."""
 REFUSALS = "refusals"

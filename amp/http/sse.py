@@ -8,6 +8,8 @@ from typing import Any
 from litestar.response import Response
 from litestar.types import Receive, Scope, Send
 
+from amp.http.requests import WITHOUT_BODY
+
 SLOW_S = 30.0
 """A reader that takes nothing for so long is dropped."""
 CONNECTION = "connection"
@@ -41,6 +43,9 @@ class EventStream(Response[None]):
         connection: Any = scope["state"].get(CONNECTION)
         sending: Any = send  # litestar types messages as a union of literals
         await sending({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+        if scope["state"].get(WITHOUT_BODY):
+            await sending({"type": "http.response.body", "body": b"", "more_body": False})
+            return
         await sending({"type": "http.response.body", "body": _OPENING, "more_body": True})
         leaving = asyncio.timeout(None)
 

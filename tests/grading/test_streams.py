@@ -2,13 +2,19 @@
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 
 import anthropic
 import httpx
 import pytest
+from conftest import ACME
+from uvicorn import Config
+from uvicorn.server import ServerState
 
 from amp.grading import session_routes
 from amp.http import sse
+from amp.http.protocol import HotProtocol
+from amp.store.connection import connect
 
 
 @pytest.fixture
@@ -28,6 +34,34 @@ async def raw(wire, key):
     headers = {"x-api-key": await key("sessions")}
     async with httpx.AsyncClient(base_url=wire, headers=headers) as client:
         yield client
+
+
+@asynccontextmanager
+async def connected(url):
+    store = connect(url)
+    yield store
+    await store.close()
+
+
+@asynccontextmanager
+async def served(app):
+    """A server of its own, and what stops it as uvicorn does."""
+    config = Config(app, http=HotProtocol, lifespan="off", log_config=None)
+    config.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: HotProtocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+
+    async def stop():
+        server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        await asyncio.gather(*state.tasks)
+
+    host, port = server.sockets[0].getsockname()
+    yield f"http://{host}:{port}", stop
+    await stop()
 
 
 async def frames(answer, count):
@@ -218,3 +252,65 @@ async def forgotten(app):
     async with asyncio.timeout(10):
         while follower._readers:  # noqa: ASYNC110  nobody tells
             await asyncio.sleep(0.01)
+
+
+async def test_head_is_answered_and_ends(raw, session):
+    made = await session()
+    async with asyncio.timeout(5):
+        answer = await raw.head(f"/v1/sessions/{made.id}/events/stream")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+class TestSeveralProcesses:
+    """Streams are the same from every process on one store."""
+
+    @pytest.fixture
+    async def beside(self, serve, real_url, tmp_path):
+        """Another process's service on the same store, and a client in front of it."""
+        async with connected(real_url) as other:
+            app = await serve(other, data=tmp_path)
+            yield app, other
+
+    async def test_what_one_takes_in_the_other_tells_at_once(self, beside, session, tell):
+        app, _ = beside
+        made = await session()
+        follower = app._app.dependencies["follower"].dependency()
+        told = follower.events(ACME, made.id, 0, quiet_s=30)
+        async with asyncio.timeout(10):
+            first = asyncio.create_task(anext(told))
+            await asyncio.sleep(0)
+            await tell(made.id, "a", "b")
+            assert [(await first).event["title"], (await anext(told)).event["title"]] == ["a", "b"]
+        await told.aclose()
+
+    async def test_news_that_were_lost_are_made_up_for(self, beside, session, client):
+        """The listener's connection is cut; what came meanwhile is told when it is back."""
+        app, store = beside
+        made = await session()
+        follower = app._app.dependencies["follower"].dependency()
+        told = follower.events(ACME, made.id, 0, quiet_s=30)
+        waiting = asyncio.create_task(anext(told))
+        await asyncio.sleep(0.05)
+        await store.ask("CLIENT", "KILL", "TYPE", "pubsub")
+        await client.beta.sessions.update(made.id, title="meanwhile")
+        async with asyncio.timeout(10):
+            assert (await waiting).event["title"] == "meanwhile"
+        await told.aclose()
+
+
+async def test_a_server_that_stops_ends_its_streams_at_once(app, key, session, client):
+    """Its own deadline is ten seconds: no open stream may use it up."""
+    made = await session()
+    async with served(app) as (url, stop):
+        headers = {"x-api-key": await key("sessions")}
+        async with (
+            httpx.AsyncClient(base_url=url, headers=headers) as other,
+            other.stream("GET", f"/v1/sessions/{made.id}/events/stream") as answer,
+        ):
+            await client.beta.sessions.update(made.id, title="a")
+            reading = blocks(answer)
+            assert "open" in await anext(reading)
+            assert '"a"' in await anext(reading)
+            async with asyncio.timeout(5):
+                await stop()
+                assert [block async for block in reading] == []
