@@ -1,0 +1,105 @@
+"""What a caller's events make of a session: a whole batch, or nothing of it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from amp.errors import InvalidParameter
+from amp.grading.rubric import freeze
+from amp.grading.session import Draft
+from amp.grading.types import ITERATIONS, Change, Definition, Event, Outcome, Pen, Session, Usage
+
+QUEUED = frozenset({"user.message", "system.message"})
+
+
+def received(session: Session, inputs: Sequence[Event], pen: Pen) -> tuple[Change, list[Event]]:
+    """What a batch changes, and the echo of each of its events, in order.
+
+    The inputs are well formed, each with `type` and the type's own fields; the rubric of a `user.define_outcome` is
+    text.
+
+    Raises:
+        InvalidParameter: an outcome is under way already, or a check of a rubric cannot be read.
+    """
+    batch = _Batch(session, pen)
+    echoes = [_TAKE.get(each["type"], _Batch.pass_on)(batch, each) for each in inputs]
+    batch.settle()
+    change = batch.draft.change()
+    return change._replace(definitions=batch.definitions), echoes
+
+
+class _Batch:
+    def __init__(self, session: Session, pen: Pen) -> None:
+        self.draft = Draft(session, pen)
+        self.definitions: list[Definition] = []
+        self._interrupted = False
+        self._works = session.state.status in {"running", "rescheduling"}
+
+    def define(self, given: Event) -> Event:
+        state, pen = self.draft.state, self.draft.pen
+        if state.active() is not None:
+            raise InvalidParameter(
+                "events", "an outcome is active already: wait until it has ended, or interrupt it"
+            )
+        text: str = given["rubric"]["content"]
+        try:
+            criteria = freeze(text)
+        except ValueError as error:
+            raise InvalidParameter("rubric", str(error)) from error
+        most = given.get("max_iterations") or ITERATIONS
+        outcome = Outcome(pen.new_id("outc"), max_iterations=most)
+        state.outcomes.append(outcome)
+        self.definitions.append(Definition(outcome.outcome_id, given["description"], text, most, criteria))
+        self._works = True
+        return self.draft.add(
+            "user.define_outcome",
+            outcome_id=outcome.outcome_id,
+            description=given["description"],
+            rubric={"type": "text", "content": text},
+            max_iterations=most,
+        )
+
+    def interrupt(self, given: Event) -> Event:
+        draft, fields = self.draft, _fields(given)
+        if draft.state.status not in {"running", "rescheduling"}:
+            self._works = False
+            return draft.add("user.interrupt", **fields)
+        waiting, _ = draft.pen.waiting("user.interrupt", **fields)
+        draft.events.append(waiting)
+        if draft.state.loop.get("request"):
+            draft.end_request(Usage(), is_error=True)
+        echo = draft.pen.processed(waiting)
+        draft.events.append(echo)
+        active = draft.state.active()
+        if active is not None:
+            told = "Interrupted by the user."
+            draft.end_evaluation(active, "interrupted", active.explanation or told, (), Usage())
+        draft.state.loop = {}
+        self._interrupted, self._works = True, False
+        return echo
+
+    def queue(self, given: Event) -> Event:
+        event, place = self.draft.pen.waiting(given["type"], **_fields(given))
+        self.draft.events.append(event)
+        self.draft.state.waiting.append(place)
+        self._works = self._works or given["type"] == "user.message"
+        return event
+
+    def pass_on(self, given: Event) -> Event:
+        return self.draft.add(given["type"], **_fields(given))
+
+    def settle(self) -> None:
+        """At the end of the batch the session runs if there is something to do, and rests if it was interrupted."""
+        if self._works:
+            self.draft.run()
+        elif self._interrupted:
+            self.draft.rest("end_turn")
+
+
+def _fields(given: Event) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in {"type", "id", "processed_at"}}
+
+
+_TAKE: dict[str, Callable[[_Batch, Event], Event]] = {
+    "user.define_outcome": _Batch.define,
+    "user.interrupt": _Batch.interrupt,
+} | dict.fromkeys(QUEUED, _Batch.queue)
