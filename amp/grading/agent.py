@@ -69,5 +69,3 @@ class ModelAgent:
             given = call.input if isinstance(call.input, dict) else {}
             said.append(ToolUse(call.name, given, used.text, used.is_error))
         return Reply(said, answer.usage, done=not answer.calls)
-
-

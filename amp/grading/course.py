@@ -1,39 +1,45 @@
 """One session on its way: the steps that are due, each done under the session's lease and written as one.
 
-What is due is read from the session alone, and every write names the open request or evaluation that it answers. So
-whoever takes a session over does the open step again from its start, and of two who did it only one is written.
+What is due is read from the session alone, and every write names the open request or evaluation that it
+answers. So whoever takes a session over does the open step again from its start, and of two who did it only one
+is written.
 """
 
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from amp.errors import StoreUnavailable
-from amp.grading import scripted, session as thinking
-from amp.grading.agent import Reply, Turn
-from amp.grading.grader import Job, graded
-from amp.grading.handed import Hands
-from amp.grading.ids import ClockUs, new_id
-from amp.grading.patience import Patience, RoleBroke
+from amp.grading import session as thinking
+from amp.grading.agent import Turn
+from amp.grading.grader import Grader, Job, graded
+from amp.grading.ids import ClockUs, new_id, now_us
+from amp.grading.patience import PAUSE_S, Patience, RoleBroke
+from amp.grading.posted import as_judged
 from amp.grading.roles import SCRIPT, WORKER, Roles, agent_of
-from amp.grading.rubric import Verdict
+from amp.grading.rubric import Judged
+from amp.grading.scripted import part_of
 from amp.grading.session import Phase, Trouble, phase, request_of, ticket
-from amp.grading.store import Fenced, Gone, SessionStore, Stale
+from amp.grading.store import Fenced, Gone, SessionStore, Stale, Written
 from amp.grading.tools import Folder
 from amp.grading.transcript import work
-from amp.grading.types import Change, Event, Outcome, Pen, Session
+from amp.grading.types import Change, Criterion, Event, Outcome, Pen, Session, State
 from amp.tenancy import Tenant
 
 TURN_S_MAX, GRADING_S_MAX = 30 * 60.0, 10 * 60.0
+LOST = -1
+"""The fence of one whose lease is another's."""
 _AGAIN_S = 0.25
 _PAGE = 1000
 _log = logging.getLogger(__name__)
 
 Ended = Literal["rest", "held", "lost", "gone"]
 Think = Callable[[Session, Pen], Change | None]
+Offer = Callable[[Tenant, str, str, str], Awaitable[None]]
+"""Puts a session's open step into the queue of an environment's workers; twice is once."""
 Found = TypeVar("Found")
 
 
@@ -43,11 +49,12 @@ class Place(NamedTuple):
     sessions: SessionStore
     roles: Roles
     folders: Callable[[Tenant, str], Folder]
-    hands: Hands
-    clock: ClockUs
+    offer: Offer
     owner: str
-    lease_ms: int
-    heartbeat_s: float
+    heartbeat_s: float = 5.0
+    lease_ms: int = 8_000
+    pause_s: float = PAUSE_S
+    clock: ClockUs = now_us
 
 
 class Overtaken(Exception):
@@ -65,7 +72,8 @@ class Course:
         self._log: list[Event] = []
         self._read = 0
         self._writing = asyncio.Lock()
-        self._changed = asyncio.Event()
+        self._changed, self._news = asyncio.Event(), asyncio.Event()
+        self._limit: tuple[Any, float] | None = None
 
     @property
     def session(self) -> Session:
@@ -73,34 +81,42 @@ class Course:
         return self._session
 
     def seen(self, session: Session | None) -> None:
-        """Somebody read the session: what is newer than what we know is looked at."""
-        if self._session and (session is None or session.version > self._session.version):
-            self._session = session or self._session
-            self._changed.set()
+        """Somebody has read the session; None: it is gone."""
+        if session is None:
+            self.lost()
+        elif self._session and session.version > self._session.version:
+            self._session = session
+            self._tell()
 
     def lost(self) -> None:
-        """The lease is gone."""
-        self.fence = -1
+        """The lease is another's, or the session is gone."""
+        self.fence = LOST
+        self._tell()
+
+    def _tell(self) -> None:
         self._changed.set()
+        self._news.set()
 
     async def run(self) -> Ended:
-        """Does what is due, until nothing is."""
+        """Does what is due, until nothing is.
+
+        Raises:
+            StoreUnavailable: there is no answer; what is due still is.
+        """
+        sessions, ours = self._place.sessions, (self.tenant, self.name)
         try:
             while True:
-                lease = await self._place.sessions.lease(
-                    self.tenant, self.name, self._place.owner, self._place.lease_ms
-                )
+                lease = await sessions.lease(*ours, self._place.owner, self._place.lease_ms)
                 if lease is None:
                     return "held"
                 self.fence, self._session = lease
                 while phase(self.session.state) != "rest":
                     with suppress(Overtaken):
                         await self._step()
-                    if self.fence == -1:
+                    if self.fence == LOST:
                         return "lost"
-                await self._place.sessions.release(self.tenant, self.name, self.fence)
-                # what came between our last look and the release has nobody else to see it
-                self._session = await self._place.sessions.load(self.tenant, self.name)
+                await sessions.release(*ours, self.fence)
+                self._session = await sessions.load(*ours)  # who came before the release found it held
                 if phase(self.session.state) == "rest":
                     return "rest"
         except Fenced:
@@ -109,13 +125,13 @@ class Course:
             return "gone"
 
     async def _step(self) -> None:
-        match phase(self.session.state):
-            case "grading":
-                await self._grade()
-            case kind if request_of(self.session.state):
-                await self._work(kind)
-            case _:
-                await self._begin()
+        kind = phase(self.session.state)
+        if kind == "grading":
+            await self._grade()
+        elif request_of(self.session.state):
+            await self._work(kind)
+        else:
+            await self._begin()
 
     async def _begin(self) -> None:
         wanted = thinking.wants(self.session)
@@ -130,80 +146,225 @@ class Course:
 
     async def _work(self, kind: Phase) -> None:
         """One model request of the agent."""
-        request = request_of(self.session.state)
+        request, model = request_of(self.session.state), agent_of(self.session.head)
         try:
-            if agent_of(self.session.head) == WORKER:
-                return await self._handed(request, TURN_S_MAX)
-            agent = self._place.roles.agent(agent_of(self.session.head))
-            turn = await self._turn(kind, request)
-            reply: Reply = await self._attended(
-                agent.act(turn, self._patience(request)), request, TURN_S_MAX, beat_s=None
-            )
+            if model == WORKER:
+                reply = await self._attended(self._handed(request), request, TURN_S_MAX)
+            else:
+                turn = await self._turn(kind, request)
+                acting = self._place.roles.agent(model).act(turn, self._patience(request))
+                reply = await self._attended(acting, request, TURN_S_MAX)
         except RoleBroke as failure:
             trouble = failure.trouble
             await self.write(lambda session, pen: thinking.agent_broke(session, pen, request, trouble))
-            return None
+            return
+        said, usage, done = reply.said, reply.usage, reply.done
         await self.write(
-            lambda session, pen: thinking.answered(
-                session, pen, request, reply.said, reply.usage, done=reply.done
-            )
+            lambda session, pen: thinking.answered(session, pen, request, said, usage, done=done)
         )
-        return None
 
     async def _turn(self, kind: Phase, request: str) -> Turn:
         state, head = self.session.state, self.session.head
-        number, outcome = _outcome(state.outcomes, kind)
-        description = ""
-        if outcome:
-            definition = await self._place.sessions.definition(self.tenant, self.name, outcome.outcome_id)
-            description = definition.description
-        return Turn(
-            self.name,
-            request,
-            kind,
-            await self._events(),
-            self._place.folders(self.tenant, self.name),
-            head.agent.get("system"),
-            head.metadata,
-            description,
-            number,
-            outcome.iteration if outcome else 0,
-            [each for each in outcome.criteria if not each.passed] if outcome else (),
-            (outcome.explanation or "") if outcome else "",
+        number, outcome = _outcome(state, kind)
+        turn = Turn(
+            session=self.name,
+            request=request,
+            kind=kind,
+            log=await self._events(),
+            folder=self._place.folders(self.tenant, self.name),
+            system=head.agent.get("system"),
+            metadata=head.metadata,
+        )
+        if outcome is None:
+            return turn
+        definition = await self._place.sessions.definition(self.tenant, self.name, outcome.outcome_id)
+        return turn._replace(
+            description=definition.description,
+            number=number,
+            iteration=outcome.iteration,
+            gaps=[each for each in outcome.criteria if not each.passed],
+            explanation=outcome.explanation or "",
         )
 
     async def _grade(self) -> None:
         """One evaluation."""
-        start, state, head = ticket(self.session.state), self.session.state, self.session.head
-        model = self._place.roles.grader_of(head)
-        number, outcome = _outcome(state.outcomes, "grading")
-        assert outcome, "an outcome is graded"
+        start = ticket(self.session.state)
         try:
-            definition = await self._place.sessions.definition(self.tenant, self.name, outcome.outcome_id)
-            log = await self._events()
-            folder = self._place.folders(self.tenant, self.name)
-            job = Job(
-                self.name,
-                start,
-                definition,
-                outcome.iteration,
-                work(log, start),
-                folder,
-                number,
-                head.metadata,
-            )
-            if model == WORKER:
-                grader: Any = self._place.hands.grader(lambda: self._handed(start, GRADING_S_MAX), self)
-            else:
-                grader = self._place.roles.grader(model)
-            beat_s = self._place.heartbeat_s
-            if model == SCRIPT:
-                beat_s = scripted.part_of(head.metadata, number).h or beat_s
-            verdict: Verdict = await self._attended(
-                graded(job, grader, self._patience(start)), start, GRADING_S_MAX, beat_s=beat_s
-            )
+            job = await self._job(start)
+            grader, beat_s = self._grader(job)
+            grading = graded(job, grader, self._patience(start))
+            verdict = await self._attended(grading, start, GRADING_S_MAX, beat_s=beat_s)
         except RoleBroke as failure:
             trouble = failure.trouble
             await self.write(lambda session, pen: thinking.grader_broke(session, pen, start, trouble))
             return
         await self.write(lambda session, pen: thinking.decided(session, pen, start, verdict))
+
+    async def _job(self, start: str) -> Job:
+        number, outcome = _outcome(self.session.state, "grading")
+        assert outcome, "an outcome is graded"
+        definition = await self._place.sessions.definition(self.tenant, self.name, outcome.outcome_id)
+        return Job(
+            session=self.name,
+            start=start,
+            definition=definition,
+            iteration=outcome.iteration,
+            messages=work(await self._events(), start),
+            folder=self._place.folders(self.tenant, self.name),
+            number=number,
+            metadata=self.session.head.metadata,
+        )
+
+    def _grader(self, job: Job) -> tuple[Grader, float]:
+        """Who grades, and the seconds between heartbeats."""
+        model = self._place.roles.grader_of(self.session.head)
+        if model == WORKER:
+            return _ByWorker(lambda: self._handed(job.start)), self._place.heartbeat_s
+        grader = self._place.roles.grader(model)
+        planned = part_of(job.metadata, job.number).h if model == SCRIPT else None
+        return grader, planned or self._place.heartbeat_s
+
+    async def _handed(self, answers: str) -> Any:
+        """Hands the open step to a worker; its verdict once it has one, and never an answer of an agent.
+
+        An agent's answer closes the request, and whoever attends sees that.
+
+        Raises:
+            RoleBroke: the worker gave up.
+        """
+        await self.write(lambda session, pen: thinking.handed(session, pen, answers))
+        await self._place.offer(self.tenant, self.session.head.environment_id, self.name, answers)
+        while True:
+            loop = self.session.state.loop
+            if loop.get("gave_up"):
+                raise RoleBroke(Trouble("unknown_error", "the worker gave up"))
+            if verdict := loop.get("verdict"):
+                return verdict
+            await self._news.wait()
+            self._news.clear()
+
+    def _patience(self, answers: str) -> Patience:
+        async def heard(trouble: Trouble | None) -> None:
+            if trouble is None:
+                await self.write(lambda session, pen: thinking.resumed(session, pen))
+            else:
+                await self.write(lambda session, pen: thinking.retrying(session, pen, answers, trouble))
+
+        return Patience(heard, pause_s=self._place.pause_s)
+
+    async def _attended(
+        self, doing: Coroutine[Any, Any, Found], answers: str, limit_s: float, beat_s: float | None = None
+    ) -> Found:
+        """What comes of it, while the step that it answers is open; with heartbeats of a grader.
+
+        Raises:
+            Overtaken: the step is not open any more.
+            RoleBroke: it failed, or took too long.
+        """
+        clock = asyncio.get_running_loop().time
+        task = asyncio.ensure_future(doing)
+        until_s, beat_at_s = self._until(limit_s, clock()), clock() + (beat_s or limit_s)
+        try:
+            while not task.done():
+                if self.fence == LOST or ticket(self.session.state) != answers:
+                    raise Overtaken
+                if clock() >= until_s:
+                    raise RoleBroke(Trouble("unknown_error", f"it took longer than {limit_s / 60:g} minutes"))
+                if beat_s and clock() >= beat_at_s:
+                    beat_at_s = clock() + beat_s
+                    await self.write(lambda session, pen: thinking.ongoing(session, pen, answers))
+                await self._until_news(task, min(until_s, beat_at_s) - clock())
+            return _answer(task)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _until_news(self, task: asyncio.Future[Any], wait_s: float) -> None:
+        news = asyncio.ensure_future(self._changed.wait())
+        await asyncio.wait({task, news}, timeout=max(wait_s, 0.0), return_when=asyncio.FIRST_COMPLETED)
+        news.cancel()
+        self._changed.clear()
+
+    def _until(self, limit_s: float, now_s: float) -> float:
+        """When the turn or grading must be over: all requests of a turn share its time."""
+        outcome = self.session.state.active()
+        key = (phase(self.session.state), outcome and (outcome.outcome_id, outcome.iteration))
+        if self._limit is None or self._limit[0] != key or not key[1]:
+            self._limit = (key, now_s + limit_s)
+        return self._limit[1]
+
+    async def _events(self) -> list[Event]:
+        """The log so far."""
+        while page := await self._place.sessions.events(
+            self.tenant, self.name, after=self._read, count=_PAGE
+        ):
+            self._log += [each.event for each in page]
+            self._read = page[-1].seq
+        return self._log
+
+    async def write(self, think: Think) -> bool:
+        """Writes what `think` makes of the session as it stands; False when the step came too late.
+
+        Raises:
+            Fenced: another loop has the session.
+            Gone: it was deleted.
+        """
+        async with self._writing:
+            while True:
+                session = self.session
+                change = think(session, Pen(session.seq, session.state.at_us, self._place.clock(), new_id))
+                if change is None:
+                    return False
+                try:
+                    written = await self._committed(session.version, change)
+                except Stale:
+                    self._session = await self._place.sessions.load(self.tenant, self.name)
+                    continue
+                if self.session.version < written.version:
+                    head = change.head or session.head
+                    self._session = Session(written.version, written.seq, head, change.state)
+                return True
+
+    async def _committed(self, version: int, change: Change) -> Written:
+        """Sends one write until it is known what came of it."""
+        token = secrets.token_hex(8)
+        while True:
+            if self.fence == LOST:
+                raise Fenced
+            try:
+                return await self._place.sessions.commit(
+                    self.tenant, self.name, version, change, token, fence=self.fence
+                )
+            except StoreUnavailable:
+                await asyncio.sleep(_AGAIN_S)
+
+
+class _ByWorker:
+    """A grader whose verdict somebody posts."""
+
+    def __init__(self, handed: Callable[[], Awaitable[Any]]) -> None:
+        self._handed = handed
+
+    async def grade(self, job: Job, criteria: Sequence[Criterion], patience: Patience) -> Judged:
+        del job, criteria, patience
+        return as_judged(await self._handed())
+
+
+def _outcome(state: State, kind: Phase) -> tuple[int, Outcome | None]:
+    """The outcome that a step is about, and its place: a closing turn is about the one that just ended."""
+    if kind == "chat":
+        return 0, None
+    over = [number for number, each in enumerate(state.outcomes) if each.over]
+    number = over[-1] if kind == "closing" else len(over)
+    return number, state.outcomes[number]
+
+
+def _answer(task: asyncio.Future[Found]) -> Found:
+    """What a role answered; a role that fails in a way of its own is broken, and nothing else is."""
+    try:
+        return task.result()
+    except (RoleBroke, StoreUnavailable, Fenced, Gone, Overtaken):
+        raise
+    except Exception as error:
+        _log.exception("A role failed.")
+        raise RoleBroke(Trouble("unknown_error", f"{type(error).__name__}: {error}")) from error

@@ -99,7 +99,12 @@ class ModelGrader:
             async with room:
                 return await self.ask(evidence, [criterion], patience)
 
-        return together(await asyncio.gather(*(one(each) for each in criteria)), criteria)
+        asked = [asyncio.ensure_future(one(each)) for each in criteria]
+        try:
+            return together(await asyncio.gather(*asked), criteria)
+        finally:
+            for each in asked:
+                each.cancel()
 
     async def ask(self, evidence: Evidence, criteria: Sequence[Criterion], patience: Patience) -> Judged:
         """One question, put again when the answer is no verdict.

@@ -31,7 +31,11 @@ class OpenAIModel:
             body["tools"] = [
                 {
                     "type": "function",
-                    "function": {"name": each.name, "description": each.description, "parameters": each.schema},
+                    "function": {
+                        "name": each.name,
+                        "description": each.description,
+                        "parameters": each.schema,
+                    },
                 }
                 for each in ask.tools
             ]
@@ -78,6 +82,4 @@ def _call(given: Any) -> ToolCall:
 def _usage(told: Any) -> Usage:
     details = cast("dict[str, Any]", told).get("prompt_tokens_details") if isinstance(told, dict) else None
     cached = tokens(details, "cached_tokens")
-    return Usage(
-        max(tokens(told, "prompt_tokens") - cached, 0), tokens(told, "completion_tokens"), 0, cached
-    )
+    return Usage(max(tokens(told, "prompt_tokens") - cached, 0), tokens(told, "completion_tokens"), 0, cached)

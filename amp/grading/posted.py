@@ -4,7 +4,8 @@ A worker that plays the agent posts `agent.*` events and ends the turn with `spa
 posts `span.outcome_evaluation_end`. Each names what it answers, by the start event's id or by outcome and iteration.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -12,9 +13,6 @@ from amp.errors import Conflict
 from amp.grading.rubric import Judged
 from amp.grading.session import Draft, phase
 from amp.grading.types import Change, Event, Pen, Session, Usage
-
-Decide = Callable[[Judged], Change | None]
-"""From a worker's verdict to what it changes: the deterministic checks are the loop's to run."""
 
 
 def posted(session: Session, events: Sequence[Event], pen: Pen) -> tuple[Change, list[Event]]:
@@ -26,6 +24,17 @@ def posted(session: Session, events: Sequence[Event], pen: Pen) -> tuple[Change,
     batch = _Batch(session, pen)
     echoes = [batch.take(each) for each in events]
     return batch.draft.change(), echoes
+
+
+def as_judged(verdict: dict[str, Any]) -> Judged:
+    """A verdict that a worker posted, as the loop merges it with what code decides."""
+    criteria: list[dict[str, Any]] = verdict.get("criteria", [])
+    passed: dict[int, bool] = {}
+    for each in criteria:
+        passed[each["id"]] = passed.get(each["id"], True) and each["passed"] is True
+    gaps = {each["id"]: each.get("gap", "") for each in criteria}
+    usage = msgspec.convert(verdict.get("usage", {}), Usage)
+    return Judged(verdict["result"], verdict.get("explanation", ""), passed, gaps, usage)
 
 
 class _Batch:

@@ -1,99 +1,115 @@
-"""What a batch of inputs does on receipt. Contract: graded-outcomes.md, section 4."""
+"""What a caller's events make of a session: a whole batch, or nothing of it."""
 
-from collections.abc import Sequence
-
-import msgspec
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from amp.errors import InvalidParameter
-from amp.grading.types import Change, Definition, Event, Outcome, Pen, Session, State
+from amp.grading.rubric import freeze
+from amp.grading.session import Draft
+from amp.grading.types import ITERATIONS, Change, Definition, Event, Outcome, Pen, Session, Usage
+
+QUEUED = frozenset({"user.message", "system.message"})
 
 
 def received(session: Session, inputs: Sequence[Event], pen: Pen) -> tuple[Change, list[Event]]:
-    """Takes a batch in, all of it or nothing.
+    """What a batch changes, and the echo of each of its events, in order.
+
+    The inputs are well formed, each with `type` and the type's own fields; the rubric of a `user.define_outcome` is
+    text.
 
     Raises:
-        InvalidParameter: an outcome is under way already, or the session has ended.
+        InvalidParameter: an outcome is under way already, or a check of a rubric cannot be read.
     """
     if session.state.status == "terminated":
         raise InvalidParameter("events", "the session has ended")
-    state: State = msgspec.json.decode(msgspec.json.encode(session.state), type=State)
-    state.at_us = session.state.at_us
-    events: list[Event] = []
-    echoes: list[Event] = []
-    definitions: list[Definition] = []
-    for each in inputs:
-        fields = {name: value for name, value in each.items() if name != "type"}
-        kind = each["type"]
-        if kind == "user.define_outcome":
-            if state.active():
-                raise InvalidParameter(
-                    "events", "an outcome is under way already; interrupt it, or wait for its end"
-                )
-            outcome_id = pen.new_id("outc")
-            echo = pen.event(kind, outcome_id=outcome_id, **fields)
-            events.append(echo)
-            definitions.append(
-                Definition(
-                    outcome_id, fields["description"], fields["rubric"]["content"], fields["max_iterations"]
-                )
-            )
-            state.outcomes.append(Outcome(outcome_id, fields["max_iterations"]))
-            _run(state, events, pen)
-        elif kind == "user.message":
-            echo, waits = pen.waiting(kind, **fields)
-            events.append(echo)
-            state.waiting.append(waits)
-            _run(state, events, pen)
-        else:
-            echo = pen.event(kind, **fields)
-            events.append(echo)
-            if kind == "user.interrupt":
-                _interrupt(state, events, pen)
-        echoes.append(echo)
-    state.at_us = pen.at_us
-    return Change(state, events, definitions), echoes
-
-
-def posted(session: Session, posts: Sequence[Event], pen: Pen) -> tuple[Change, list[Event]]:
-    """Takes in what a worker says of its job."""
-    events = [
-        pen.event(each["type"], **{k: v for k, v in each.items() if k not in ("type", "id")})
-        for each in posts
-    ]
-    state = msgspec.structs.replace(session.state, at_us=pen.at_us)
-    return Change(state, events), events
+    batch = _Batch(session, pen)
+    echoes = [_TAKE.get(each["type"], _Batch.pass_on)(batch, each) for each in inputs]
+    batch.settle()
+    change = batch.draft.change()
+    return change._replace(definitions=batch.definitions), echoes
 
 
 def closed(session: Session, pen: Pen) -> Change:
-    """Ends a session that is not running."""
-    events = [pen.event("session.status_terminated")]
-    return Change(msgspec.structs.replace(session.state, status="terminated", at_us=pen.at_us), events)
+    """Ends a session that is not running, for good."""
+    draft = Draft(session, pen)
+    draft.state.status = "terminated"
+    draft.add("session.status_terminated")
+    return draft.change()
 
 
-def _run(state: State, events: list[Event], pen: Pen) -> None:
-    if state.status != "running":
-        state.status = "running"
-        events.append(pen.event("session.status_running"))
-        state.running_since_us = pen.at_us
+class _Batch:
+    def __init__(self, session: Session, pen: Pen) -> None:
+        self.draft = Draft(session, pen)
+        self.definitions: list[Definition] = []
+        self._interrupted = False
+        self._works = session.state.status in {"running", "rescheduling"}
 
-
-def _interrupt(state: State, events: list[Event], pen: Pen) -> None:
-    outcome = state.active()
-    if state.status != "running":
-        return
-    if outcome:
-        outcome.result, outcome.completed_at = "interrupted", pen.time()
-        events.append(
-            pen.event(
-                "span.outcome_evaluation_end",
-                outcome_evaluation_start_id=outcome.start_id,
-                outcome_id=outcome.outcome_id,
-                iteration=outcome.iteration,
-                result="interrupted",
-                explanation="Interrupted.",
-                usage=msgspec.to_builtins(state.usage.__class__()),
+    def define(self, given: Event) -> Event:
+        state, pen = self.draft.state, self.draft.pen
+        if state.active() is not None:
+            raise InvalidParameter(
+                "events", "an outcome is active already: wait until it has ended, or interrupt it"
             )
+        text: str = given["rubric"]["content"]
+        try:
+            criteria = freeze(text)
+        except ValueError as error:
+            raise InvalidParameter("rubric", str(error)) from error
+        most = given.get("max_iterations") or ITERATIONS
+        outcome = Outcome(pen.new_id("outc"), max_iterations=most)
+        state.outcomes.append(outcome)
+        self.definitions.append(Definition(outcome.outcome_id, given["description"], text, most, criteria))
+        self._works = True
+        return self.draft.add(
+            "user.define_outcome",
+            outcome_id=outcome.outcome_id,
+            description=given["description"],
+            rubric={"type": "text", "content": text},
+            max_iterations=most,
         )
-    state.active_us += pen.at_us - (state.running_since_us or pen.at_us)
-    state.status, state.running_since_us = "idle", None
-    events.append(pen.event("session.status_idle", stop_reason={"type": "end_turn"}))
+
+    def interrupt(self, given: Event) -> Event:
+        draft, fields = self.draft, _fields(given)
+        if draft.state.status not in {"running", "rescheduling"}:
+            self._works = False
+            return draft.add("user.interrupt", **fields)
+        waiting, _ = draft.pen.waiting("user.interrupt", **fields)
+        draft.events.append(waiting)
+        if draft.state.loop.get("request"):
+            draft.end_request(Usage(), is_error=True)
+        echo = draft.pen.processed(waiting)
+        draft.events.append(echo)
+        active = draft.state.active()
+        if active is not None:
+            told = "Interrupted by the user."
+            draft.end_evaluation(active, "interrupted", active.explanation or told, (), Usage())
+        draft.state.loop = {}
+        self._interrupted, self._works = True, False
+        return echo
+
+    def queue(self, given: Event) -> Event:
+        event, place = self.draft.pen.waiting(given["type"], **_fields(given))
+        self.draft.events.append(event)
+        self.draft.state.waiting.append(place)
+        self._works = self._works or given["type"] == "user.message"
+        return event
+
+    def pass_on(self, given: Event) -> Event:
+        return self.draft.add(given["type"], **_fields(given))
+
+    def settle(self) -> None:
+        """At the end of the batch the session runs if there is something to do, and rests if it was interrupted."""
+        if self._works:
+            self.draft.run()
+        elif self._interrupted:
+            self.draft.rest("end_turn")
+
+
+def _fields(given: Event) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in {"type", "id", "processed_at"}}
+
+
+_TAKE: dict[str, Callable[[_Batch, Event], Event]] = {
+    "user.define_outcome": _Batch.define,
+    "user.interrupt": _Batch.interrupt,
+} | dict.fromkeys(QUEUED, _Batch.queue)

@@ -26,7 +26,8 @@ _JUDGEMENTS = ("satisfied", "needs_revision", "failed")
 class Part(Struct):
     """The plan of one outcome."""
 
-    v: list[str] = ["satisfied"]
+    v: list[str] = []
+    """Empty: satisfied."""
     a: float = 0.05
     g: float = 0.05
     h: float | None = None

@@ -178,6 +178,15 @@ def retrying(session: Session, pen: Pen, answers: str, trouble: Trouble) -> Chan
     return draft.change()
 
 
+def handed(session: Session, pen: Pen, answers: str) -> Change | None:
+    """The open step is a worker's to do."""
+    if ticket(session.state) != answers or session.state.loop.get("worker"):
+        return None
+    draft = Draft(session, pen)
+    draft.state.loop["worker"] = True
+    return draft.change()
+
+
 def resumed(session: Session, pen: Pen) -> Change | None:
     """The step is tried again now."""
     if session.state.status != "rescheduling":
@@ -231,7 +240,6 @@ class Draft:
             active.result = "running"
         self.state.loop["request"] = self.add("span.model_request_start")["id"]
         self.state.loop["rounds"] = self.state.loop.get("rounds", 0) + 1
-        self.state.loop.setdefault("since_us", self.pen.at_us)
 
     def end_request(self, usage: Usage, *, is_error: bool = False) -> None:
         start = self.state.loop.pop("request")
@@ -252,7 +260,6 @@ class Draft:
             "span.outcome_evaluation_start", outcome_id=outcome.outcome_id, iteration=outcome.iteration
         )
         outcome.start_id = start["id"]
-        self.state.loop["since_us"] = self.pen.at_us
         return None
 
     def end_evaluation(
