@@ -10,9 +10,9 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-from amp.errors import StoreUnavailable
+from amp.errors import AmpError, StoreUnavailable
 from amp.grading import session as thinking
 from amp.grading.agent import Turn
 from amp.grading.grader import Grader, Job, graded
@@ -38,8 +38,22 @@ _log = logging.getLogger(__name__)
 
 Ended = Literal["rest", "held", "lost", "gone"]
 Think = Callable[[Session, Pen], Change | None]
-Offer = Callable[[Tenant, str, str, str], Awaitable[None]]
-"""Puts a session's open step into the queue of an environment's workers; twice is once."""
+
+
+class Workers(Protocol):
+    """The queues of external workers."""
+
+    async def offer(
+        self, tenant: Tenant, environment: str, session: str, metadata: dict[str, str], *, name: str
+    ) -> str:
+        """Puts a piece of work of this name into an environment's queue; twice is once."""
+        ...
+
+    async def end(self, tenant: Tenant, environment: str, name: str) -> None:
+        """Nobody needs to do it any more."""
+        ...
+
+
 Found = TypeVar("Found")
 
 
@@ -49,7 +63,7 @@ class Place(NamedTuple):
     sessions: SessionStore
     roles: Roles
     folders: Callable[[Tenant, str], Folder]
-    offer: Offer
+    workers: Workers
     owner: str
     heartbeat_s: float = 5.0
     lease_ms: int = 8_000
@@ -233,15 +247,22 @@ class Course:
             RoleBroke: the worker gave up.
         """
         await self.write(lambda session, pen: thinking.handed(session, pen, answers))
-        await self._place.offer(self.tenant, self.session.head.environment_id, self.name, answers)
-        while True:
-            loop = self.session.state.loop
-            if loop.get("gave_up"):
-                raise RoleBroke(Trouble("unknown_error", "the worker gave up"))
-            if verdict := loop.get("verdict"):
-                return verdict
-            await self._news.wait()
-            self._news.clear()
+        environment, name = self.session.head.environment_id, self.session.state.loop.get("worker", "")
+        metadata = {"step": phase(self.session.state), "answers": answers}
+        await self._place.workers.offer(self.tenant, environment, self.name, metadata, name=name)
+        try:
+            while True:
+                loop = self.session.state.loop
+                if loop.get("gave_up"):
+                    raise RoleBroke(Trouble("unknown_error", "the worker gave up"))
+                if verdict := loop.get("verdict"):
+                    return verdict
+                await self._news.wait()
+                self._news.clear()
+        finally:
+            if self.fence != LOST:
+                with suppress(AmpError):
+                    await self._place.workers.end(self.tenant, environment, name)
 
     def _patience(self, answers: str) -> Patience:
         async def heard(trouble: Trouble | None) -> None:

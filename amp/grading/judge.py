@@ -18,6 +18,9 @@ TRIES = 3
 FILE_LENGTH_MAX = 60_000
 FILES_LENGTH_MAX = 240_000
 WORK_LENGTH_MAX = 60_000
+_ANSWER_LENGTH_MAX = 200_000
+_STARTS_MAX = 100
+"""Braces of an answer that are tried: one that is all braces takes a second, and no more."""
 
 SYSTEM = """You are a grader. You judge whether a piece of work meets a rubric; you did not make the work.
 Rules:
@@ -80,13 +83,13 @@ def read(answer: str, usage: Usage) -> Judged:
     Raises:
         Unclear: there is none, or more than one.
     """
-    found = list(_objects(answer))
+    found = list(_objects(answer[:_ANSWER_LENGTH_MAX]))
     if not found:
         raise Unclear("it holds no JSON object with result and criteria")
     if any(each != found[0] for each in found[1:]):
         raise Unclear("it holds several different verdicts")
     result, criteria = found[0]["result"], found[0]["criteria"]
-    if result not in {"satisfied", "needs_revision", "failed"}:
+    if result not in ("satisfied", "needs_revision", "failed"):  # noqa: PLR6201  it may be what no set can hold
         raise Unclear(f"result is {result!r:.80}")
     if not isinstance(criteria, list):
         raise Unclear("criteria is no list")
@@ -119,8 +122,9 @@ def _id(value: Any) -> int | None:
 
 def _objects(answer: str) -> Iterator[dict[str, Any]]:
     """Every outermost JSON object with result and criteria, wherever in the answer."""
-    start = answer.find("{")
-    while start >= 0:
+    start, starts = answer.find("{"), 0
+    while start >= 0 and starts < _STARTS_MAX:
+        starts += 1
         end = _end(answer, start)
         value = _decoded(answer[start:end]) if end else None
         if value is None:

@@ -179,11 +179,11 @@ def retrying(session: Session, pen: Pen, answers: str, trouble: Trouble) -> Chan
 
 
 def handed(session: Session, pen: Pen, answers: str) -> Change | None:
-    """The open step is a worker's to do."""
+    """The open step is a worker's to do, as the piece of work that gets its id here."""
     if ticket(session.state) != answers or session.state.loop.get("worker"):
         return None
     draft = Draft(session, pen)
-    draft.state.loop["worker"] = True
+    draft.state.loop["worker"] = pen.new_id("work")
     return draft.change()
 
 

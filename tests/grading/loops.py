@@ -37,19 +37,22 @@ class Room:
     def __init__(self, sessions, *, heartbeat_s=5.0, pause_s=0.001, roles=None, **providers):
         self.sessions = sessions
         self.folders = {}
-        self.offered = []
+        self.offered, self.ended = {}, []
         self.client = httpx.AsyncClient(trust_env=False, timeout=0.5)
         roles = roles or Roles(Providers(scripts=True, **providers), self.client)
         self.place = Place(
-            sessions, roles, self.folder, self.offer, "loop 1", heartbeat_s=heartbeat_s, pause_s=pause_s
+            sessions, roles, self.folder, self, "loop 1", heartbeat_s=heartbeat_s, pause_s=pause_s
         )
 
     def folder(self, _, name):
         return self.folders.setdefault(name, MemoryFolder())
 
-    async def offer(self, _, environment, name, answers):
-        if (environment, name, answers) not in self.offered:
-            self.offered.append((environment, name, answers))
+    async def offer(self, _, environment, session, metadata, *, name):
+        self.offered[name] = (environment, session, metadata)
+        return name
+
+    async def end(self, _tenant, _environment, name):
+        self.ended.append(name)
 
     def course(self, name, **changed):
         return Course(self.place._replace(**changed), ACME, name)
