@@ -14,7 +14,8 @@ from amp.grading.files import Files
 from amp.grading.ids import ClockUs, new_id, now_us
 from amp.grading.lanes import Lanes
 from amp.grading.making import Making
-from amp.grading.receiving import closed, posted, received
+from amp.grading.posted import posted
+from amp.grading.receiving import closed, received
 from amp.grading.store import ONCE_S, Gone, SessionStore, Stale
 from amp.grading.types import EVENTS_MAX, Change, Event, Head, Pen, Sent, Session, State
 from amp.grading.wire import SessionPatch, SessionRequest, patched

@@ -61,7 +61,8 @@ local function commit(keys, args)
     next = next + 3
   end
   if args[10] ~= '' then redis.call('ZADD', keys[3], args[10], args[6]) end
-  redis.call(args[7] == 'running' and 'SADD' or 'SREM', keys[4], args[6])
+  local runs = args[7] == 'running' or args[7] == 'rescheduling'
+  redis.call(runs and 'SADD' or 'SREM', keys[4], args[6])
   return { 'written', version, append(keys, args, next, args[4], args[5]) }
 end
 

@@ -34,13 +34,21 @@ class Work:
         self._clock = clock
         self._polled: dict[tuple[str, str], dict[str, float]] = {}
 
-    async def offer(self, tenant: Tenant, environment: str, session: str, metadata: dict[str, str]) -> str:
-        """Puts work of a session into the queue; its id.
+    async def offer(
+        self,
+        tenant: Tenant,
+        environment: str,
+        session: str,
+        metadata: dict[str, str],
+        *,
+        name: str | None = None,
+    ) -> str:
+        """Puts work of a session into the queue; its id: a new one, or `name`, which is offered once.
 
         Raises:
             StoreUnavailable: nobody knows.
         """
-        item = Item(new_id("work"), environment, session, self._clock(), metadata)
+        item = Item(name or new_id("work"), environment, session, self._clock(), metadata)
         await self._put(tenant, item, 0)
         return item.id
 
