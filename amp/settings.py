@@ -106,7 +106,9 @@ class Settings:
         "", parse.callables, "Callables that may play `python:pkg.mod:fn`, separated by commas."
     )
     grading_scripts: int = _setting(
-        "0", parse.whole(0, 1), "1 lets agents of the model `script` play a plan: for tests and demonstrations."
+        "0",
+        parse.whole(0, 1),
+        "1 lets agents of the model `script` play a plan: for tests and demonstrations.",
     )
     secret: str | None = _setting(
         "",

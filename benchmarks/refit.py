@@ -24,7 +24,7 @@ from rich.console import Console
 from amp.learning import fit, prior
 from amp.learning.approaches import PUBLISHED
 from amp.learning.types import History, Policy
-from amp.serve import REFIT_NICENESS
+from amp.beside import REFIT_NICENESS
 from amp.simulate import worlds
 from amp.simulate.histories import Histories
 from amp.simulate.streams import LIFETIMES, Turn

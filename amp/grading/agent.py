@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from amp.grading.draft import Message, Phase, Said, ToolUse
 from amp.grading.model import Ask, Model
 from amp.grading.patience import Patience
-from amp.grading.session import Message, Phase, Said, ToolUse
 from amp.grading.tools import TOOLS, Folder, use
 from amp.grading.transcript import AGENT, conversation
 from amp.grading.types import Event, Mark, Usage

@@ -3,7 +3,8 @@
     file_exists PATH                 contains PATH TEXT            matches PATH REGEX
     json_schema PATH SCHEMA_PATH     min_words PATH N              csv_column PATH NAME [numeric]
 
-A path with spaces stands in quotes; TEXT, REGEX and NAME reach to the end of the line and may stand in quotes.
+A path with spaces stands in quotes; TEXT, REGEX and NAME reach to the end of the line and may stand in
+quotes.
 """
 
 import csv
@@ -12,9 +13,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jsonschema
 import msgspec
 import regex
+from jsonschema import Draft202012Validator, SchemaError
+from jsonschema.exceptions import best_match
+from referencing import Registry
 
 from amp.grading.texts import Unreadable, text_of
 
@@ -85,7 +88,7 @@ def normal(path: str) -> str:
         ValueError: it leads out of the folder.
     """
     inner = path.strip().removeprefix(OUTPUTS).removeprefix("./")
-    parts = [part for part in inner.split("/") if part not in {"", "."}]
+    parts = [part.strip() for part in inner.split("/") if part.strip() not in {"", "."}]
     if not parts or inner.startswith("/") or ".." in parts or any(ord(c) < 32 or c == "\\" for c in inner):
         raise ValueError(f"{path!r} is no path inside {OUTPUTS}")
     return "/".join(parts)
@@ -181,21 +184,18 @@ def _json_schema(check: Check, data: bytes, files: Files) -> str:
             f"The schema {check.rest} uses pattern: write a check `matches` instead, which has a time limit."
         )
     try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-        error = jsonschema.exceptions.best_match(_validator(schema).iter_errors(document))
-    except jsonschema.exceptions.SchemaError as wrong:
-        return f"{check.rest} is no JSON Schema: {wrong.message}"
-    except Exception as wrong:  # noqa: BLE001  a reference that leads nowhere, or to the network, which is not there
+        validator: Any = Draft202012Validator
+        validator.check_schema(schema)
+        error: Any = best_match(
+            validator(schema, registry=Registry()).iter_errors(document)
+        )  # fetches nothing
+    except SchemaError as wrong:
+        return f"{check.rest} is no JSON Schema: {wrong}"[:500]
+    except Exception as wrong:  # noqa: BLE001  a reference that leads nowhere, for one
         return f"{check.path} cannot be held against {check.rest}: {wrong}"
     return (
         f"{check.path} does not fit {check.rest}: {error.json_path}: {error.message[:300]}" if error else ""
     )
-
-
-def _validator(schema: Any) -> Any:
-    from referencing import Registry  # noqa: PLC0415  comes with jsonschema
-
-    return jsonschema.Draft202012Validator(schema, registry=Registry())  # nothing is fetched
 
 
 def _patterned(schema: Any) -> bool:
@@ -216,16 +216,18 @@ def _json(path: str, data: bytes) -> Any:
 def _csv_column(check: Check, data: bytes, _: Files) -> str:
     reader = csv.reader(io.StringIO(text_of(check.path, data)))
     try:
-        header = [cell.strip() for cell in next(reader, [])]
+        header = [cell.strip() for cell in next(reader, list[str]())]
         if check.rest not in header:
-            return f"{check.path} has no column {check.rest!r}; it has {', '.join(map(repr, header[:20])) or 'none'}."
+            known = ", ".join(map(repr, header[:20])) or "none"
+            return f"{check.path} has no column {check.rest!r}; it has {known}."
         if not check.numeric:
             return ""
         place, rows = header.index(check.rest), 0
         for rows, row in enumerate(reader, 1):
             if any(row) and not _number(row[place] if place < len(row) else ""):
                 cell = row[place] if place < len(row) else ""
-                return f"Column {check.rest!r} of {check.path} has {cell[:40]!r} in row {rows}, which is no number."
+                where = f"row {rows} of column {check.rest!r} of {check.path}"
+                return f"{where} has {cell[:40]!r}, which is no number."
             if rows > ROWS_MAX:
                 return f"{check.path} has more than {ROWS_MAX} rows."
     except csv.Error as error:

@@ -1,43 +1,37 @@
 """One session on its way: the steps that are due, each done under the session's lease and written as one.
 
 What is due is read from the session alone, and every write names the open request or evaluation that it
-answers. So whoever takes a session over does the open step again from its start, and of two who did it only one
-is written.
+answers. So whoever takes a session over does the open step again from its start, and of two who did it only
+one is written.
 """
 
-import asyncio
-import logging
-import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol
 
-from amp.errors import AmpError, StoreUnavailable
+from amp.errors import AmpError
 from amp.grading import session as thinking
 from amp.grading.agent import Turn
+from amp.grading.attending import Attending, Overtaken
+from amp.grading.draft import Phase, Trouble, phase, request_of, ticket
 from amp.grading.grader import Grader, Job, graded
-from amp.grading.ids import ClockUs, new_id, now_us
+from amp.grading.holding import LOST
+from amp.grading.ids import ClockUs, now_us
 from amp.grading.patience import PAUSE_S, Patience, RoleBroke
 from amp.grading.posted import as_judged
 from amp.grading.roles import SCRIPT, WORKER, Roles, agent_of
 from amp.grading.rubric import Judged
 from amp.grading.scripted import part_of
-from amp.grading.session import Phase, Trouble, phase, request_of, ticket
-from amp.grading.store import Fenced, Gone, SessionStore, Stale, Written
+from amp.grading.store import Fenced, Gone, SessionStore
 from amp.grading.tools import Folder
 from amp.grading.transcript import work
 from amp.grading.types import Change, Criterion, Event, Outcome, Pen, Session, State
 from amp.tenancy import Tenant
 
 TURN_S_MAX, GRADING_S_MAX = 30 * 60.0, 10 * 60.0
-LOST = -1
-"""The fence of one whose lease is another's."""
-_AGAIN_S = 0.25
 _PAGE = 1000
-_log = logging.getLogger(__name__)
 
 Ended = Literal["rest", "held", "lost", "gone"]
-Think = Callable[[Session, Pen], Change | None]
 
 
 class Workers(Protocol):
@@ -54,9 +48,6 @@ class Workers(Protocol):
         ...
 
 
-Found = TypeVar("Found")
-
-
 class Place(NamedTuple):
     """What courses share."""
 
@@ -71,45 +62,14 @@ class Place(NamedTuple):
     clock: ClockUs = now_us
 
 
-class Overtaken(Exception):
-    """What was under way is over: the session was interrupted, or another loop has it."""
-
-
-class Course:
+class Course(Attending):
     """Runs one session until there is nothing to do."""
 
     def __init__(self, place: Place, tenant: Tenant, name: str) -> None:
-        self.tenant, self.name = tenant, name
-        self.fence: int | None = None
+        super().__init__(place.sessions, tenant, name, place.clock)
         self._place = place
-        self._session: Session | None = None
         self._log: list[Event] = []
         self._read = 0
-        self._writing = asyncio.Lock()
-        self._changed, self._news = asyncio.Event(), asyncio.Event()
-        self._limit: tuple[Any, float] | None = None
-
-    @property
-    def session(self) -> Session:
-        assert self._session, "leased"
-        return self._session
-
-    def seen(self, session: Session | None) -> None:
-        """Somebody has read the session; None: it is gone."""
-        if session is None:
-            self.lost()
-        elif self._session and session.version > self._session.version:
-            self._session = session
-            self._tell()
-
-    def lost(self) -> None:
-        """The lease is another's, or the session is gone."""
-        self.fence = LOST
-        self._tell()
-
-    def _tell(self) -> None:
-        self._changed.set()
-        self._news.set()
 
     async def run(self) -> Ended:
         """Does what is due, until nothing is.
@@ -117,22 +77,16 @@ class Course:
         Raises:
             StoreUnavailable: there is no answer; what is due still is.
         """
-        sessions, ours = self._place.sessions, (self.tenant, self.name)
         try:
-            while True:
-                lease = await sessions.lease(*ours, self._place.owner, self._place.lease_ms)
-                if lease is None:
-                    return "held"
-                self.fence, self._session = lease
+            while await self.leased(self._place.owner, self._place.lease_ms):
                 while phase(self.session.state) != "rest":
                     with suppress(Overtaken):
                         await self._step()
                     if self.fence == LOST:
                         return "lost"
-                await sessions.release(*ours, self.fence)
-                self._session = await sessions.load(*ours)  # who came before the release found it held
-                if phase(self.session.state) == "rest":
+                if phase((await self.released()).state) == "rest":
                     return "rest"
+            return "held"  # noqa: TRY300  as the other ends
         except Fenced:
             return "lost"
         except Gone:
@@ -163,11 +117,11 @@ class Course:
         request, model = request_of(self.session.state), agent_of(self.session.head)
         try:
             if model == WORKER:
-                reply = await self._attended(self._handed(request), request, TURN_S_MAX)
+                reply = await self.attended(self._handed(request), request, TURN_S_MAX)
             else:
                 turn = await self._turn(kind, request)
                 acting = self._place.roles.agent(model).act(turn, self._patience(request))
-                reply = await self._attended(acting, request, TURN_S_MAX)
+                reply = await self.attended(acting, request, TURN_S_MAX)
         except RoleBroke as failure:
             trouble = failure.trouble
             await self.write(lambda session, pen: thinking.agent_broke(session, pen, request, trouble))
@@ -207,7 +161,7 @@ class Course:
             job = await self._job(start)
             grader, beat_s = self._grader(job)
             grading = graded(job, grader, self._patience(start))
-            verdict = await self._attended(grading, start, GRADING_S_MAX, beat_s=beat_s)
+            verdict = await self.attended(grading, start, GRADING_S_MAX, beat_s=beat_s)
         except RoleBroke as failure:
             trouble = failure.trouble
             await self.write(lambda session, pen: thinking.grader_broke(session, pen, start, trouble))
@@ -257,8 +211,8 @@ class Course:
                     raise RoleBroke(Trouble("unknown_error", "the worker gave up"))
                 if verdict := loop.get("verdict"):
                     return verdict
-                await self._news.wait()
-                self._news.clear()
+                await self.news.wait()
+                self.news.clear()
         finally:
             if self.fence != LOST:
                 with suppress(AmpError):
@@ -267,52 +221,11 @@ class Course:
     def _patience(self, answers: str) -> Patience:
         async def heard(trouble: Trouble | None) -> None:
             if trouble is None:
-                await self.write(lambda session, pen: thinking.resumed(session, pen))
+                await self.write(thinking.resumed)
             else:
                 await self.write(lambda session, pen: thinking.retrying(session, pen, answers, trouble))
 
         return Patience(heard, pause_s=self._place.pause_s)
-
-    async def _attended(
-        self, doing: Coroutine[Any, Any, Found], answers: str, limit_s: float, beat_s: float | None = None
-    ) -> Found:
-        """What comes of it, while the step that it answers is open; with heartbeats of a grader.
-
-        Raises:
-            Overtaken: the step is not open any more.
-            RoleBroke: it failed, or took too long.
-        """
-        clock = asyncio.get_running_loop().time
-        task = asyncio.ensure_future(doing)
-        until_s, beat_at_s = self._until(limit_s, clock()), clock() + (beat_s or limit_s)
-        try:
-            while not task.done():
-                if self.fence == LOST or ticket(self.session.state) != answers:
-                    raise Overtaken
-                if clock() >= until_s:
-                    raise RoleBroke(Trouble("unknown_error", f"it took longer than {limit_s / 60:g} minutes"))
-                if beat_s and clock() >= beat_at_s:
-                    beat_at_s = clock() + beat_s
-                    await self.write(lambda session, pen: thinking.ongoing(session, pen, answers))
-                await self._until_news(task, min(until_s, beat_at_s) - clock())
-            return _answer(task)
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _until_news(self, task: asyncio.Future[Any], wait_s: float) -> None:
-        news = asyncio.ensure_future(self._changed.wait())
-        await asyncio.wait({task, news}, timeout=max(wait_s, 0.0), return_when=asyncio.FIRST_COMPLETED)
-        news.cancel()
-        self._changed.clear()
-
-    def _until(self, limit_s: float, now_s: float) -> float:
-        """When the turn or grading must be over: all requests of a turn share its time."""
-        outcome = self.session.state.active()
-        key = (phase(self.session.state), outcome and (outcome.outcome_id, outcome.iteration))
-        if self._limit is None or self._limit[0] != key or not key[1]:
-            self._limit = (key, now_s + limit_s)
-        return self._limit[1]
 
     async def _events(self) -> list[Event]:
         """The log so far."""
@@ -322,42 +235,6 @@ class Course:
             self._log += [each.event for each in page]
             self._read = page[-1].seq
         return self._log
-
-    async def write(self, think: Think) -> bool:
-        """Writes what `think` makes of the session as it stands; False when the step came too late.
-
-        Raises:
-            Fenced: another loop has the session.
-            Gone: it was deleted.
-        """
-        async with self._writing:
-            while True:
-                session = self.session
-                change = think(session, Pen(session.seq, session.state.at_us, self._place.clock(), new_id))
-                if change is None:
-                    return False
-                try:
-                    written = await self._committed(session.version, change)
-                except Stale:
-                    self._session = await self._place.sessions.load(self.tenant, self.name)
-                    continue
-                if self.session.version < written.version:
-                    head = change.head or session.head
-                    self._session = Session(written.version, written.seq, head, change.state)
-                return True
-
-    async def _committed(self, version: int, change: Change) -> Written:
-        """Sends one write until it is known what came of it."""
-        token = secrets.token_hex(8)
-        while True:
-            if self.fence == LOST:
-                raise Fenced
-            try:
-                return await self._place.sessions.commit(
-                    self.tenant, self.name, version, change, token, fence=self.fence
-                )
-            except StoreUnavailable:
-                await asyncio.sleep(_AGAIN_S)
 
 
 class _ByWorker:
@@ -378,14 +255,3 @@ def _outcome(state: State, kind: Phase) -> tuple[int, Outcome | None]:
     over = [number for number, each in enumerate(state.outcomes) if each.over]
     number = over[-1] if kind == "closing" else len(over)
     return number, state.outcomes[number]
-
-
-def _answer(task: asyncio.Future[Found]) -> Found:
-    """What a role answered; a role that fails in a way of its own is broken, and nothing else is."""
-    try:
-        return task.result()
-    except (RoleBroke, StoreUnavailable, Fenced, Gone, Overtaken):
-        raise
-    except Exception as error:
-        _log.exception("A role failed.")
-        raise RoleBroke(Trouble("unknown_error", f"{type(error).__name__}: {error}")) from error

@@ -1,4 +1,4 @@
-"""The role that judges: what it is told, the one that calls a model, and how code and judge make one verdict."""
+"""The role that judges: what it is told, one that calls a model, and how code and judge make a verdict."""
 
 import asyncio
 import secrets
@@ -7,11 +7,11 @@ from typing import NamedTuple, Protocol
 
 from amp.grading import judge
 from amp.grading.checks import decided, parse
+from amp.grading.draft import Trouble
 from amp.grading.judge import Evidence, Unclear
 from amp.grading.model import Ask, Model
 from amp.grading.patience import Patience, RoleBroke
 from amp.grading.rubric import Judged, Verdict, for_judge, merged
-from amp.grading.session import Trouble
 from amp.grading.tools import Folder, documents
 from amp.grading.transcript import Line
 from amp.grading.types import Criterion, Definition, Usage
@@ -81,7 +81,7 @@ def _paths(check: str) -> list[str]:
 
 
 class ModelGrader:
-    """Asks a model, in a fresh context every time: for all criteria at once, or for each in one of its own."""
+    """Asks a model in a fresh context every time: all criteria at once, or each in one of its own."""
 
     def __init__(self, model: Model, *, each: bool = False) -> None:
         self._model = model

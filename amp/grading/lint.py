@@ -25,16 +25,18 @@ class Finding(NamedTuple):
 
 
 VAGUE = (
-    "good", "great", "nice", "bad", "better", "best", "high quality", "high-quality", "quality", "appropriate",
-    "appropriately", "reasonable", "reasonably", "adequate", "adequately", "sufficient", "sufficiently", "proper",
-    "properly", "correctly", "professional", "professionally", "well-written", "well written", "well-structured",
-    "well structured", "robust", "comprehensive", "thorough", "thoroughly", "clear", "clearly", "clean", "concise",
-    "as needed", "etc", "and so on", "relevant", "useful", "helpful", "solid", "polished", "detailed", "fast",
+    "good", "great", "nice", "bad", "better", "best", "high quality", "high-quality", "quality",
+    "appropriate", "appropriately", "reasonable", "reasonably", "adequate", "adequately", "sufficient",
+    "sufficiently", "proper", "properly", "correctly", "professional", "professionally", "well-written",
+    "well written", "well-structured", "well structured", "robust", "comprehensive", "thorough",
+    "thoroughly", "clear", "clearly", "clean", "concise", "as needed", "etc", "and so on", "relevant",
+    "useful", "helpful", "solid", "polished", "detailed", "fast",
 )  # fmt: skip
 UNTESTABLE = (
-    "feel", "feels", "looks", "look good", "intuitive", "user-friendly", "user friendly", "elegant", "beautiful",
-    "engaging", "delightful", "impressive", "compelling", "easy to use", "modern", "pleasant", "seamless", "state of the art",
-    "state-of-the-art", "world-class", "best practices", "makes sense", "interesting",
+    "feel", "feels", "looks", "look good", "intuitive", "user-friendly", "user friendly", "elegant",
+    "beautiful", "engaging", "delightful", "impressive", "compelling", "easy to use", "modern",
+    "pleasant", "seamless", "state of the art", "state-of-the-art", "world-class", "best practices",
+    "makes sense", "interesting",
 )  # fmt: skip
 _EVIDENCE = re.compile(
     r"\d|[\"`“]|\b(?:each|every|all|no|none|only|exactly|at least|at most|contains?|lists?|names?)\b",

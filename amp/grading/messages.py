@@ -1,7 +1,7 @@
 """Anthropic's Messages API."""
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import httpx
 
@@ -84,10 +84,9 @@ def _blocks(line: Line) -> list[dict[str, Any]]:
 
 
 def _usage(told: Any) -> Usage:
-    usage = cast("Any", told)
     return Usage(
-        tokens(usage, "input_tokens"),
-        tokens(usage, "output_tokens"),
-        tokens(usage, "cache_creation_input_tokens"),
-        tokens(usage, "cache_read_input_tokens"),
+        tokens(told, "input_tokens"),
+        tokens(told, "output_tokens"),
+        tokens(told, "cache_creation_input_tokens"),
+        tokens(told, "cache_read_input_tokens"),
     )

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, Protocol, cast
 import httpx
 import msgspec
 
+from amp.grading.draft import Trouble
 from amp.grading.patience import MayPass, RoleBroke
-from amp.grading.session import Trouble
 from amp.grading.tools import Tool
 from amp.grading.transcript import Line, ToolCall
 from amp.grading.types import Usage

@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from amp.grading.session import Trouble
+from amp.grading.draft import Trouble
 
 TRIES = 5
 PAUSE_S, PAUSE_S_MAX = 0.5, 20.0

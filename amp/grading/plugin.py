@@ -1,7 +1,7 @@
-"""Roles played by a callable of the operator's own, in this process: `python:pkg.mod:fn`, from the allow-list only.
+"""Roles played by a callable of the operator's own: `python:pkg.mod:fn`, from the allow-list only.
 
-An agent is `async def fn(turn) -> str | Reply`, a grader `async def fn(job, criteria) -> dict | Judged`, the dict as a
-judge's JSON: result, explanation, criteria.
+An agent is `async def fn(turn) -> str | Reply`, a grader `async def fn(job, criteria) -> dict | Judged`, the
+dict as a judge's JSON: result, explanation, criteria.
 """
 
 import importlib
@@ -12,11 +12,11 @@ import msgspec
 
 from amp.grading import judge
 from amp.grading.agent import Reply, Turn
+from amp.grading.draft import Message, Trouble
 from amp.grading.grader import Job
 from amp.grading.judge import Unclear
 from amp.grading.patience import Patience, RoleBroke
 from amp.grading.rubric import Judged
-from amp.grading.session import Message, Trouble
 from amp.grading.types import Criterion, Usage
 
 
@@ -52,7 +52,7 @@ class Plugin:
             return await call(*given)
         except RoleBroke:
             raise
-        except Exception as error:
+        except Exception as error:  # whatever it raises, it is the role that broke
             raise self._broke(f"it raised {type(error).__name__}: {error}") from error
 
     def _found(self) -> Callable[..., Awaitable[Any]]:

@@ -1,7 +1,8 @@
 """What a worker's posts make of a session: a whole batch, or nothing of it. A late one is refused.
 
-A worker that plays the agent posts `agent.*` events and ends the turn with `span.model_request_end`; one that grades
-posts `span.outcome_evaluation_end`. Each names what it answers, by the start event's id or by outcome and iteration.
+A worker that plays the agent posts `agent.*` events and ends the turn with `span.model_request_end`; one that
+grades posts `span.outcome_evaluation_end`. Each names what it answers, by the start event's id or by outcome
+and iteration.
 """
 
 from collections.abc import Sequence
@@ -10,8 +11,8 @@ from typing import Any
 import msgspec
 
 from amp.errors import Conflict
+from amp.grading.draft import Draft, phase
 from amp.grading.rubric import Judged
-from amp.grading.session import Draft, phase
 from amp.grading.types import Change, Event, Pen, Session, Usage
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from amp.errors import InvalidParameter
+from amp.grading.draft import Draft
 from amp.grading.rubric import freeze
-from amp.grading.session import Draft
 from amp.grading.types import ITERATIONS, Change, Definition, Event, Outcome, Pen, Session, Usage
 
 QUEUED = frozenset({"user.message", "system.message"})
@@ -14,8 +14,8 @@ QUEUED = frozenset({"user.message", "system.message"})
 def received(session: Session, inputs: Sequence[Event], pen: Pen) -> tuple[Change, list[Event]]:
     """What a batch changes, and the echo of each of its events, in order.
 
-    The inputs are well formed, each with `type` and the type's own fields; the rubric of a `user.define_outcome` is
-    text.
+    The inputs are well formed, each with `type` and the type's own fields; the rubric of a
+    `user.define_outcome` is text.
 
     Raises:
         InvalidParameter: an outcome is under way already, or a check of a rubric cannot be read.
@@ -98,7 +98,7 @@ class _Batch:
         return self.draft.add(given["type"], **_fields(given))
 
     def settle(self) -> None:
-        """At the end of the batch the session runs if there is something to do, and rests if it was interrupted."""
+        """At the end the session runs if there is something to do, and rests if it was interrupted."""
         if self._works:
             self.draft.run()
         elif self._interrupted:

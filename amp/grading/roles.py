@@ -6,6 +6,7 @@ from typing import NamedTuple
 import httpx
 
 from amp.grading.agent import Agent, ModelAgent
+from amp.grading.draft import Trouble
 from amp.grading.grader import Grader, ModelGrader
 from amp.grading.messages import BASE_URL, MessagesModel
 from amp.grading.model import Model
@@ -13,7 +14,6 @@ from amp.grading.openai import OpenAIModel
 from amp.grading.patience import RoleBroke
 from amp.grading.plugin import Plugin
 from amp.grading.scripted import ScriptAgent, ScriptGrader
-from amp.grading.session import Trouble
 from amp.grading.types import Head
 
 GRADER = "grader"

@@ -1,7 +1,7 @@
 """From a rubric's text to frozen criteria, and from what a grading says of them to one verdict.
 
-A criterion is a list item of the rubric, numbered in order; without a list item the whole rubric is criterion 1.
-Nothing passes by default: a criterion that nobody marked as passed is a gap.
+A criterion is a list item of the rubric, numbered in order; without a list item the whole rubric is criterion
+1. Nothing passes by default: a criterion that nobody marked as passed is a gap.
 """
 
 import re
@@ -114,7 +114,7 @@ def _fenced(item: str) -> tuple[str, str] | None:
 
 
 def _words(before: str, check: str) -> str:
-    return before.strip().rstrip(":-–—(").strip() or check
+    return before.strip().rstrip(":-(\u2013\u2014").strip() or check
 
 
 def _whole(rubric: str) -> str:
@@ -135,8 +135,8 @@ def for_judge(criteria: Sequence[Criterion]) -> list[Criterion]:
 def merged(criteria: Sequence[Criterion], checked: dict[int, str], judged: Judged | None) -> Verdict:
     """The verdict on all criteria.
 
-    `checked` has the gap of every criterion that code decided, empty when it passed. `judged` is None when code
-    decided them all.
+    `checked` has the gap of every criterion that code decided, empty when it passed. `judged` is None when
+    code decided them all.
     """
     marks = [_mark(each, checked, judged) for each in criteria]
     usage = judged.usage if judged else Usage()

@@ -1,9 +1,9 @@
-"""The loop: takes sessions that have something to do and runs each, beside as many loops as there are processes.
+"""The loop: takes sessions that have something to do and runs them, beside the loops of other processes.
 
-It runs in a process of its own beside the workers that serve HTTP, started again when it ends: a role's callable, a
-large workbook or a slow regular expression never holds an answer up, and a worker that is killed takes no session
-with it. More machines run more of them. A loop that dies is missed when its leases and wake-ups are older than
-LEASE_MS: with one look every LOOK_S the others go on within 15 s.
+It runs in a process of its own beside the workers that serve HTTP, started again when it ends: a role's
+callable, a large workbook or a slow regular expression never holds an answer up, and a worker that is killed
+takes no session with it. More machines run more of them. A loop that dies is missed when its leases and
+wake-ups are older than LEASE_MS: with one look every LOOK_S the others go on within 15 s.
 """
 
 import asyncio
@@ -14,7 +14,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from amp.errors import InvalidInput, StoreUnavailable
-from amp.grading.course import LOST, Course, Place
+from amp.grading.course import Course, Place
+from amp.grading.holding import LOST
 from amp.grading.lanes import Lanes, Wake
 from amp.tenancy import Tenant, tenant
 

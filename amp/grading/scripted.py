@@ -1,8 +1,8 @@
 """Roles that play a plan, for tests and demonstrations; never in production. Contract: section 10.
 
-The plan stands in the session's metadata `outcome_script`: JSON, a list with one part for each outcome in order, of
-{"v": [verdict of each evaluation; the last repeats; "error" breaks the grader], "a": seconds of work, "g": seconds of
-grading, "h": seconds between heartbeats, "files": {path: text}}.
+The plan stands in the session's metadata `outcome_script`: JSON, a list with one part for each outcome in
+order, of {"v": [verdict of each evaluation; the last repeats; "error" breaks the grader], "a": seconds of
+work, "g": seconds of grading, "h": seconds between heartbeats, "files": {path: text}}.
 """
 
 import asyncio
@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from amp.grading.agent import Reply, Turn
 from amp.grading.checks import normal
+from amp.grading.draft import Message, Trouble
 from amp.grading.grader import Job
 from amp.grading.patience import Patience, RoleBroke
 from amp.grading.rubric import Judged
-from amp.grading.session import Message, Trouble
 from amp.grading.types import Criterion
 
 PLAN = "outcome_script"

@@ -42,13 +42,13 @@ def _workbook(data: bytes) -> str:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             if sum(each.file_size for each in packed.infolist()) > _UNPACKED_BYTES_MAX:
-                raise Unreadable("it is too large when unpacked")
+                raise Unreadable("it is too large when unpacked")  # noqa: TRY301  beside what it measures
         formulas = load_workbook(io.BytesIO(data), read_only=True)
         values = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         return _sheets(formulas, values)
     except Unreadable:
         raise
-    except Exception as error:
+    except Exception as error:  # a damaged workbook fails in any way whatever
         raise Unreadable(f"it is no workbook: {error}") from error
 
 
@@ -87,5 +87,5 @@ def _pdf(data: bytes) -> str:
             if length > TEXT_LENGTH_MAX:
                 break
         return "".join(parts)[:TEXT_LENGTH_MAX]
-    except Exception as error:
+    except Exception as error:  # a damaged file fails in any way whatever
         raise Unreadable(f"it is no PDF that can be read: {error}") from error

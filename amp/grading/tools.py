@@ -1,6 +1,7 @@
 """The tools of an agent that calls a model: files in the session's own folder, and nothing else.
 
-A path is a name in the session's list of files, never a path of a disk: there is no way out, no link, no shell.
+A path is a name in the session's list of files, never a path of a disk: there is no way out, no link, no
+shell.
 """
 
 import csv
@@ -55,7 +56,7 @@ class Misused(Exception):
 
 
 _PATH = {"type": "string", "description": f"Path below {OUTPUTS}, for example report.md."}
-_ROWS = {
+_ROWS: dict[str, Any] = {
     "type": "array",
     "description": "Rows, each a list of cells: text, numbers, true, false or null. The first is the header.",
     "items": {"type": "array", "items": {}},
@@ -85,7 +86,7 @@ TOOLS = (
     ),
     Tool(
         "write_table",
-        "Writes a table as .csv, or as .xlsx with one or more sheets; a cell that begins with = is a formula in .xlsx.",
+        "Writes a table as .csv, or as .xlsx with one or more sheets, where a cell may be a =formula.",
         _object(
             ["path"],
             path=_PATH,

@@ -1,7 +1,7 @@
 """From a session's log to what a model reads: the conversation of its agent, and the work of one iteration.
 
-The agent sees descriptions, messages and gaps, never a rubric. The grader sees what the agent said since the newest
-evaluation before.
+The agent sees descriptions, messages and gaps, never a rubric. The grader sees what the agent said since the
+newest evaluation before.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,10 @@ from amp.grading.types import Event
 LENGTH_MAX = 400_000
 """Characters of a conversation; the oldest go first."""
 
-AGENT = f"""You are an agent that does a task and leaves deliverables. Write them with the tools into {OUTPUTS}; there \
-is no shell and no network. Do the task completely, then end with a short message that says what you made. When an \
-independent grader names gaps, revise the work itself, not only your description of it."""
+AGENT = f"""You are an agent that does a task and leaves deliverables. Write them with the tools into \
+{OUTPUTS}; there is no shell and no network. Do the task completely, then end with a short message that says \
+what you made. When an independent grader names gaps, revise the work itself, not only your description of \
+it."""
 
 
 class ToolCall(NamedTuple):
@@ -89,7 +90,7 @@ def _said(lines: list[Line], event: Event) -> None:
 
 
 def _used(lines: list[Line], event: Event) -> None:
-    """A use joins the message before it, and the uses of the same request stand together before their outputs."""
+    """A use joins the message before it."""
     call = ToolCall(event["id"], event["name"], event["input"])
     if lines and lines[-1].role == "assistant" and not lines[-1].calls:
         lines[-1] = lines[-1]._replace(calls=(call,))
@@ -106,12 +107,12 @@ def _graded(lines: list[Line], event: Event) -> None:
     if result == "needs_revision":
         _user(
             lines,
-            f"An independent grader looked at the work and found gaps:\n{_gaps(event)}\nPlease revise your work.",
+            f"An independent grader found gaps:\n{_gaps(event)}\nPlease revise your work.",
         )
     elif result == "max_iterations_reached":
         _user(
             lines,
-            f"An independent grader looked at the work for the last time and still found gaps:\n{_gaps(event)}\n"
+            f"An independent grader looked for the last time and still found gaps:\n{_gaps(event)}\n"
             "There are no more evaluations. Say briefly what was delivered and what is still missing.",
         )
     elif result == "interrupted":
@@ -125,7 +126,7 @@ def _gaps(event: Event) -> str:
 
 
 def _text(event: Event) -> str:
-    blocks = [block for block in event.get("content") or () if isinstance(block, dict)]
+    blocks: list[dict[str, Any]] = event.get("content") or []
     return "\n".join(str(block.get("text", f"({block.get('type')} block)")) for block in blocks)
 
 

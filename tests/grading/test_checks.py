@@ -48,7 +48,7 @@ GAP = [
     ("json_schema data.json pattern.json", "pattern"),
     ("min_words report.md 9", "has 8 words"),
     ("csv_column data.csv colour", "no column"),
-    ("csv_column bad.csv price numeric", "'cheap' in row 1"),
+    ("csv_column bad.csv price numeric", "row 1 of column 'price' of bad.csv has 'cheap'"),
     ("csv_column empty.csv price numeric", "no rows"),
     ("contains picture.png PNG", "cannot be read"),
     ("file_exists ../../etc/passwd", "cannot be read"),
