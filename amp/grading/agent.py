@@ -66,6 +66,5 @@ class ModelAgent:
         said: list[Said] = [Message(answer.text)] if answer.text.strip() else []
         for call in answer.calls:
             used = await use(turn.folder, call.name, call.input)
-            given = call.input if isinstance(call.input, dict) else {}
-            said.append(ToolUse(call.name, given, used.text, used.is_error))
+            said.append(ToolUse(call.name, call.input, used.text, used.is_error))
         return Reply(said, answer.usage, done=not answer.calls)

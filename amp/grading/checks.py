@@ -14,10 +14,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+import referencing
 import regex
-from jsonschema import Draft202012Validator, SchemaError
-from jsonschema.exceptions import best_match
-from referencing import Registry
+from jsonschema import Draft202012Validator, SchemaError, exceptions
 
 from amp.grading.texts import Unreadable, text_of
 
@@ -28,6 +27,11 @@ ROWS_MAX = 200_000
 
 Files = Mapping[str, bytes]
 """The session's files that a check names, by path; what is not there does not exist."""
+
+
+_validator: Any = Draft202012Validator  # their types say little
+_exceptions: Any = exceptions
+_nothing_else: Any = referencing  # a registry that fetches nothing
 
 
 class Check(NamedTuple):
@@ -184,11 +188,9 @@ def _json_schema(check: Check, data: bytes, files: Files) -> str:
             f"The schema {check.rest} uses pattern: write a check `matches` instead, which has a time limit."
         )
     try:
-        validator: Any = Draft202012Validator
-        validator.check_schema(schema)
-        error: Any = best_match(
-            validator(schema, registry=Registry()).iter_errors(document)
-        )  # fetches nothing
+        _validator.check_schema(schema)
+        errors = _validator(schema, registry=_nothing_else.Registry()).iter_errors(document)
+        error = _exceptions.best_match(errors)
     except SchemaError as wrong:
         return f"{check.rest} is no JSON Schema: {wrong}"[:500]
     except Exception as wrong:  # noqa: BLE001  a reference that leads nowhere, for one

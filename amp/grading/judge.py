@@ -1,6 +1,6 @@
 """What a judging model is asked, and what its answer says.
 
-The candidate's text stands between marks that carry a nonce, which nobody knew when the text was written: it is
+The candidate's text stands between marks with a nonce, which nobody knew when the text was written: it is
 material, never an instruction. What the answer leaves out has not passed: rubric.py.
 """
 

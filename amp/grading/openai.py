@@ -68,15 +68,17 @@ def _message(line: Line) -> dict[str, Any]:
 
 
 def _call(given: Any) -> ToolCall:
-    """A call; arguments that are no JSON object stay text, which the tool refuses."""
+    """A call; arguments that are no JSON object go on as one that no tool takes, and the model is told so."""
     function = given["function"]
     arguments = function.get("arguments")
     if isinstance(arguments, str):
         try:
             arguments = msgspec.json.decode(arguments or "{}")
         except (msgspec.DecodeError, RecursionError):
-            arguments = cast("Any", arguments)
-    return ToolCall(str(given.get("id") or ""), str(function["name"]), arguments)
+            pass
+    if not isinstance(arguments, dict):
+        arguments = {"not_an_object": str(cast("object", arguments))[:1000]}
+    return ToolCall(str(given.get("id") or ""), str(function["name"]), cast("dict[str, Any]", arguments))
 
 
 def _usage(told: Any) -> Usage:

@@ -62,7 +62,9 @@ class Room:
         name = name or new_id("sesn")
         agent = {"id": "agent_1", "type": "agent", "name": "writer", "version": 1, "model": {"id": model}}
         now = now_us()
-        head = Head(name, agent, "env_1", now, now, metadata=metadata or {}, agent_metadata=agent_metadata or {})
+        head = Head(
+            name, agent, "env_1", now, now, metadata=metadata or {}, agent_metadata=agent_metadata or {}
+        )
         await self.sessions.create(ACME, Change(State(), head=head), "t0")
         if inputs:
             await self.send(name, *inputs)

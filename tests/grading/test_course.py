@@ -57,7 +57,12 @@ async def test_a_grader_that_breaks_never_satisfies(room):
     name = await room.made(outcome(), metadata=plan({"v": ["error"], **FAST}))
     await room.course(name).run()
     events = await room.events(name)
-    assert shorts(events)[5:] == ["start#0", "session.error:exhausted", "end#0=failed", "idle:retries_exhausted"]
+    assert shorts(events)[5:] == [
+        "start#0",
+        "session.error:exhausted",
+        "end#0=failed",
+        "idle:retries_exhausted",
+    ]
     assert "nothing is known of the work" in events[-2]["explanation"]
     assert events[-2]["error"]
 
@@ -82,10 +87,18 @@ async def test_an_interrupt_ends_what_is_under_way_and_a_late_verdict_counts_for
 
 
 async def test_a_message_steers_the_next_turn(room):
-    name = await room.made(outcome(), message(), metadata=plan({"v": ["needs_revision", "satisfied"], **FAST}))
+    name = await room.made(
+        outcome(), message(), metadata=plan({"v": ["needs_revision", "satisfied"], **FAST})
+    )
     await room.course(name).run()
     told = shorts(await room.events(name))
-    assert told[:5] == ["user.define_outcome", "user.message?", "running", "user.message", "model_request_start"]
+    assert told[:5] == [
+        "user.define_outcome",
+        "user.message?",
+        "running",
+        "user.message",
+        "model_request_start",
+    ]
 
 
 async def test_outcomes_chain_and_a_message_alone_is_answered(room):
@@ -96,15 +109,18 @@ async def test_outcomes_chain_and_a_message_alone_is_answered(room):
     await room.send(name, message("Thank you"))
     await room.course(name).run()
     assert [each.result for each in (await room.state(name)).outcomes] == ["failed", "satisfied"]
-    assert shorts(await room.events(name))[-6:] == [
-        "user.message?",
-        "running",
-        "user.message",
-        "model_request_start",
-        "agent.message",
-        "model_request_end",
-        "idle:end_turn",
-    ][-6:]
+    assert (
+        shorts(await room.events(name))[-6:]
+        == [
+            "user.message?",
+            "running",
+            "user.message",
+            "model_request_start",
+            "agent.message",
+            "model_request_end",
+            "idle:end_turn",
+        ][-6:]
+    )
 
 
 async def test_a_grader_at_work_is_heard_of(room):

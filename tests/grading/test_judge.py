@@ -14,7 +14,10 @@ TWO = [Criterion(1, "Has a title"), Criterion(2, "Has a sum")]
 
 
 def answer(result="satisfied", passed=(True, True), **more):
-    criteria = [{"id": n, "name": "c", "passed": each, "gap": "" if each else "Gap."} for n, each in enumerate(passed, 1)]
+    criteria = [
+        {"id": n, "name": "c", "passed": each, "gap": "" if each else "Gap."}
+        for n, each in enumerate(passed, 1)
+    ]
     return json.dumps({"result": result, "explanation": "So it is.", "criteria": criteria, **more})
 
 
@@ -23,7 +26,7 @@ def answer(result="satisfied", passed=(True, True), **more):
     [
         answer(),
         f"```json\n{answer()}\n```",
-        f"I thought about {{braces}} and {{\"id\": 1}}.\n{answer()}\nThat is all.",
+        f'I thought about {{braces}} and {{"id": 1}}.\n{answer()}\nThat is all.',
         answer().replace('"id": 1', '"id": "1"'),
         f"{answer()}\n{answer()}",
     ],
@@ -55,13 +58,17 @@ def test_what_is_no_verdict_is_none(text):
 
 @pytest.mark.parametrize("passed", ["true", 1, "yes", None, [True], {"passed": True}])
 def test_only_true_is_passed(passed):
-    text = json.dumps({"result": "satisfied", "criteria": [{"id": 1, "passed": passed}, {"id": 2, "passed": True}]})
+    text = json.dumps(
+        {"result": "satisfied", "criteria": [{"id": 1, "passed": passed}, {"id": 2, "passed": True}]}
+    )
     assert merged(TWO, {}, read(text, Usage())).result == "needs_revision"
 
 
 def test_of_a_criterion_that_is_told_twice_the_worse_counts():
     criteria = [{"id": 1, "passed": True}, {"id": 1, "passed": False}, {"id": 1, "passed": True}]
-    judged = read(json.dumps({"result": "satisfied", "criteria": [*criteria, {"id": 2, "passed": True}]}), Usage())
+    judged = read(
+        json.dumps({"result": "satisfied", "criteria": [*criteria, {"id": 2, "passed": True}]}), Usage()
+    )
     assert judged.passed == {1: False, 2: True}
 
 

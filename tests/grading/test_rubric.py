@@ -38,7 +38,8 @@ def test_list_items_are_the_criteria_in_their_order(rubric, criteria):
 
 
 @pytest.mark.parametrize(
-    "check", ["file_exist a.md", "min_words a.md many", "matches a.md (", "file_exists ../a", "contains a.md", ""]
+    "check",
+    ["file_exist a.md", "min_words a.md many", "matches a.md (", "file_exists ../a", "contains a.md", ""],
 )
 def test_a_check_that_cannot_be_read_names_its_criterion(check):
     with pytest.raises(ValueError, match="criterion 2 cannot be read"):
