@@ -1,5 +1,6 @@
 """Any service that speaks OpenAI's chat completions: hosted ones, vLLM, Ollama, LiteLLM."""
 
+from contextlib import suppress
 from typing import Any, cast
 
 import httpx
@@ -72,10 +73,8 @@ def _call(given: Any) -> ToolCall:
     function = given["function"]
     arguments = function.get("arguments")
     if isinstance(arguments, str):
-        try:
+        with suppress(msgspec.DecodeError, RecursionError):
             arguments = msgspec.json.decode(arguments or "{}")
-        except (msgspec.DecodeError, RecursionError):
-            pass
     if not isinstance(arguments, dict):
         arguments = {"not_an_object": str(cast("object", arguments))[:1000]}
     return ToolCall(str(given.get("id") or ""), str(function["name"]), cast("dict[str, Any]", arguments))
