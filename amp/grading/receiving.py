@@ -60,13 +60,15 @@ class _Batch:
         state.outcomes.append(outcome)
         self.definitions.append(Definition(outcome.outcome_id, given["description"], text, most, criteria))
         self._works = True
-        return self.draft.add(
+        echo = self.draft.add(
             "user.define_outcome",
             outcome_id=outcome.outcome_id,
             description=given["description"],
             rubric={"type": "text", "content": text},
             max_iterations=most,
         )
+        self._start()
+        return echo
 
     def interrupt(self, given: Event) -> Event:
         draft, fields = self.draft, _fields(given)
@@ -91,17 +93,21 @@ class _Batch:
         event, place = self.draft.pen.waiting(given["type"], **_fields(given))
         self.draft.events.append(event)
         self.draft.state.waiting.append(place)
-        self._works = self._works or given["type"] == "user.message"
+        if given["type"] == "user.message":
+            self._works = True
+            self._start()
         return event
+
+    def _start(self) -> None:
+        if self.draft.state.status == "idle":
+            self.draft.run()
 
     def pass_on(self, given: Event) -> Event:
         return self.draft.add(given["type"], **_fields(given))
 
     def settle(self) -> None:
-        """At the end the session runs if there is something to do, and rests if it was interrupted."""
-        if self._works:
-            self.draft.run()
-        elif self._interrupted:
+        """At the end of the batch a session that was interrupted rests, unless there is something else to do."""
+        if self._interrupted and not self._works:
             self.draft.rest("end_turn")
 
 

@@ -94,8 +94,8 @@ async def test_a_message_steers_the_next_turn(room):
     told = shorts(await room.events(name))
     assert told[:5] == [
         "user.define_outcome",
-        "user.message?",
         "running",
+        "user.message?",
         "user.message",
         "model_request_start",
     ]

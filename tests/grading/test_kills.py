@@ -32,8 +32,8 @@ SCRIPT = {
 }
 WHOLE = [
     "user.define_outcome",
-    "user.message?",
     "running",
+    "user.message?",
     "user.message",
     *("model_request_start", "agent.message", "model_request_end", "start#0", "end#0=needs_revision"),
     *("model_request_start", "agent.message", "model_request_end", "start#1", "end#1=max_iterations_reached"),
