@@ -88,6 +88,7 @@ class Hold:
                     written = await self._committed(session.version, change)
                 except Stale:
                     self._session = await self._sessions.load(self.tenant, self.name)
+                    self._tell()  # what we have just read, nobody else will tell us
                     continue
                 if self.session.version < written.version:
                     head = change.head or session.head

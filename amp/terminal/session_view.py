@@ -112,7 +112,7 @@ def listed(found: Sequence[dict[str, Any]]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("session", no_wrap=True, min_width=29)
     table.add_column("status", no_wrap=True, min_width=10)
-    table.add_column("outcome (iteration)", overflow="fold")
+    table.add_column("outcome", no_wrap=True, min_width=13)
     table.add_column("model", overflow="fold")
     table.add_column("title", overflow="fold")
     for each in found:
