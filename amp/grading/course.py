@@ -25,7 +25,7 @@ from amp.grading.scripted import part_of
 from amp.grading.store import Fenced, Gone, SessionStore
 from amp.grading.tools import Folder
 from amp.grading.transcript import work
-from amp.grading.types import Change, Criterion, Event, Outcome, Pen, Session, State
+from amp.grading.types import Change, Criterion, Definition, Event, Outcome, Pen, Session, State
 from amp.tenancy import Tenant
 
 TURN_S_MAX, GRADING_S_MAX = 30 * 60.0, 10 * 60.0
@@ -70,6 +70,7 @@ class Course(Attending):
         self._place = place
         self._log: list[Event] = []
         self._read = 0
+        self._defined: Definition | None = None
 
     async def run(self) -> Ended:
         """Does what is due, until nothing is.
@@ -145,7 +146,7 @@ class Course(Attending):
         )
         if outcome is None:
             return turn
-        definition = await self._place.sessions.definition(self.tenant, self.name, outcome.outcome_id)
+        definition = await self._definition(outcome.outcome_id)
         return turn._replace(
             description=definition.description,
             number=number,
@@ -171,7 +172,7 @@ class Course(Attending):
     async def _job(self, start: str) -> Job:
         number, outcome = _outcome(self.session.state, "grading")
         assert outcome, "an outcome is graded"
-        definition = await self._place.sessions.definition(self.tenant, self.name, outcome.outcome_id)
+        definition = await self._definition(outcome.outcome_id)
         return Job(
             session=self.name,
             start=start,
@@ -229,12 +230,18 @@ class Course(Attending):
 
     async def _events(self) -> list[Event]:
         """The log so far."""
-        while page := await self._place.sessions.events(
-            self.tenant, self.name, after=self._read, count=_PAGE
-        ):
+        while True:
+            page = await self._place.sessions.events(self.tenant, self.name, after=self._read, count=_PAGE)
             self._log += [each.event for each in page]
-            self._read = page[-1].seq
-        return self._log
+            self._read = page[-1].seq if page else self._read
+            if len(page) < _PAGE:
+                return self._log
+
+    async def _definition(self, outcome_id: str) -> Definition:
+        """What an outcome asks for, which never changes."""
+        if self._defined is None or self._defined.outcome_id != outcome_id:
+            self._defined = await self._place.sessions.definition(self.tenant, self.name, outcome_id)
+        return self._defined
 
 
 class _ByWorker:

@@ -26,7 +26,7 @@ LOOK_S = 2.0
 """Wake-ups of the dead and sessions that nobody runs are looked for so often."""
 WATCH_S = 0.2
 """How soon an interrupt is seen."""
-TAKE_S, TAKE_IDLE_S = 0.01, 0.05
+TAKE_S, TAKE_IDLE_S = 0.02, 0.05
 _QUIET_S = 5.0
 _HELD_S = 0.5
 AT_ONCE_MAX = 1_000

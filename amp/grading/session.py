@@ -77,11 +77,13 @@ def decided(session: Session, pen: Pen, start: str, verdict: Verdict) -> Change 
     draft.state.loop = {}
     if result == "needs_revision":
         outcome.iteration += 1
-        return draft.change()
-    if result == "max_iterations_reached":
+    elif result == "max_iterations_reached":
         draft.state.loop = {"closing": True}
+    else:
+        draft.go_on()
         return draft.change()
-    draft.go_on()
+    if not draft.state.waiting:  # else the messages are processed first, and for that they must be read
+        draft.begin_request()
     return draft.change()
 
 

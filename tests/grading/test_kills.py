@@ -40,7 +40,7 @@ WHOLE = [
     *("model_request_start", "agent.message", "model_request_end"),
     "idle:end_turn",
 ]
-WRITES = 8
+WRITES = 6
 """Of the loop, in such a session."""
 POINTS = [
     *(f"{when}:{number}" for number in range(1, WRITES + 1) for when in ("before", "after")),
