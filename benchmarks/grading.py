@@ -1,4 +1,4 @@
-"""Many sessions on one loop: what it adds to an iteration. `python -m benchmarks.grading [SESSIONS] [together]`.
+"""What one loop adds to an iteration. `python -m benchmarks.grading [SESSIONS] [together]`.
 
 Scripted roles work and grade for known times, on a real store with every write on disk before it is answered.
 What an iteration takes beyond those times is the loop's own: reading, thinking, writing, waiting its turn.
