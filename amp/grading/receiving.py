@@ -106,7 +106,7 @@ class _Batch:
         return self.draft.add(given["type"], **_fields(given))
 
     def settle(self) -> None:
-        """At the end of the batch a session that was interrupted rests, unless there is something else to do."""
+        """In the end a session that was interrupted rests, unless there is something else to do."""
         if self._interrupted and not self._works:
             self.draft.rest("end_turn")
 

@@ -1,4 +1,4 @@
-"""A double of a model service, over real HTTP: it answers as it is told, in turn, and keeps what it was asked."""
+"""A double of a model service over real HTTP: it answers as it is told, and keeps what it was asked."""
 
 import asyncio
 import json
@@ -12,7 +12,11 @@ def said(text, *, calls=(), tokens=(10, 5)):
     message = {"role": "assistant", "content": text}
     if calls:
         message["tool_calls"] = [
-            {"id": f"call_{n}", "type": "function", "function": {"name": name, "arguments": json.dumps(given)}}
+            {
+                "id": f"call_{n}",
+                "type": "function",
+                "function": {"name": name, "arguments": json.dumps(given)},
+            }
             for n, (name, given) in enumerate(calls)
         ]
     usage = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1]}
@@ -62,7 +66,8 @@ class Service:
                 extra = "".join(f"{name}: {value}\r\n" for name, value in (more[0] if more else {}).items())
                 writer.write(
                     f"HTTP/1.1 {status} X\r\ncontent-length: {len(content)}\r\n{extra}"
-                    "content-type: application/json\r\nconnection: close\r\n\r\n".encode() + content
+                    "content-type: application/json\r\nconnection: close\r\n\r\n".encode()
+                    + content
                 )
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):

@@ -1,15 +1,16 @@
-"""A loop as a process that kills itself with SIGKILL at a chosen point: `mortal.py URL DATA [many | slow]`.
+"""A loop that kills itself with SIGKILL at a chosen point: `mortal.py URL DATA [many | slow]`.
 
-`many` reads POINT and SESSION from each line and lets a process of its own die there, before it says how it ended.
-
-A POINT is `before:3` or `after:3`: the third write of the session; `act:1` or `grade:1`: at the end of the first turn
-or grading, when all of its work is done and nothing of it written; `slow` is the loop as it is served; else it is in a hurry. Both live until SIGTERM.
+`many` reads POINT and SESSION from each line and lets a process of its own die there, before it says how it
+ended. A POINT is `before:3` or `after:3`, the third write of the session; `act:1` or `grade:1`, the end of the
+first turn or grading, when all of its work is done and nothing of it written. `slow` is the loop as it is
+served; else it is in a hurry. Both live until SIGTERM.
 """
 
 import asyncio
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from amp.grading import loop, runner, scripted
@@ -31,23 +32,21 @@ def mortal(point, session):
     commit, act, grade = SessionStore.commit, scripted.ScriptAgent.act, scripted.ScriptGrader.grade
 
     async def dying_commit(self, tenant, name, *given, **more):
-        if name != session:
-            return await commit(self, tenant, name, *given, **more)
-        left["writes"] -= 1
-        if kind == "before" and not left["writes"]:
+        left["writes"] -= name == session
+        due = name == session and not left["writes"]
+        if due and kind == "before":
             die()
         written = await commit(self, tenant, name, *given, **more)
-        if kind == "after" and not left["writes"]:
+        if due and kind == "after":
             die()
         return written
 
     def dying(work, ours):
         async def at_work(self, told, *given):
             answer = await work(self, told, *given)
-            if kind == ours and told.session == session:
-                left["roles"] -= 1
-                if not left["roles"]:
-                    die()
+            left["roles"] -= kind == ours and told.session == session
+            if kind == ours and not left["roles"]:
+                die()
             return answer
 
         return at_work
@@ -64,10 +63,8 @@ async def run(url, data, *, quick):
     async with loop.client(settings) as http:
         running = asyncio.ensure_future(loop.runner(settings, connect(url), http).run())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
-        try:
+        with suppress(asyncio.CancelledError):
             await running
-        except asyncio.CancelledError:
-            pass
 
 
 def many(url, data):

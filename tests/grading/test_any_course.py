@@ -31,7 +31,9 @@ class Play:
         self.now_us = 1_000_000
 
     def pen(self):
-        return Pen(self.session.seq, self.session.state.at_us, self.now_us, lambda kind: f"{kind}_{next(self._ids)}")
+        return Pen(
+            self.session.seq, self.session.state.at_us, self.now_us, lambda kind: f"{kind}_{next(self._ids)}"
+        )
 
     def take(self, change):
         if change is None:
@@ -58,7 +60,9 @@ class Play:
 
     def verdict(self, start, result):
         marks = [Mark(1, "One", result == "satisfied")]
-        verdict = merged([], {}, Judged(result, "Because.", {}, {}, Usage(2, 2)))._replace(result=result, marks=marks)
+        verdict = merged([], {}, Judged(result, "Because.", {}, {}, Usage(2, 2)))._replace(
+            result=result, marks=marks
+        )
         return self.take(thinking.decided(self.session, self.pen(), start, verdict))
 
 
@@ -67,7 +71,9 @@ def check(play):
     state = play.session.state
     assert sum(not each.over for each in state.outcomes) <= 1, "one outcome at a time"
     for each in state.outcomes:
-        assert (each.completed_at is not None) == each.over, "a record that is over has its time, and no other"
+        assert (each.completed_at is not None) == each.over, (
+            "a record that is over has its time, and no other"
+        )
         assert each.iteration < each.max_iterations
     ends = [each for each in play.log if each["type"] == "span.outcome_evaluation_end"]
     starts = [each for each in play.log if each["type"] == "span.outcome_evaluation_start"]
@@ -91,12 +97,15 @@ def check(play):
     assert sorted(closed) == sorted(set(closed)) == sorted(set(requests) - {request_of(state)})
 
 
+STEPS = ["begin", "answer", "half", "ongoing", "agent_broke", "grader_broke", "retry", "resume"]
+VERDICTS = ["satisfied", "needs_revision", "failed"]
+SENT = st.lists(st.sampled_from(["outcome", "message", "interrupt", "system"]), min_size=1, max_size=3)
 MOVES = st.one_of(
-    st.tuples(st.just("send"), st.lists(st.sampled_from(["outcome", "message", "interrupt", "system"]), min_size=1, max_size=3)),
-    st.tuples(st.sampled_from(["begin", "answer", "half", "ongoing", "agent_broke", "grader_broke", "retry", "resume"]), st.integers(0, 6)),
-    st.tuples(st.sampled_from(["satisfied", "needs_revision", "failed"]), st.integers(0, 6)),
+    st.tuples(st.just("send"), SENT),
+    st.tuples(st.sampled_from(STEPS), st.integers(0, 6)),
+    st.tuples(st.sampled_from(VERDICTS), st.integers(0, 6)),
     st.tuples(st.just("clock"), st.integers(-5, 5)),
-)  # fmt: skip
+)
 INPUTS = {"outcome": outcome(iterations=2), "message": message(), "interrupt": INTERRUPT}
 INPUTS["system"] = {"type": "system.message", "content": [{"type": "text", "text": "Note."}]}
 
@@ -245,7 +254,11 @@ def test_a_worker_takes_its_turn_and_judges():
     assert play.session.state.usage.input_tokens == 5
     start = ticket(play.session.state)
     play.take(thinking.handed(play.session, play.pen(), start))
-    verdict = {"type": "span.outcome_evaluation_end", "result": "satisfied", "outcome_evaluation_start_id": start}
+    verdict = {
+        "type": "span.outcome_evaluation_end",
+        "result": "satisfied",
+        "outcome_evaluation_start_id": start,
+    }
     marks = [{"id": 1, "passed": True}, {"id": 2, "passed": True}]
     post(play, {**verdict, "criteria": marks, "explanation": "Good."})
     judged = as_judged(play.session.state.loop["verdict"])

@@ -16,13 +16,15 @@ FILES = {
     "bad.csv": b"name,price\napple,cheap\n",
     "empty.csv": b"name,price\n",
     "data.json": json.dumps({"total": 3}).encode(),
-    "schema.json": json.dumps({"type": "object", "required": ["total"], "properties": {"total": {"type": "integer"}}}).encode(),
+    "schema.json": json.dumps(
+        {"type": "object", "required": ["total"], "properties": {"total": {"type": "integer"}}}
+    ).encode(),
     "strict.json": json.dumps({"type": "object", "required": ["sum"]}).encode(),
     "remote.json": json.dumps({"$ref": "http://127.0.0.1:9/schema"}).encode(),
     "pattern.json": json.dumps({"pattern": "(a+)+$"}).encode(),
     "broken.json": b"{",
     "picture.png": b"\x89PNG\0\xff",
-}  # fmt: skip
+}
 
 PASS = [
     "file_exists report.md",

@@ -25,7 +25,11 @@ def command(model, tmp_path):
     """Runs a command on a folder of the test: exit code, stdout, stderr."""
     (tmp_path / "rubric.md").write_text(RUBRIC)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("AMP_")}
-    environ |= {"PYTHONPATH": str(Path(amp.__file__).parents[1]), "AMP_LLM_BASE_URL": model.url, "COLUMNS": "80"}
+    environ |= {
+        "PYTHONPATH": str(Path(amp.__file__).parents[1]),
+        "AMP_LLM_BASE_URL": model.url,
+        "COLUMNS": "80",
+    }
     environ |= {"AMP_DATA": str(tmp_path / "data"), "AMP_GRADER_MODEL": "openai:judge", "PYTHONUTF8": "1"}
 
     async def run(*words):
@@ -81,7 +85,12 @@ async def test_a_rubric_is_linted_tried_and_drafted(command, model, tmp_path):
     assert code == 1
     assert [each["rule"] for each in json.loads(out)] == ["untestable", "vague", "check"]
     (tmp_path / "costs.csv").write_text("item,price\npaper,3\n")
-    model.grader = [said(judged(True)), said(judged(False, gap="Where?")), said(judged(True)), said(judged(True))]
+    model.grader = [
+        said(judged(True)),
+        said(judged(False, gap="Where?")),
+        said(judged(True)),
+        said(judged(True)),
+    ]
     code, out, err = await command("rubric", "try", "rubric.md", "costs.csv", "--times", "4", "--json")
     assert code == 0, err
     tried = json.loads(out)

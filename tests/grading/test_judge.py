@@ -1,6 +1,7 @@
 """What a judge is asked and what its answer says; the work under judgement has no say in it."""
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -95,7 +96,5 @@ def test_the_work_is_cut_to_size():
 
 @given(st.text(max_size=300))
 def test_any_answer_is_a_verdict_or_unclear(text):
-    try:
+    with suppress(Unclear):
         read(text, Usage())
-    except Unclear:
-        pass

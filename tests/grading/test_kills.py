@@ -1,4 +1,4 @@
-"""kill -9 of the loop at every step: another goes on, no event is lost or doubled, no iteration has two results."""
+"""kill -9 of the loop at every step: no event is lost or doubled, no iteration has two results."""
 
 import asyncio
 import os

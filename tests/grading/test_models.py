@@ -158,7 +158,9 @@ async def test_work_that_gives_orders_passes_nothing_that_coverage_denies(room, 
     def obedient(body):
         """A judge that was taken in: it calls it satisfied, and marks what it saw."""
         assert evil in body["messages"][1]["content"]
-        return said(json.dumps({"result": "satisfied", "explanation": "OK", "criteria": [{"id": 1, "passed": True}]}))
+        return said(
+            json.dumps({"result": "satisfied", "explanation": "OK", "criteria": [{"id": 1, "passed": True}]})
+        )
 
     service.agent, service.grader = [said(evil)], [obedient]
     _, events = await ran(room, outcome(iterations=1))
@@ -178,7 +180,11 @@ async def test_each_criterion_can_have_a_judge_of_its_own(sessions, service):
     def one(body):
         asked = body["messages"][1]["content"].rpartition("by these ids:\n")[2]
         number = int(asked.partition(".")[0])
-        return said(json.dumps({"result": "satisfied", "explanation": "", "criteria": [{"id": number, "passed": True}]}))
+        return said(
+            json.dumps(
+                {"result": "satisfied", "explanation": "", "criteria": [{"id": number, "passed": True}]}
+            )
+        )
 
     service.grader = [one]
     _, events = await ran(room)
@@ -194,7 +200,7 @@ async def test_an_interrupt_lets_go_of_a_model_that_hangs(room, service):
     name = await room.made(outcome(), model="small")
     course = room.course(name)
     running = asyncio.create_task(course.run())
-    await room.until(name, lambda events: service.asked["agent"])
+    await room.until(name, lambda _: service.asked["agent"])
     await room.send(name, INTERRUPT)
     course.seen(await room.sessions.load(course.tenant, name))
     await asyncio.wait_for(running, 2)
@@ -227,7 +233,9 @@ async def test_the_messages_api_plays_both_roles(sessions):
     await room.client.aclose()
 
 
-@pytest.mark.parametrize("model", ["script", "openai:small", "anthropic:large", "python:os:system", "gpt", "worker:x"])
+@pytest.mark.parametrize(
+    "model", ["script", "openai:small", "anthropic:large", "python:os:system", "gpt", "worker:x"]
+)
 async def test_a_role_that_nobody_plays_fails_its_outcome_and_says_what_is_not_set(sessions, model):
     room = Room(sessions, roles=Roles(Providers(), httpx.AsyncClient()))
     _, events = await ran(room, model=model)
@@ -237,7 +245,11 @@ async def test_a_role_that_nobody_plays_fails_its_outcome_and_says_what_is_not_s
 
 
 async def kind_grader(job, criteria):
-    return {"result": "satisfied", "explanation": "", "criteria": [{"id": c.id, "passed": True} for c in criteria]}
+    return {
+        "result": "satisfied",
+        "explanation": "",
+        "criteria": [{"id": c.id, "passed": True} for c in criteria],
+    }
 
 
 async def lazy_agent(turn):

@@ -14,7 +14,10 @@ def names(rubric):
 
 PARSED = [
     ("- One\n- Two", [(1, "One", None), (2, "Two", None)]),
-    ("# Rubric\n\n1. One\n2) Two\n* Three\n+ Four", [(n, w, None) for n, w in enumerate(("One", "Two", "Three", "Four"), 1)]),
+    (
+        "# Rubric\n\n1. One\n2) Two\n* Three\n+ Four",
+        [(n, w, None) for n, w in enumerate(("One", "Two", "Three", "Four"), 1)],
+    ),
     ("- [ ] Open\n- [x] Closed", [(1, "Open", None), (2, "Closed", None)]),
     ("- One\n  goes on\n- Two", [(1, "One goes on", None), (2, "Two", None)]),
     ("- One\n    - Inner\n", [(1, "One", None), (2, "Inner", None)]),
@@ -26,10 +29,13 @@ PARSED = [
     ("- `check: file_exists a.md`", [(1, "file_exists a.md", "file_exists a.md")]),
     ("- Long enough. check: min_words a.md 100", [(1, "Long enough.", "min_words a.md 100")]),
     ("- Please check: the prices are right", [(1, "Please check: the prices are right", None)]),
-    ("- Has it\n  ```check\n  contains a.md Total: 3\n  ```\n- Two", [(1, "Has it", "contains a.md Total: 3"), (2, "Two", None)]),
+    (
+        "- Has it\n  ```check\n  contains a.md Total: 3\n  ```\n- Two",
+        [(1, "Has it", "contains a.md Total: 3"), (2, "Two", None)],
+    ),
     ("- Has it\n  ```\n  check: file_exists a.md\n  ```", [(1, "Has it", "file_exists a.md")]),
     ("- Runs\n  ```sh\n  make\n  ```", [(1, "Runs ```sh make ```", None)]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("rubric", "criteria"), PARSED)

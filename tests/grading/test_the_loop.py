@@ -105,7 +105,7 @@ async def test_a_model_behind_an_openai_compatible_endpoint_runs_the_documented_
 
 async def test_an_interrupt_and_the_next_outcome(looping, client, session):
     made = await session(metadata=script(g=30), initial_events=[OUTCOME])
-    while (await client.beta.sessions.retrieve(made.id)).outcome_evaluations[0].result != "evaluating":
+    while (await client.beta.sessions.retrieve(made.id)).outcome_evaluations[0].result != "evaluating":  # noqa: ASYNC110  as a client polls
         await asyncio.sleep(0.02)
     with pytest.raises(anthropic.BadRequestError):
         await client.beta.sessions.events.send(made.id, events=[OUTCOME])
@@ -146,9 +146,12 @@ async def test_a_worker_of_the_environment_plays_both_roles(looping, client, env
         with pytest.raises(anthropic.ConflictError):
             await post({**verdict, "iteration": 1})
         await post({**verdict, "outcome_evaluation_start_id": grading.metadata["answers"]})
-        while (now := await client.beta.sessions.retrieve(made.id)).status != "idle":
+        while (now := await client.beta.sessions.retrieve(made.id)).status != "idle":  # noqa: ASYNC110  as a client polls
             await asyncio.sleep(0.02)
         with pytest.raises(anthropic.ConflictError):
             await post(verdict)
-    assert (now.outcome_evaluations[0].result, now.outcome_evaluations[0].explanation) == ("failed", "No fit.")
+    assert (now.outcome_evaluations[0].result, now.outcome_evaluations[0].explanation) == (
+        "failed",
+        "No fit.",
+    )
     assert now.usage.input_tokens == 9

@@ -19,14 +19,18 @@ def folder():
 
 
 async def test_text_is_written_read_and_listed(folder):
-    assert not (await use(folder, "write_file", {"path": "/mnt/session/outputs/a/b.md", "content": "é"})).is_error
+    assert not (
+        await use(folder, "write_file", {"path": "/mnt/session/outputs/a/b.md", "content": "é"})
+    ).is_error
     assert (await use(folder, "read_file", {"path": "a/b.md"})).text == "é"
     assert (await use(folder, "list_files", {})).text == "a/b.md\t2"
 
 
 async def test_tables_are_written_as_csv_and_as_workbooks_that_read_back(folder):
     await use(folder, "write_table", {"path": "a.csv", "rows": ROWS})
-    await use(folder, "write_table", {"path": "a.xlsx", "sheets": {"Costs": ROWS, "Notes": [["hello", None]]}})
+    await use(
+        folder, "write_table", {"path": "a.xlsx", "sheets": {"Costs": ROWS, "Notes": [["hello", None]]}}
+    )
     assert folder.files["a.csv"].decode().splitlines()[1] == "paper,3.5"
     text = text_of("a.xlsx", folder.files["a.xlsx"])
     assert "## Sheet Costs\nitem,price\npaper,3.5\ntotal,=SUM(B2:B2)\n" in text
@@ -70,10 +74,15 @@ async def test_a_folder_has_a_size(folder):
     assert not (await use(folder, "write_file", {"path": "1.md", "content": "x"})).is_error
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=8)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+GIVEN = {"path": JSON | st.sampled_from(["a.csv", "a.xlsx"]), "content": JSON, "rows": JSON, "sheets": JSON}
 
 
-@given(st.sampled_from([tool.name for tool in TOOLS]), st.fixed_dictionaries({}, optional={"path": JSON | st.sampled_from(["a.csv", "a.xlsx"]), "content": JSON, "rows": JSON, "sheets": JSON}))  # fmt: skip
+@given(st.sampled_from([tool.name for tool in TOOLS]), st.fixed_dictionaries({}, optional=GIVEN))
 async def test_whatever_a_model_gives_a_tool_answers(name, given):
     folder = MemoryFolder()
     used = await use(folder, name, given)
