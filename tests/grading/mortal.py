@@ -1,8 +1,8 @@
 """A loop that kills itself with SIGKILL at a chosen point: `mortal.py URL DATA [many | slow]`.
 
 `many` reads POINT and SESSION from each line and lets a process of its own die there, before it says how it
-ended. A POINT is `before:3` or `after:3`, the third write of the session; `act:1` or `grade:1`, the end of the
-first turn or grading, when all of its work is done and nothing of it written. `slow` is the loop as it is
+ended. A POINT is `before:3` or `after:3`, the third write of the session; `act:1` or `grade:1`, the end of
+the first turn or grading, when all of its work is done and nothing of it written. `slow` is the loop as it is
 served; else it is in a hurry. Both live until SIGTERM.
 """
 
