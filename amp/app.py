@@ -13,6 +13,23 @@ from litestar.di import Provide
 from amp import settings as configuration
 from amp.bridge import Decisions
 from amp.errors import StoreUnavailable
+from amp.grading import shelf_store
+from amp.grading import store as session_store
+from amp.grading.blobs import Blobs
+from amp.grading.file_routes import FileRoutes
+from amp.grading.files import Files
+from amp.grading.following import Follower
+from amp.grading.lanes import Lanes
+from amp.grading.listing import Listing
+from amp.grading.making import Making
+from amp.grading.service import Sessions
+from amp.grading.session_routes import SessionRoutes
+from amp.grading.shelf_routes import AgentRoutes, EnvironmentRoutes
+from amp.grading.shelf_store import ShelfStore
+from amp.grading.shelves import Agents, Environments
+from amp.grading.store import SessionStore
+from amp.grading.work_routes import WorkRoutes
+from amp.grading.work_service import Work
 from amp.http import operations, refusals
 from amp.http.auth import Gate, guard
 from amp.http.body import BODY_BYTES_MAX
@@ -77,6 +94,11 @@ _ROUTES = (
     report_routes.Analytics,
     report_routes.ReportRoutes,
     BookRoutes,
+    SessionRoutes,
+    AgentRoutes,
+    EnvironmentRoutes,
+    WorkRoutes,
+    FileRoutes,
 )
 _LIBRARIES = (
     keyring.LIBRARY,
@@ -86,6 +108,8 @@ _LIBRARIES = (
     ledger_store.LIBRARY,
     book_store.LIBRARY,
     rollup_store.LIBRARY,
+    session_store.LIBRARY,
+    shelf_store.LIBRARY,
 )
 
 
@@ -121,6 +145,18 @@ class Books(NamedTuple):
     heads: Heads
 
 
+class Desk(NamedTuple):
+    """The room `grading`, furnished."""
+
+    sessions: Sessions
+    listing: Listing
+    follower: Follower
+    agents: Agents
+    environments: Environments
+    files: Files
+    work: Work
+
+
 def create(settings: Settings, store: Store) -> Lane:
     """The whole service on this store."""
     secret = settings.secret or ""
@@ -129,12 +165,13 @@ def create(settings: Settings, store: Store) -> Lane:
     gate = Gate(keys, RateLimit(settings.redis or "", settings.rate_limit))
     room = _learning(settings, store, functions, sealer)
     books = _ledger(settings, store, functions, Decisions(sealer, room.policies))
+    desk = _grading(settings, store, functions)
 
     app = Litestar(
         [*_ROUTES, *operations.handlers(store), static_files()],
-        lifespan=[_lifespan(store, functions, keys, room, books)],
+        lifespan=[_lifespan(store, functions, keys, room=room, books=books, desk=desk)],
         guards=[guard(gate)],
-        dependencies=_dependencies(room, books),
+        dependencies=_dependencies(room, books, desk),
         exception_handlers=refusals.HANDLERS,
         request_class=ApiRequest,
         request_max_body_size=BODY_BYTES_MAX,
@@ -145,7 +182,7 @@ def create(settings: Settings, store: Store) -> Lane:
 
 
 def _lifespan(
-    store: Store, functions: Functions, keys: KeyTable, room: Room, books: Books
+    store: Store, functions: Functions, keys: KeyTable, *, room: Room, books: Books, desk: Desk
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     """What runs beside the requests, from start to end."""
 
@@ -164,6 +201,7 @@ def _lifespan(
             books.lists.follow(),
             books.rollup.follow(),
             books.heads.follow(),
+            desk.follower.follow(),
         )
         followers = [asyncio.create_task(each) for each in background]
         gc.collect()
@@ -181,7 +219,7 @@ def _lifespan(
     return running
 
 
-def _dependencies(room: Room, books: Books) -> dict[str, Provide]:
+def _dependencies(room: Room, books: Books, desk: Desk) -> dict[str, Provide]:
     """What a route may ask for, by name."""
     return {
         "access": Provide(access_of, sync_to_thread=False),
@@ -196,6 +234,13 @@ def _dependencies(room: Room, books: Books) -> dict[str, Provide]:
         "jobs": Provide(lambda: books.jobs, sync_to_thread=False),
         "lists": Provide(lambda: books.lists, sync_to_thread=False),
         "reports": Provide(lambda: books.reports, sync_to_thread=False),
+        "sessions": Provide(lambda: desk.sessions, sync_to_thread=False),
+        "listing": Provide(lambda: desk.listing, sync_to_thread=False),
+        "follower": Provide(lambda: desk.follower, sync_to_thread=False),
+        "agents": Provide(lambda: desk.agents, sync_to_thread=False),
+        "environments": Provide(lambda: desk.environments, sync_to_thread=False),
+        "files": Provide(lambda: desk.files, sync_to_thread=False),
+        "work": Provide(lambda: desk.work, sync_to_thread=False),
     }
 
 
@@ -247,4 +292,21 @@ def _ledger(settings: Settings, store: Store, functions: Functions, decisions: D
         rollup,
         Reports(rollup, index, jobs, lists),
         heads,
+    )
+
+
+def _grading(settings: Settings, store: Store, functions: Functions) -> Desk:
+    facts, shelf = SessionStore(store, functions), ShelfStore(store, functions)
+    agents, environments = Agents(shelf), Environments(shelf)
+    files = Files(shelf, Blobs(settings.data / "files"))
+    making = Making(agents, environments, files)
+    sessions = Sessions(facts, Lanes(store), making=making, files=files)
+    return Desk(
+        sessions,
+        Listing(facts, sessions),
+        Follower(store, facts),
+        agents,
+        environments,
+        files,
+        Work(shelf),
     )
