@@ -13,7 +13,7 @@ FLOORS = [
     {"http"},
     {"learning", "ledger", "grading"},
     {"bridge"},
-    {"app"},
+    {"app", "rooms"},
     {"beside"},
     {"serve", "dashboard"},
     {"demo", "simulate"},
