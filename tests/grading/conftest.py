@@ -3,16 +3,14 @@
 import itertools
 
 import pytest
-from clients import opened
+from session_clients import ACME, opened
 
 from amp.grading import store as session_store
 from amp.grading.lanes import Lanes
 from amp.grading.store import SessionStore
 from amp.grading.types import Change, Head, Pen, State
 from amp.store.functions import Functions
-from amp.tenancy import tenant
 
-ACME = tenant("acme", "test")
 AGENT = {"id": "agent_1", "type": "agent", "name": "writer", "version": 1, "model": {"id": "script"}}
 
 

@@ -2,7 +2,7 @@
 
 import anthropic
 import pytest
-from clients import opened
+from session_clients import opened
 
 BETA = ["managed-agents-2026-04-01"]
 OUTCOME = {

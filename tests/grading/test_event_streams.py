@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import anthropic
 import httpx
 import pytest
-from conftest import ACME
+from session_clients import ACME
 from uvicorn import Config
 from uvicorn.server import ServerState
 

@@ -5,9 +5,9 @@ import json
 
 import anthropic
 import pytest
-from clients import opened
 from loops import shorts
 from model_service import judged, said, serving
+from session_clients import opened
 
 from amp.grading import loop
 from amp.settings import Settings

@@ -4,7 +4,7 @@ import asyncio
 
 import msgspec
 import pytest
-from conftest import ACME
+from session_clients import ACME
 
 from amp.grading.store import Fenced, Gone, Stale
 from amp.grading.types import Change, Definition, Outcome, State

@@ -2,8 +2,7 @@
 
 import anthropic
 import pytest
-from clients import opened
-from conftest import ACME
+from session_clients import ACME, opened
 
 from amp.errors import Conflict, HeartbeatMismatch
 from amp.grading import work

@@ -4,6 +4,10 @@ from contextlib import asynccontextmanager
 
 import anthropic
 
+from amp.tenancy import tenant
+
+ACME = tenant("acme", "test")
+
 
 @asynccontextmanager
 async def opened(url, key, **options):
