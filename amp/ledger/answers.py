@@ -145,8 +145,7 @@ def job_resource(
     tenant: Tenant, job: Job, reports: Sequence[Reported], metrics: Sequence[str] = ()
 ) -> JobResource:
     """The job; `reports` are the first outcome and the one in force, or nothing, and `metrics` JSON lists."""
-    first, force = (reports[0], reports[-1]) if reports else (None, None)
-    amended = force if isinstance(force, Amendment) else None
+    first, force, amended = _ends(reports)
     return JobResource(
         id=blake2b(f"{tenant.tag} {job.id}".encode(), digest_size=8).hexdigest(),
         resource_type="job",
@@ -245,6 +244,12 @@ def amount(nanos: int | None) -> Raw | None:
 
 FAILED = {"ERROR", "TIMEOUT", "CANCELLED"}
 _list = msgspec.json.Decoder(list[Raw])
+
+
+def _ends(reports: Sequence[Reported]) -> tuple[Reported | None, Reported | None, Amendment | None]:
+    """The first, the one in force, and this if it is an amendment."""
+    first, force = (reports[0], reports[-1]) if reports else (None, None)
+    return first, force, force if isinstance(force, Amendment) else None
 
 
 def _value(of: Reported) -> Raw | None:
