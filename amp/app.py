@@ -3,12 +3,13 @@
 import asyncio
 import gc
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from litestar import Litestar
 from litestar.di import Provide
+from litestar.types import ControllerRouterHandler
 
 from amp import settings as configuration
 from amp.bridge import Decisions
@@ -38,6 +39,7 @@ from amp.learning.policy_store import PolicyStore
 from amp.learning.priors import Priors
 from amp.learning.profiles import Profiles
 from amp.learning.service import Learning
+from amp.learning.state import State
 from amp.learning.store import LearningStore
 from amp.learning.token import Sealer
 from amp.ledger import book_store, report_routes, rollup_store
@@ -89,12 +91,6 @@ _LIBRARIES = (
 )
 
 
-def application() -> Lane:
-    """The service that AMP_* variables describe: uvicorn's factory."""
-    settings = configuration.load(os.environ)
-    return create(settings, connect(settings.redis or ""))
-
-
 class Room(NamedTuple):
     """The room `learning`, furnished."""
 
@@ -107,6 +103,7 @@ class Room(NamedTuple):
     counting: Counting
     insights: Insights
     book: PolicyBook
+    state: State
 
 
 class Books(NamedTuple):
@@ -121,21 +118,49 @@ class Books(NamedTuple):
     heads: Heads
 
 
-def create(settings: Settings, store: Store) -> Lane:
-    """The whole service on this store."""
+class House(NamedTuple):
+    """All of it, for who builds upon it."""
+
+    settings: Settings
+    store: Store
+    keys: KeyTable
+    room: Room
+    books: Books
+
+
+class Upstairs(NamedTuple):
+    """What stands upon the rooms: routes, what they ask for by name, and how the whole tells of trouble."""
+
+    routes: Sequence[ControllerRouterHandler] = ()
+    dependencies: dict[str, Provide] = {}  # noqa: RUF012  never changed
+    refusals: dict[Any, Any] = refusals.HANDLERS
+
+
+Build = Callable[[House], Upstairs]
+
+
+def application(build: Build) -> Lane:
+    """The service that AMP_* variables describe: uvicorn's factory."""
+    settings = configuration.load(os.environ)
+    return create(settings, connect(settings.redis or ""), build)
+
+
+def create(settings: Settings, store: Store, build: Build = lambda _: Upstairs()) -> Lane:
+    """The whole service on this store, and what is built upon it."""
     secret = settings.secret or ""
     functions, sealer = Functions(store, _LIBRARIES), Sealer(secret.encode())
     keys = KeyTable(Keyring(store, keyring.pepper(secret)))
     gate = Gate(keys, RateLimit(settings.redis or "", settings.rate_limit))
     room = _learning(settings, store, functions, sealer)
     books = _ledger(settings, store, functions, Decisions(sealer, room.policies))
+    upstairs = build(House(settings, store, keys, room, books))
 
     app = Litestar(
-        [*_ROUTES, *operations.handlers(store), static_files()],
+        [*_ROUTES, *operations.handlers(store), static_files(), *upstairs.routes],
         lifespan=[_lifespan(store, functions, keys, room, books)],
         guards=[guard(gate)],
-        dependencies=_dependencies(room, books),
-        exception_handlers=refusals.HANDLERS,
+        dependencies=_dependencies(room, books) | upstairs.dependencies,
+        exception_handlers=upstairs.refusals,
         request_class=ApiRequest,
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=reference(),
@@ -190,6 +215,7 @@ def _dependencies(room: Room, books: Books) -> dict[str, Provide]:
         "admin": Provide(lambda: room.admin, sync_to_thread=False),
         "overview": Provide(lambda: room.overview, sync_to_thread=False),
         "book": Provide(lambda: room.book, sync_to_thread=False),
+        "state_now": Provide(lambda: room.state, sync_to_thread=False),
         "insights": Provide(lambda: room.insights, sync_to_thread=False),
         "ledger": Provide(lambda: books.ledger, sync_to_thread=False),
         "intake": Provide(lambda: books.intake, sync_to_thread=False),
@@ -216,6 +242,7 @@ def _learning(settings: Settings, store: Store, functions: Functions, sealer: Se
         group_key=group_key(secret),
     )
     fits = FitStore(store, functions, retention_ms=settings.log_retention_ms)
+    book = PolicyBook(documents, facts, policies=ruling, priors=priors)
     return Room(
         ruling,
         Attendance(fits, priors, ruling),
@@ -225,7 +252,8 @@ def _learning(settings: Settings, store: Store, functions: Functions, sealer: Se
         Overview(fits, priors, policies=ruling),
         counting,
         Insights(measured),
-        PolicyBook(documents, facts, policies=ruling, priors=priors),
+        book,
+        State(fits, priors, book, policies=ruling),
     )
 
 

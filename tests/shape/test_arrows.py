@@ -43,6 +43,7 @@ NOT_PURE = {
     "attendance.py",
     "fit_store.py",
     "overview.py",
+    "state.py",
     "journal.py",
     "agent.py",
     "grader.py",
