@@ -135,10 +135,10 @@ class TestInTheBrowser:
         page = await visit("/")
         await page.evaluate("window.stayed = true")
         before = await page.locator("#lift .lead").inner_text()
-        assert "280 outcomes" in before
+        assert "100 outcomes" in before
         await full.lived(api, users=5, times=1)
         await full.measured()
-        await page.locator("#lift .lead", has_text="285 outcomes").wait_for()
+        await page.locator("#lift .lead", has_text="105 outcomes").wait_for()
         assert await page.evaluate("window.stayed")
 
     @pytest.mark.usefixtures("full")
