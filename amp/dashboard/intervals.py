@@ -39,13 +39,11 @@ def _axis(scale: Scale, rows: int, tell: Tell, zero: float | None) -> Iterator[M
     """Lines beside the intervals only: they do not cross the words."""
     ticks = scale.ticks()
     for tick, words in zip(ticks, told(ticks, tell), strict=True):
-        at = scale.at(tick)
-        x, kind = percent(at), "zero" if tick == zero else "grid"
+        x, kind = percent(scale.at(tick)), "zero" if tick == zero else "grid"
         for number in range(rows):
             top = number * _ROW + 20
             yield element("line", x1=x, x2=x, y1=top, y2=top + 18, class_=kind)
-        anchor = "start" if at < 0.1 else "end" if at > 0.9 else "middle"
-        yield text(words, x, rows * _ROW + 18, "tick", anchor)
+        yield text(words, x, rows * _ROW + 18, "tick", "middle")
 
 
 def _row(row: Interval, top: float, scale: Scale, tell: Tell, zero: float | None) -> Iterator[Markup]:

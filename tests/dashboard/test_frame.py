@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import re
 
 import pytest
 
+from amp.app import create
 from amp.dashboard import assets
 from amp.dashboard.mount import PAGES
+from amp.settings import Settings
 
 VENDORED = {
     "uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
@@ -66,6 +69,20 @@ async def _nothing(_):
     from amp.errors import StoreUnavailable
 
     raise StoreUnavailable
+
+
+async def test_without_a_session_nothing_is_shown_but_the_door(site):
+    """A page that is added is behind the door, unless it is named here."""
+    bare = create(Settings(secret="only to compare"), site.store)
+    api = {route.path for route in bare._app.routes}
+    own = {route.path: route for route in site.app._app.routes if route.path not in api}
+    door = {"/sign-in", "/sign-in/link/{token:str}", "/sign-out", "/theme", "/static/{name:str}"}
+    assert door < set(own)
+    client = site.stranger()
+    for path in set(own) - door:
+        for method in own[path].methods - {"OPTIONS"}:
+            answer = await client.request(method, re.sub(r"{\w+:\w+}", "x", path))
+            assert (answer.status_code, answer.headers["location"][:8]) == (303, "/sign-in"), path
 
 
 async def test_a_region_is_served_alone(site):

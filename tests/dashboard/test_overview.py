@@ -161,7 +161,7 @@ class TestInTheBrowser:
         await place.locator("canvas").wait_for()
         assert not await place.locator("svg.chart").is_visible()
         await page.screenshot(path=ARTEFACTS / "overview-zoomed.png", full_page=True)
-        await place.get_by_role("button", name="Zoom").click()
+        await place.get_by_role("button", name="Back").click()
         assert await place.locator("svg.chart").is_visible()
         assert await place.locator("canvas").count() == 0
 

@@ -17,7 +17,6 @@ function offer(root) {
   for (const place of root.querySelectorAll("[data-zoom]:not([data-offered])")) {
     place.dataset.offered = "";
     const button = Object.assign(document.createElement("button"), { className: "zoom-button", type: "button", textContent: "Zoom" });
-    button.setAttribute("aria-pressed", "false");
     button.onclick = () => toggle(place, button);
     place.append(button);
   }
@@ -33,7 +32,7 @@ async function toggle(place, button) {
     draw(place);
     place.dataset.zoomed = "";
   }
-  button.setAttribute("aria-pressed", String("zoomed" in place.dataset));
+  button.textContent = "zoomed" in place.dataset ? "Back" : "Zoom";
 }
 
 function draw(place) {
