@@ -68,6 +68,14 @@ class Reports:
             return _told(question, answer, rates)
         return await self._looked(tenant, question, budget, rates)
 
+    async def version(self, tenant: Tenant) -> str:
+        """Another text when a report may say something else, within a second or two.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        return str(await self._index.version(tenant))
+
     async def _looked(
         self,
         tenant: Tenant,
