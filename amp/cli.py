@@ -11,6 +11,7 @@ from amp import __version__
 from amp.errors import AmpError, StoreUnavailable
 from amp.exits import EXIT_CODES, CommandFailed, StoreMissing
 from amp.terminal import talk
+from amp.terminal.dashboard import dashboard
 from amp.terminal.demos import demo
 from amp.terminal.keys import keys
 from amp.terminal.ledger import ledger
@@ -18,6 +19,8 @@ from amp.terminal.log import log
 from amp.terminal.options import TEST, Data, Env, Json, RedisUrl, Whose, settings_of
 from amp.terminal.policy import policy
 from amp.terminal.pricing import pricing, rates, tools
+from amp.terminal.rubric import rubric
+from amp.terminal.sessions import sessions
 from amp.terminal.simulate import SimulateCommand, simulate
 
 _EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
@@ -31,10 +34,13 @@ cli = typer.Typer(
 )
 cli.add_typer(demo, name="demo")
 cli.add_typer(keys, name="keys")
+cli.add_typer(dashboard, name="dashboard")
 cli.add_typer(policy, name="policy")
 cli.add_typer(log, name="log")
 cli.add_typer(ledger, name="ledger")
 cli.add_typer(pricing, name="pricing")
+cli.add_typer(sessions, name="sessions")
+cli.add_typer(rubric, name="rubric")
 cli.add_typer(tools, name="tools")
 cli.add_typer(rates, name="rates")
 cli.command(cls=SimulateCommand)(simulate)

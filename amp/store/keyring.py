@@ -44,6 +44,8 @@ class KeyRecord(msgspec.Struct, frozen=True):
     expires_ms: int | None = None
     revoked_ms: int | None = None
     format: KeyFormat = "amp"
+    environment: str | None = None
+    """Of a worker's key."""
 
 
 def pepper(secret: str) -> bytes:
@@ -70,6 +72,7 @@ class Keyring:
         scopes: tuple[str, ...],
         expires_ms: int | None,
         spelled: KeyFormat = "amp",
+        environment: str | None = None,
     ) -> tuple[str, KeyRecord]:
         """The new key, which nobody can show again, and its record.
 
@@ -79,6 +82,7 @@ class Keyring:
         """
         owner = tenancy.tenant(tenant, env)
         key, record = self._fresh(owner, tenancy.scopes(scopes), expires_ms, spelled)
+        record = msgspec.structs.replace(record, environment=environment)
         pair = (self.digest(key.encode()), msgspec.json.encode(record))
         await self._functions.call(Call("amp_keyring_put_v1", _KEYS, pair))
         return key, record
@@ -134,6 +138,7 @@ class Keyring:
         if old.revoked_ms is not None:
             raise InvalidParameter("id", "this key is revoked; create a new one")
         key, fresh = self._fresh(tenancy.tenant(old.tenant, old.env), old.scopes, old.expires_ms, old.format)
+        fresh = msgspec.structs.replace(fresh, environment=old.environment)
         ended = msgspec.structs.replace(old, revoked_ms=fresh.created_ms)
         pairs = (digest, msgspec.json.encode(ended), self.digest(key.encode()), msgspec.json.encode(fresh))
         if await self._change((digest, raw), pairs):
@@ -142,6 +147,14 @@ class Keyring:
 
     def _digest(self, key: bytes) -> bytes:
         return hmac.digest(self._pepper, key, "sha256")
+
+    async def digest_of(self, key_id: str) -> bytes:
+        """The digest of the key of this id.
+
+        Raises:
+            NotFound: no key has this id.
+        """
+        return (await self._find(key_id))[0]
 
     async def find(self, digest: bytes) -> KeyRecord | None:
         """One record, from the store."""
@@ -191,7 +204,18 @@ class KeyTable:
             KeyExpired: its time is over.
             StoreUnavailable: the key is new here and the store does not answer.
         """
-        digest = self._keyring.digest(key)
+        return await self.standing(self._keyring.digest(key))
+
+    def digest(self, key: bytes) -> bytes:
+        """The name under which a key is kept: who holds it may ask for `standing`, and cannot call."""
+        return self._keyring.digest(key)
+
+    async def standing(self, digest: bytes) -> Access:
+        """What the key of this digest opens now.
+
+        Raises:
+            Unauthorized, KeyExpired, StoreUnavailable: as `admit`.
+        """
         known = self._records.get(digest) or await self._learn(digest)
         record, access = known
         if record.revoked_ms is not None:
@@ -244,7 +268,7 @@ def _kind(scopes: tuple[str, ...]) -> str:
 
 def _access(record: KeyRecord) -> Access:
     owner = tenancy.tenant(record.tenant, record.env)
-    return Access(record.id, owner, frozenset(record.scopes))
+    return Access(record.id, owner, frozenset(record.scopes), record.environment)
 
 
 def _decode(raw: bytes) -> KeyRecord:

@@ -26,6 +26,11 @@ WORKERS = b"{amp}:workers"
 """Each worker's time and the prior versions that it holds."""
 
 
+def sign_in_link(digest: str) -> bytes:
+    """A one-time link to the dashboard, there until it is used."""
+    return b"{amp}:link:" + digest.encode()
+
+
 class UserKeys(NamedTuple):
     """Where one user's facts lie, in the order in which `learning/store.lua` takes them."""
 
@@ -188,3 +193,59 @@ def book_document(tag: str, kind: str, version: int) -> bytes:
 def ledger_folding(tag: str) -> bytes:
     """The worker that folds entries into cells now."""
     return b"{%s}:l:folding" % tag.encode()
+
+
+SESSION_BUCKETS = 16
+GRADING_NEWS = b"{amp}:g:news"
+"""The channel that says which session has new events: `tenant:env session seq`."""
+GRADING_TENANTS = b"{amp}:g:tenants"
+"""The tags of tenants that ever made a session: where a sweep looks for sessions that nobody runs."""
+GRADING_LANES = 16
+
+
+class SessionKeys(NamedTuple):
+    """Where one session lies, in the order in which `grading/store.lua` takes them."""
+
+    session: bytes
+    """The hash: version, seq, state, head, definitions, lease."""
+    events: bytes
+    """The stream of events; the id of the n-th is `n-0`."""
+    made: bytes
+    """The bucket's sessions by the time they were made."""
+    running: bytes
+    """The bucket's sessions that are running."""
+
+
+def session_bucket(session: str) -> int:
+    return bucket(session.encode()) % SESSION_BUCKETS
+
+
+def session_keys(tenant: Tenant, session: str) -> SessionKeys:
+    name = session.encode()
+    tag = grading_tag(tenant.tag, session_bucket(session))
+    return SessionKeys(tag + b"s:" + name, tag + b"e:" + name, tag + b"sessions", tag + b"running")
+
+
+def grading_tag(tag: str, number: int) -> bytes:
+    """What the keys of one bucket of sessions begin with."""
+    return b"{%s:%d}:g:" % (tag.encode(), number)
+
+
+def grading_lane(number: int) -> bytes:
+    """A stream of sessions that have something to do; consumer group `loop`."""
+    return b"{amp}:g:work:%d" % number
+
+
+def session_once(tenant: Tenant, digest: str) -> bytes:
+    """The session that a request made lately."""
+    return b"{%s}:g:once:%s" % (tenant.tag.encode(), digest.encode())
+
+
+def shelf_index(tenant: Tenant, kind: str) -> bytes:
+    """The tenant's agents, environments or files by the time they were made."""
+    return b"{%s}:g:i:%s" % (tenant.tag.encode(), kind.encode())
+
+
+def shelf_item(tenant: Tenant, kind: str, item: str) -> bytes:
+    """One of them: its version, its document, and the documents of the versions before."""
+    return b"{%s}:g:k:%s:%s" % (tenant.tag.encode(), kind.encode(), item.encode())
