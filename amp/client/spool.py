@@ -24,7 +24,7 @@ from amp.errors import AmpError
 BYTES_MAX = 256 << 20
 DELETE_AT, DELETE_EVERY_S = 1000, 1.0
 """Rows: deleting holds up the callers of `put`."""
-BLOCK, BLOCKS_AT = 500, 50_000
+BLOCK, BLOCKS_AT = 500, 20_000
 """Entries of a block, and how many wait before any are made: of an outage, not of a busy minute."""
 LOOK_EVERY_S, TIDY_S = 1.0, 2.0
 """Between looks whether there are so many, and of making blocks in one go."""
