@@ -38,16 +38,14 @@ def run(*, quick: bool) -> Section:
     note = (
         f"{count:,} calls of report_outcome_background with five signals, users' ids of 11 characters, "
         "against a dead server. A requestId is sealed: its bytes do not compress, so they are the floor. "
-        "MB are 1,000,000 bytes."
+        "MB are 1,000,000 bytes. The aim is for the first row: in the second the ids alone are larger."
     )
     rows: list[list[str | float]] = [
         [how, each.rest_mb, each.peak_mb, each.id_bytes * count / 1e6, each.put_us]
         for how, each in found.items()
     ]
-    targets = [
-        Target(f"{count:,} queued reports, {how}", each.rest_mb, AIM_MB * count / 1e6, "MB")
-        for how, each in found.items()
-    ]
+    plain = next(iter(found.values()))  # with a taskType the ids alone are more than the aim
+    targets = [Target(f"{count:,} queued reports", plain.rest_mb, AIM_MB * count / 1e6, "MB")]
     columns = ["a spool of reports", "MB", "MB at most meanwhile", "MB of requestIds", "us a call, mean"]
     return Section("Spool on disk", columns, rows, targets, note)
 
