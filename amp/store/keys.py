@@ -17,6 +17,9 @@ SERVED_POLICY = b"{amp}:policies:served"
 """What the settings of whoever serves say: the policy of every tenant without its own."""
 BOOK_VERSIONS = b"{amp}:books"
 """The same of prices, tools and rates, by tenant tag and kind; `book_version` is the fact."""
+LEDGER_MARKS = b"{amp}:l:marks"
+"""The tags of tenants whose ledgers were ever written to, by the number of the last mark that says so."""
+LEDGER_MARKS_COUNT = b"{amp}:l:marks:count"
 REFIT_LEASE = b"{amp}:refit"
 REFITS_ASKED = b"{amp}:refits:asked"
 """The number of each tenant's newest ask for a fit."""
@@ -186,7 +189,7 @@ def book_document(tag: str, kind: str, version: int) -> bytes:
 
 
 def ledger_folding(tag: str) -> bytes:
-    """The worker that folds entries into cells now."""
+    """Who folds entries into cells now."""
     return b"{%s}:l:folding" % tag.encode()
 
 
