@@ -51,7 +51,7 @@ def run(streams: int) -> Section:
     with machine.shared_out() as cores, world.durable_store() as settings:
         key = asyncio.run(world.new_key(settings))
         with served(
-            "amp.app:application",
+            "benchmarks.served:service",
             cores=cores.server,
             http="amp.http.protocol:HotProtocol",
             environment=settings.environment(),
