@@ -7,7 +7,8 @@ what does not fit this form exactly, and every other kind, is JSON after one let
 import math
 import struct
 import zlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -26,6 +27,11 @@ _FLOAT = struct.Struct("<d")
 _MILLIS, _HUNDREDTHS = (1000.0, 4), (100.0, 1)
 """How many make a unit, and the bytes that hold the usual ones; others are kept as floats."""
 _OF_TRI = (None, False, True)
+_CODE = {None: 0, False: 1, True: 2}
+_MAYBE, _STEP = {bool, type(None)}, {int, type(None)}
+"""Types, because 1 equals True but says something else to the server."""
+_STANDARD = bytes.maketrans(b"-_+/", b"+/!!")
+"""From the URL-safe alphabet; what is not of it does not come back as it was."""
 _LETTERS: dict[Kind, bytes] = {"outcome": b"o", "metering": b"m", "job": b"j"}
 _BLOCK, _LENGTH = b"b", 3
 _KINDS: dict[int, Kind] = {letter[0]: kind for kind, letter in _LETTERS.items()}
@@ -104,25 +110,22 @@ def _compact(fields: Fields) -> bytes | None:
     if not fields.keys() <= _KNOWN:
         return None
     said = fields.get
+    started, request_id, step = said("started"), said("request_id"), said("step")
+    completed, flow_state, final = said("completed"), said("flow_state"), said("final")
+    kinds: set[Any] = {type(completed), type(flow_state), type(final)}
+    if not (type(started) is bool and type(request_id) is str and kinds <= _MAYBE and type(step) in _STEP):
+        return None
+    flags = _COMPACT | started | _CODE[completed] << 1 | _CODE[flow_state] << 3 | _CODE[final] << 5
     try:
-        flags = (
-            _COMPACT
-            | (_three(fields["started"]) - 1)
-            | _three(said("completed")) << 1
-            | _three(said("flow_state")) << 3
-            | _three(said("final")) << 5
-        )
-        packed, request_id = _packed_id(said("request_id"))
+        packed, raw = _packed_id(request_id)
         start, time_to_start = _number(said("time_to_start"), *_MILLIS)
         liking, satisfaction = _number(said("satisfaction"), *_HUNDREDTHS)
-        step, metadata = said("step"), said("metadata")
-        if step is not None and type(step) is not int:
-            return None
+        metadata = said("metadata")
         more = packed | start << 1 | liking << 3 | (step is not None) << 5 | (metadata is not None) << 6
         return b"".join(
             (
-                bytes((flags, more, len(request_id))),
-                request_id,
+                bytes((flags, more, len(raw))),
+                raw,
                 time_to_start,
                 satisfaction,
                 b"" if step is None else bytes((step,)),
@@ -133,22 +136,12 @@ def _compact(fields: Fields) -> bytes | None:
         return None  # the JSON form takes it, or refuses it by name
 
 
-def _three(said: Any) -> int:
-    """Of a bool or none; 1 equals True, but says something else to the server."""
-    if said is None:
-        return 0
-    if type(said) is not bool:
-        raise TypeError(said)
-    return 1 + said
-
-
-def _packed_id(request_id: Any) -> tuple[int, bytes]:
-    if type(request_id) is not str:
-        raise TypeError(request_id)
+def _packed_id(request_id: str) -> tuple[int, bytes]:
     if request_id.startswith(_PREFIX):
-        text = request_id[4:]
-        raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        if len(raw) < 256 and _spelt(raw) == text:
+        text = request_id[4:].encode()
+        standard = text.translate(_STANDARD) + b"=" * (-len(text) % 4)
+        raw = a2b_base64(standard)
+        if len(raw) < 256 and b2a_base64(raw, newline=False) == standard:
             return _ID_PACKED, raw
     plain = request_id.encode()
     if len(plain) > 255:
