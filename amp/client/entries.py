@@ -30,7 +30,7 @@ _OF_TRI = (None, False, True)
 _CODE = {None: 0, False: 1, True: 2}
 _MAYBE, _STEP = {bool, type(None)}, {int, type(None)}
 """Types, because 1 equals True but says something else to the server."""
-_STANDARD = bytes.maketrans(b"-_+/", b"+/!!")
+_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")
 """From the URL-safe alphabet; what is not of it does not come back as it was."""
 _LETTERS: dict[Kind, bytes] = {"outcome": b"o", "metering": b"m", "job": b"j"}
 _BLOCK, _LENGTH = b"b", 3
@@ -157,7 +157,7 @@ def _number(said: Any, scale: float, size: int) -> tuple[int, bytes]:
     """0: none; 1: a whole number of `1 / scale`; 2: a float."""
     if said is None:
         return 0, b""
-    if type(said) not in {int, float} or not math.isfinite(said):
+    if type(said) not in {int, float} or not math.isfinite(said) or float(said) != said:
         raise TypeError(said)
     whole = round(said * scale)
     if 0 <= whole < 256**size and whole / scale == said:

@@ -13,7 +13,7 @@ from amp.errors import AmpError
 IDS = st.one_of(
     st.binary(min_size=1, max_size=120).map(lambda raw: "req_" + entries._spelt(raw)),
     st.text(st.characters(codec="utf-8"), max_size=300),
-    st.sampled_from(["req_", "req_abc=", "req_a+b/", "req_AB", "req_é", "x" * 2048]),
+    st.sampled_from(["req_", "req_abc=", "req_000=", "req_00==", "req_a+b/", "req_AB", "req_é", "x" * 2048]),
 )
 MAYBE = st.sampled_from([None, False, True, 0, 1, "yes"])
 NUMBERS = st.one_of(
