@@ -201,10 +201,9 @@ def _dependencies(room: Room, books: Books) -> dict[str, Provide]:
 
 def _learning(settings: Settings, store: Store, functions: Functions, sealer: Sealer) -> Room:
     secret = settings.secret or ""
-    kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
-    facts, documents = LearningStore(store, functions, **kept), PolicyStore(store, functions)
+    facts, documents = LearningStore.of(settings, store, functions), PolicyStore(store, functions)
     ruling = Policies(policies.first(settings), documents)
-    measured = InsightStore(store, functions, policies=ruling, retention_ms=settings.log_retention_ms)
+    measured = InsightStore.of(settings, store, functions, ruling)
     priors = Priors(facts, ruling)
     counting = Counting(measured, ruling)
     learning = Learning(

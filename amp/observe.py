@@ -19,13 +19,19 @@ _HTTP_SECONDS = Histogram(
 )
 _OUTCOMES = Counter(
     "amp_outcomes",
-    "Outcome reports that the store judged: new, replaced, replay, conflict or expired.",
+    "Outcome reports that the store judged: new, replaced, filled, replay, conflict or expired.",
     ["result"],
 )
 _CONTEXTS = Counter(
     "amp_contexts",
     "Decisions by group, learned or control, and how they came about: mean, explored, shadow or degraded.",
     ["group", "how"],
+)
+_TAUGHT = Counter(
+    "amp_bridge_words",
+    "What jobs' outcomes and grades said of decisions, as the store judged it: new, filled, agreed, "
+    "contradicted, nothing, replay, full, expired or unknown.",
+    ["result"],
 )
 STORE_ERRORS = Counter("amp_store_errors", "Calls that the store did not answer or refused.")
 HEAD_ERRORS = Counter(
@@ -44,6 +50,12 @@ def http_seconds(route: str, status: int) -> Histogram:
 def outcomes(result: str) -> Counter:
     """Reports of one result."""
     return _OUTCOMES.labels(result)
+
+
+@lru_cache(maxsize=16)
+def taught(result: str) -> Counter:
+    """Words of other ways than the agent's, of one result."""
+    return _TAUGHT.labels(result)
 
 
 @lru_cache(maxsize=16)

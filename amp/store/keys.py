@@ -34,11 +34,13 @@ class UserKeys(NamedTuple):
     details: bytes
     """Task type names, profile metadata, sums over trimmed rows."""
     trimmed: bytes
-    """Trimmed rows that are still inside the outcome window, by decided time."""
+    """Trimmed rows that are still inside the longer of the windows, by decided time."""
     events: bytes
     """The bucket's stream."""
     users: bytes
     """The bucket's known users."""
+    words: bytes
+    """What other ways than the agent's said of a decision, by nonce."""
 
 
 def bucket(user: bytes) -> int:
@@ -48,9 +50,8 @@ def bucket(user: bytes) -> int:
 def user_keys(tenant: Tenant, user: str) -> UserKeys:
     name = user.encode()
     tag = bucket_tag(tenant, bucket(name))
-    return UserKeys(
-        tag + b":r:" + name, tag + b":d:" + name, tag + b":t:" + name, tag + b":events", tag + b":users"
-    )
+    own = (tag + b":r:" + name, tag + b":d:" + name, tag + b":t:" + name)
+    return UserKeys(*own, tag + b":events", tag + b":users", tag + b":w:" + name)
 
 
 def record_key(tenant: Tenant, user: str) -> bytes:

@@ -35,6 +35,7 @@ NOT_PURE = {
     "runner.py",
     "policies.py",
     "policy_store.py",
+    "teaching.py",
     "policy_book.py",
     "priors.py",
     "profiles.py",
