@@ -11,7 +11,7 @@ from litestar import Litestar
 from litestar.di import Provide
 
 from amp import settings as configuration
-from amp.bridge import Decisions
+from amp.bridge.decisions import Decisions
 from amp.errors import StoreUnavailable
 from amp.http import operations, refusals
 from amp.http.auth import Gate, guard

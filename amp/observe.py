@@ -27,12 +27,6 @@ _CONTEXTS = Counter(
     "Decisions by group, learned or control, and how they came about: mean, explored, shadow or degraded.",
     ["group", "how"],
 )
-_TAUGHT = Counter(
-    "amp_bridge_words",
-    "What jobs' outcomes and grades said of decisions, as the store judged it: new, filled, agreed, "
-    "contradicted, nothing, replay, full, expired or unknown.",
-    ["result"],
-)
 STORE_ERRORS = Counter("amp_store_errors", "Calls that the store did not answer or refused.")
 HEAD_ERRORS = Counter(
     "amp_ledger_head_errors",
@@ -50,12 +44,6 @@ def http_seconds(route: str, status: int) -> Histogram:
 def outcomes(result: str) -> Counter:
     """Reports of one result."""
     return _OUTCOMES.labels(result)
-
-
-@lru_cache(maxsize=16)
-def taught(result: str) -> Counter:
-    """Words of other ways than the agent's, of one result."""
-    return _TAUGHT.labels(result)
 
 
 @lru_cache(maxsize=16)

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
-from amp import observe
 from amp.errors import InvalidRequestId, StoreUnavailable
 from amp.learning import rows, words
 from amp.learning.counting import Counting
@@ -67,9 +66,6 @@ class Teaching:
         for each in opened:
             verdict = next(answers) if each else "unknown"
             learnt.append(verdict)
-            if isinstance(verdict, StoreUnavailable):
-                continue
-            observe.taught(verdict).inc()
             if each and verdict == "new":
                 self._counting.reported(each[1].tenant, each[0])
         return learnt

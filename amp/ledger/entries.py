@@ -77,6 +77,8 @@ class Created(Struct, array_like=True, frozen=True, tag=1, tag_field="entry"):
     environment: str | None = None
     approach: str | None = None
     group: str | None = None
+    request: str | None = None
+    """The requestId of the decision that the job followed, as in the next three."""
 
 
 class Completion(Struct, array_like=True, frozen=True, tag=2, tag_field="entry"):
@@ -116,6 +118,7 @@ class Completion(Struct, array_like=True, frozen=True, tag=2, tag_field="entry")
     tags: dict[int, str] | None = None
     """What else was sent and is short, by its number in TAGS."""
     cache_creation_1h_tokens: int = 0
+    request: str | None = None
 
 
 class ToolEvent(Struct, array_like=True, frozen=True, tag=3, tag_field="entry"):
@@ -149,6 +152,7 @@ class ToolEvent(Struct, array_like=True, frozen=True, tag=3, tag_field="entry"):
     usage: str | None = None
     """usageMetadata, as the JSON that was sent."""
     tags: dict[int, str] | None = None
+    request: str | None = None
 
 
 class Outcome(Struct, array_like=True, frozen=True, tag=4, tag_field="entry"):
@@ -171,6 +175,7 @@ class Outcome(Struct, array_like=True, frozen=True, tag=4, tag_field="entry"):
     group: str | None = None
     metrics: str | None = None
     """As the JSON that was sent."""
+    request: str | None = None
 
 
 class Before(Struct, array_like=True, frozen=True):
@@ -269,4 +274,5 @@ def without(of: Metered, flags: int) -> Metered:
         environment=None if flags & ENVIRONMENT else of.environment,
         approach=None if flags & DECISION else of.approach,
         group=None if flags & DECISION else of.group,
+        request=None if flags & DECISION else of.request,
     )

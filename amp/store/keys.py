@@ -22,6 +22,13 @@ REFITS_ASKED = b"{amp}:refits:asked"
 """The number of each tenant's newest ask for a fit."""
 REFITS_DONE = b"{amp}:refits:done"
 """What came of each tenant's last fit that was asked for."""
+BRIDGE_NEWS = b"{amp}:bridge:news"
+"""The boxes that something was put into: `tenant:env bucket`. A hint: what is not in it, a sweep finds."""
+BRIDGE_LEASE = b"{amp}:bridge:lease"
+BRIDGE_TOTALS = b"{amp}:bridge:totals"
+"""What the bridge has done, over all tenants, and when it last looked."""
+BRIDGE_SINCE = b"{amp}:bridge:since"
+"""From when on its window holds, and the one before."""
 WORKERS = b"{amp}:workers"
 """Each worker's time and the prior versions that it holds."""
 
@@ -122,12 +129,15 @@ class JobKeys(NamedTuple):
     """The job's hash."""
     seen: bytes
     """What was metered for it: digests of ids to positions."""
+    box: bytes
+    """What the bridge has still to hear from this bucket."""
 
 
 def job_keys(tenant: Tenant, job: str) -> JobKeys:
     name = job.encode()
     tag = ledger_tag(tenant, bucket(name))
-    return JobKeys(*_of_bucket(tag), tag + b"j:" + name, tag + b"x:" + name)
+    box = bridge_box(tenant, bucket(name))
+    return JobKeys(*_of_bucket(tag), tag + b"j:" + name, tag + b"x:" + name, box)
 
 
 def job_key(tenant: Tenant, number: int, job: str) -> bytes:
@@ -140,7 +150,8 @@ def no_job_keys(tenant: Tenant, transaction: str) -> JobKeys:
     name = transaction.encode()
     tag = ledger_tag(tenant, bucket(name))
     table = int.from_bytes(blake2b(name, digest_size=2, person=b"no job").digest(), "big") >> 4
-    return JobKeys(*_of_bucket(tag), tag + b"none", tag + b"y:%d" % table)
+    box = bridge_box(tenant, bucket(name))
+    return JobKeys(*_of_bucket(tag), tag + b"none", tag + b"y:%d" % table, box)
 
 
 def bucket_of(name: str) -> int:
@@ -189,3 +200,22 @@ def book_document(tag: str, kind: str, version: int) -> bytes:
 def ledger_folding(tag: str) -> bytes:
     """The worker that folds entries into cells now."""
     return b"{%s}:l:folding" % tag.encode()
+
+
+def bridge_box(tenant: Tenant, number: int) -> bytes:
+    """What the bridge has still to hear of one bucket's jobs and sessions, in the slot of both."""
+    return bucket_tag(tenant, number) + b":box"
+
+
+def bridge_counts(tag: str) -> bytes:
+    """What the bridge has done for the tenant."""
+    return b"{%s}:bridge" % tag.encode()
+
+
+def bridge_map_version(tag: str) -> bytes:
+    """The version of the tenant's mapping; its documents lie in the same slot."""
+    return b"{%s}:bridge:map" % tag.encode()
+
+
+def bridge_map(tag: str, version: int) -> bytes:
+    return b"{%s}:bridge:map:%d" % (tag.encode(), version)
