@@ -18,6 +18,8 @@ from amp.terminal.log import log
 from amp.terminal.options import TEST, Data, Env, Json, RedisUrl, Whose, settings_of
 from amp.terminal.policy import policy
 from amp.terminal.pricing import pricing, rates, tools
+from amp.terminal.rubric import rubric
+from amp.terminal.sessions import sessions
 from amp.terminal.simulate import SimulateCommand, simulate
 
 _EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
@@ -35,6 +37,8 @@ cli.add_typer(policy, name="policy")
 cli.add_typer(log, name="log")
 cli.add_typer(ledger, name="ledger")
 cli.add_typer(pricing, name="pricing")
+cli.add_typer(sessions, name="sessions")
+cli.add_typer(rubric, name="rubric")
 cli.add_typer(tools, name="tools")
 cli.add_typer(rates, name="rates")
 cli.command(cls=SimulateCommand)(simulate)

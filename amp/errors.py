@@ -16,6 +16,8 @@ AmpError
 ├── VersionConflict         409  VERSION_CONFLICT        another change came first
 ├── JobExists               409  JOB_EXISTS
 ├── IdempotencyKeyMismatch  409  IDEMPOTENCY_KEY_MISMATCH
+├── Conflict                409  CONFLICT                it goes against what stands; sent again it does too
+├── HeartbeatMismatch       412  HEARTBEAT_PRECONDITION_FAILED  another worker may hold the lease
 ├── OutcomeNotReported      422  OUTCOME_NOT_REPORTED    there is none to amend
 ├── RequestExpired          410  REQUEST_EXPIRED
 ├── PayloadTooLarge         413  PAYLOAD_TOO_LARGE
@@ -24,7 +26,8 @@ AmpError
 ├── StoreUnavailable        503  STORE_UNAVAILABLE       a retry can help; nothing was half done
 └── Internal                500  INTERNAL
 
-Contracts: amp.md, section "Errors", and ledger.md, section 5. The client raises the same classes.
+Contracts: amp.md, section "Errors", ledger.md, section 5, and graded-outcomes.md, section 1. The client
+raises the same classes.
 """
 
 from typing import Any, ClassVar
@@ -121,6 +124,16 @@ class JobExists(AmpError):
 class IdempotencyKeyMismatch(AmpError):
     code = "IDEMPOTENCY_KEY_MISMATCH"
     status = 409
+
+
+class Conflict(AmpError):
+    code = "CONFLICT"
+    status = 409
+
+
+class HeartbeatMismatch(AmpError):
+    code = "HEARTBEAT_PRECONDITION_FAILED"
+    status = 412
 
 
 class OutcomeNotReported(AmpError):

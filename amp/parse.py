@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 _DURATION = re.compile(r"([0-9]{1,13})(ms|s|m|h|d)")  # 13 digits: the longest duration in milliseconds
+_CALLABLE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 DURATION_MS_MAX = 36_500 * _UNIT_MS["d"]
 _SCHEMES = ("redis", "rediss", "unix")
@@ -58,6 +59,32 @@ def share(value: str) -> float:
     if not 0 <= number <= 1:
         raise ValueError("must be a number from 0 to 1")
     return number
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    def parse(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not low <= number <= high:
+            raise ValueError(f"must be a number of seconds from {low:g} to {high:g}")
+        return number
+
+    return parse
+
+
+def http_url(value: str) -> str:
+    if urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname:
+        raise ValueError("must start with http:// or https://")
+    return value
+
+
+def callables(value: str) -> str:
+    """`pkg.mod:fn`, several separated by commas."""
+    if not all(_CALLABLE.fullmatch(each.strip()) for each in value.split(",")):
+        raise ValueError("must be names such as pkg.mod:fn, separated by commas")
+    return value
 
 
 def duration_ms(value: str) -> int:

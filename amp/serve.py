@@ -1,22 +1,20 @@
-"""Runs the service: the store, the workers and the background fit, each started again when it ends."""
+"""Runs the service: the store, the workers and what runs beside them, each started again when it ends."""
 
 import asyncio
 import errno
-import multiprocessing
 import os
-import signal
 import socket
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from multiprocessing.connection import wait
 from typing import Any
 
 from uvicorn import Config
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
+from amp.beside import Beside, bridge, deaf_to_ctrl_c, end_with_parent, loop, refit
 from amp.errors import StoreUnavailable
 from amp.exits import CommandFailed, StoreMissing
 from amp.observe import SHARED_FOLDER
@@ -35,12 +33,6 @@ FIRST_TENANT = "default"
 _BACKLOG = 2048
 _GRACE_S = 10  # for requests under way, at the end
 _HUNG_S = 15  # a worker whose interpreter has not moved for so long is replaced
-_REFIT_EVERY_S = 2.0  # the background fit is started again at most this often
-
-REFIT_NICENESS = 19
-"""Whoever waits for an answer comes first."""
-
-_spawn = multiprocessing.get_context("spawn")
 
 WORKER: dict[str, Any] = {
     "loop": "uvloop",
@@ -157,7 +149,7 @@ async def _first_key(store: Store, secret: str) -> str | None:
 
 
 class Supervisor(Multiprocess):
-    """uvicorn's supervisor, which also keeps the background fit alive and never gives up once it served."""
+    """uvicorn's supervisor, which also keeps alive what runs beside, and never gives up once it served."""
 
     def __init__(self, workers: int, listener: socket.socket, *, ready: Callable[[], None], say: Say) -> None:
         config = Config(
@@ -172,8 +164,11 @@ class Supervisor(Multiprocess):
         self.failed = False
         self._ready = ready
         self._say = say
-        self._refit: Any = None
-        self._refit_since_s = 0.0
+        self._beside = [
+            Beside("background fit", refit),
+            Beside("loop of graded outcomes", loop),
+            Beside("bridge", bridge),
+        ]
 
     def run(self) -> None:
         try:
@@ -184,9 +179,9 @@ class Supervisor(Multiprocess):
             raise
 
     def init_processes(self) -> None:
-        with _deaf_to_ctrl_c():
+        with deaf_to_ctrl_c():
             super().init_processes()
-        self._keep_refit()
+        self._keep_beside()
         while not self.should_exit.is_set():
             self.handle_signals()
             if all(worker.is_ready(timeout=0.2) for worker in self.processes):
@@ -206,30 +201,25 @@ class Supervisor(Multiprocess):
             worker.kill()
             worker.join()
             self._say(f"Worker {worker.pid} has ended (exit code {worker.exitcode}); starting another.")
-            with _deaf_to_ctrl_c():
+            with deaf_to_ctrl_c():
                 self.processes[number] = Process(self.config, self.sockets)
                 self.processes[number].start()
-        self._keep_refit()
+        self._keep_beside()
 
-    def _keep_refit(self) -> None:
-        if self._refit:
-            if self._refit.is_alive() or time.monotonic() < self._refit_since_s + _REFIT_EVERY_S:
-                return
-            self._say(f"The background fit has ended (exit code {self._refit.exitcode}); starting it again.")
-        self._refit_since_s = time.monotonic()
-        self._refit = _spawn.Process(target=refit, name="refit")
-        with _deaf_to_ctrl_c():
-            self._refit.start()
+    def _keep_beside(self) -> None:
+        with deaf_to_ctrl_c():
+            for each in self._beside:
+                each.keep(self._say)
 
     def terminate_all(self) -> None:
         super().terminate_all()
-        if self._refit:
-            self._refit.terminate()
+        for each in self._beside:
+            if each.process:
+                each.process.terminate()
 
     def join_all(self) -> None:
         children: list[Any] = [worker.process for worker in self.processes]
-        if self._refit:
-            children.append(self._refit)
+        children += [each.process for each in self._beside if each.process]
         for child in children:
             child.join(_GRACE_S + 5)
             if child.is_alive():
@@ -255,40 +245,9 @@ def answers(worker: Process, *, within_s: float) -> bool:
     return False
 
 
-@contextmanager
-def _deaf_to_ctrl_c() -> Generator[None]:
-    """What is started here ignores Ctrl-C until it says otherwise: the supervisor ends it in good order."""
-    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, heard)
-
-
 def application() -> Any:
     """A worker's ASGI application."""
-    _end_with_parent()
+    end_with_parent()
     from amp import app  # noqa: PLC0415  the parent never needs it
 
     return app.application()
-
-
-def refit() -> None:
-    """The process of the background fit."""
-    _end_with_parent()
-    os.nice(REFIT_NICENESS)
-    from amp.learning import refit as room  # noqa: PLC0415  the parent never needs it
-
-    room.main()
-
-
-def _end_with_parent() -> None:
-    """A killed supervisor must not leave workers behind that hold the port."""
-    parent = multiprocessing.parent_process()
-    assert parent, "runs in a child of the supervisor"
-
-    def watch() -> None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="end with parent", daemon=True).start()

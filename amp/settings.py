@@ -23,6 +23,7 @@ CONFIG = "AMP_CONFIG"
 SECRET_LENGTH_MIN = 32
 _OF_THE_CLIENT = ("AMP_API_KEY", "AMP_BASE_URL")
 _FILE = "amp.toml"
+_SECRETS = ("secret", "llm_api_key")
 
 Value = TypeVar("Value")
 
@@ -83,6 +84,35 @@ class Settings:
     )
     explore_floor: float = _setting("0.01", parse.share, "Share of decisions drawn uniformly.")
     log_retention_ms: int = _setting("30d", parse.duration_ms, "How long events stay in the log.")
+    llm_base_url: str | None = _setting(
+        "",
+        parse.http_url,
+        "OpenAI-compatible service of agents and graders `openai:NAME`, with its path (`http://host:8080/v1`).",
+    )
+    llm_api_key: str | None = _setting("", parse.text, "Its key, if it wants one.")
+    llm_model: str | None = _setting(
+        "", parse.text, "What it calls the model of agents whose `model` names no provider."
+    )
+    llm_timeout_ms: int = _setting("2m", parse.duration_ms, "How long one answer of a model may take.")
+    grader_model: str | None = _setting(
+        "", parse.text, "Who grades, when the agent's metadata names no `grader`; else the agent's own model."
+    )
+    grader_mode: str = _setting(
+        "all",
+        parse.one_of("all", "each"),
+        "Whether a grader judges all criteria at once, or `each` in a context of its own.",
+    )
+    grader_heartbeat_seconds: float = _setting(
+        "5", parse.seconds(0.05, 300), "Between the signs of life of a grader at work."
+    )
+    grading_plugins: str | None = _setting(
+        "", parse.callables, "Callables that may play `python:pkg.mod:fn`, separated by commas."
+    )
+    grading_scripts: int = _setting(
+        "0",
+        parse.whole(0, 1),
+        "1 lets agents of the model `script` play a plan: for tests and demonstrations.",
+    )
     secret: str | None = _setting(
         "",
         parse.text_of(SECRET_LENGTH_MIN),
@@ -93,6 +123,7 @@ class Settings:
         """Never shows the secret, nor the password in a store's URL."""
         shown = vars(self) | {
             "secret": self.secret and "***",
+            "llm_api_key": self.llm_api_key and "***",
             "redis": self.redis and parse.without_password(self.redis),
         }
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
@@ -136,9 +167,13 @@ def load(
 
 def table() -> list[Row]:
     """Every setting, and where more of them may stand, with its default and one line of documentation."""
-    shown = {"data": "the platform's user data folder", "redis": "not set", "secret": "made at first start"}
+    shown = {"data": "the platform's user data folder", "secret": "made at first start"}
     return [
-        Row(_name(item), shown.get(item.name) or str(item.metadata["default"]), str(item.metadata["doc"]))
+        Row(
+            _name(item),
+            shown.get(item.name) or str(item.metadata["default"]) or "not set",
+            str(item.metadata["doc"]),
+        )
         for item in fields(Settings)
     ] + [Row(CONFIG, f"{_FILE} if it is there", "File of settings; one that is named must be there.")]
 
@@ -151,7 +186,7 @@ def _parsed(item: Field[Any], source: str, value: str) -> Any:
     try:
         return item.metadata["parse"](value.strip())
     except ValueError as error:
-        shown = "the value given" if item.name == "secret" else repr(value)
+        shown = "the value given" if item.name in _SECRETS else repr(value)
         raise SettingsRefused(f"{source}: {error}, not {shown}.") from error
 
 

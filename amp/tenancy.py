@@ -10,7 +10,7 @@ Env = Literal["live", "test"]
 ENVS: tuple[Env, ...] = ("live", "test")
 SCOPES = ("context", "outcome", "profile", "meter", "ledger", "sessions", "worker", "read", "admin")
 ALL_SCOPES = "all"
-DEFAULT_SCOPES = ("context", "outcome", "profile", "ledger")
+DEFAULT_SCOPES = ("context", "outcome", "profile", "ledger", "sessions")
 
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
 
@@ -35,10 +35,16 @@ class Access:
     key_id: str
     tenant: Tenant
     scopes: frozenset[str]
+    environment: str | None = None
+    """The one environment of sessions whose work a worker's key may do."""
+
+    def has(self, *any_of: str) -> bool:
+        """Whether the key has one of these scopes (or `all`)."""
+        return ALL_SCOPES in self.scopes or not self.scopes.isdisjoint(any_of)
 
     def require(self, *any_of: str) -> None:
         """Raises `Forbidden` unless the key has one of these scopes (or `all`)."""
-        if ALL_SCOPES not in self.scopes and self.scopes.isdisjoint(any_of):
+        if not self.has(*any_of):
             raise Forbidden(f"This key lacks the permission '{any_of[0]}'.", details={"scope": any_of[0]})
 
 

@@ -21,10 +21,10 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from amp.beside import REFIT_NICENESS
 from amp.learning import fit, prior
 from amp.learning.approaches import PUBLISHED
 from amp.learning.types import History, Policy
-from amp.serve import REFIT_NICENESS
 from amp.simulate import worlds
 from amp.simulate.histories import Histories
 from amp.simulate.streams import LIFETIMES, Turn

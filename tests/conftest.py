@@ -185,9 +185,13 @@ def keyring(store):
 def key(keyring):
     """Makes API keys: `await key("context", "read", tenant=..., env=..., expires_ms=...)`."""
 
-    async def make(*scopes, tenant="acme", env="test", expires_ms=None):
+    async def make(*scopes, tenant="acme", env="test", expires_ms=None, environment=None):
         made, _ = await keyring.create(
-            tenant=tenant, env=env, scopes=scopes or DEFAULT_SCOPES, expires_ms=expires_ms
+            tenant=tenant,
+            env=env,
+            scopes=scopes or DEFAULT_SCOPES,
+            expires_ms=expires_ms,
+            environment=environment,
         )
         return made
 

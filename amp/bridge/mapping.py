@@ -1,4 +1,4 @@
-"""What an outcome of a job, or a grade, says of the decision that it followed: a tenant's own rules, or these.
+"""What an outcome of a job, or a grade, says of the decision that it followed: a tenant's rules, or these.
 
 An effect is one of `completed` (started and completed), `not_completed` (started, and not completed) and
 `nothing`. Of a job the outcome type decides, and only where there is none the execution status; CUSTOM by the
@@ -11,8 +11,8 @@ What a job was worth against what it cost may say a satisfaction as well, when `
     satisfaction = (1 + valueWeight * (value - cost) / (value + cost)) / 2
 which lies between 0 and 1 and is 0.5 where value and cost are equal. So it needs no place of its own in the
 48 bytes of a row, and moves the reward by at most the policy's weight of satisfaction (reward.py). It is left
-out where the value is not said, where the two are in different currencies (they are never added silently), and
-where a part of the cost has no price.
+out where the value is not said, where the two are in different currencies (they are never added silently),
+and where a part of the cost has no price.
 
 Source: the mapping of outcome types is issue 6, point 1; the two formulas are ours.
 """
@@ -30,24 +30,26 @@ from amp.ledger.types import ExecutionStatus, OutcomeType
 Effect = Literal["completed", "not_completed", "nothing"]
 Result = Literal["satisfied", "max_iterations_reached", "failed", "interrupted"]
 
+_NOTHING: Effect = "nothing"
+
 CUSTOM_NAME = "amp_outcome"
 """Where a CUSTOM outcome's metadata says what it is."""
 CUSTOM_MAX, NAME_LENGTH_MAX, WHY_LENGTH_MAX = 256, 128, 2048
 VERSION_MAX = 999_999_999
 
-_TYPES: dict[OutcomeType, Effect] = {
+_TYPES: dict[str, Effect] = {
     "CONVERTED": "completed",
     "DEFLECTED": "completed",
     "ESCALATED": "not_completed",
     "UNSUCCESSFUL": "not_completed",
     "CUSTOM": "nothing",
 }
-_STATUSES: dict[ExecutionStatus, Effect] = {
+_STATUSES: dict[str, Effect] = {
     "SUCCESS": "nothing",
     "FAILED": "not_completed",
     "CANCELLED": "nothing",
 }
-_RESULTS: dict[Result, Effect] = {
+_RESULTS: dict[str, Effect] = {
     "satisfied": "completed",
     "max_iterations_reached": "not_completed",
     "failed": "not_completed",
@@ -64,10 +66,10 @@ class Mapping(Struct, frozen=True, rename="camel"):
     by: str = ""
     """Who made it: the id of a key, or the operator's command."""
     why: str = ""
-    outcome_types: dict[OutcomeType, Effect] = msgspec.field(default_factory=lambda: dict(_TYPES))
-    execution_statuses: dict[ExecutionStatus, Effect] = msgspec.field(default_factory=lambda: dict(_STATUSES))
+    outcome_types: dict[str, Effect] = msgspec.field(default_factory=lambda: dict(_TYPES))
+    execution_statuses: dict[str, Effect] = msgspec.field(default_factory=lambda: dict(_STATUSES))
     """For an outcome without a type."""
-    results: dict[Result, Effect] = msgspec.field(default_factory=lambda: dict(_RESULTS))
+    results: dict[str, Effect] = msgspec.field(default_factory=lambda: dict(_RESULTS))
     """Of graded outcomes."""
     custom: dict[str, Effect] = {}
     """CUSTOM outcomes by name."""
@@ -96,9 +98,9 @@ def amended(current: Mapping, change: MappingChange, *, at_ms: int, by: str) -> 
     """
     after = msgspec.structs.replace(
         current,
-        outcome_types=current.outcome_types | change.outcome_types,
-        execution_statuses=current.execution_statuses | change.execution_statuses,
-        results=current.results | change.results,
+        outcome_types={**current.outcome_types, **change.outcome_types},
+        execution_statuses={**current.execution_statuses, **change.execution_statuses},
+        results={**current.results, **change.results},
         custom=_custom(current.custom, change.custom),
         iteration_decay=_share("iterationDecay", change.iteration_decay, current.iteration_decay),
         value_weight=_share("valueWeight", change.value_weight, current.value_weight),
@@ -117,7 +119,8 @@ def _custom(current: dict[str, Effect], change: dict[str, Effect | None]) -> dic
     for name in change:
         if not name.strip() or len(name) > NAME_LENGTH_MAX:
             raise InvalidParameter("custom", f"must have names of 1 to {NAME_LENGTH_MAX} characters")
-    merged = {name: effect for name, effect in (current | change).items() if effect is not None}
+    merged: dict[str, Effect] = {name: effect for name, effect in current.items() if name not in change}
+    merged.update((name, effect) for name, effect in change.items() if effect is not None)
     if len(merged) > CUSTOM_MAX:
         raise InvalidParameter("custom", f"must have at most {CUSTOM_MAX} names")
     return dict(sorted(merged.items()))
@@ -146,7 +149,7 @@ def of_job(
 
 def of_grade(mapping: Mapping, result: str, iteration: int) -> Signals | None:
     """What a graded outcome says, which ended in this iteration, the first being 0; None is nothing."""
-    effect: Effect = {**mapping.results}.get(result, "nothing")  # pyright: ignore[reportArgumentType, reportCallIssue]
+    effect = mapping.results.get(result, _NOTHING)
     if effect == "nothing":
         return None
     done = effect == "completed"
@@ -167,10 +170,10 @@ def against(value_nanos: int | None, currency: str | None, cost: State) -> float
 
 def _job_effect(mapping: Mapping, status: str, outcome: str | None, metadata: str | None) -> Effect:
     if outcome is None:
-        return {**mapping.execution_statuses}.get(status, "nothing")  # pyright: ignore[reportArgumentType, reportCallIssue]
+        return mapping.execution_statuses.get(status, _NOTHING)
     if outcome == "CUSTOM" and (name := _custom_name(metadata)) in mapping.custom:
         return mapping.custom[name]
-    return {**mapping.outcome_types}.get(outcome, "nothing")  # pyright: ignore[reportArgumentType, reportCallIssue]
+    return mapping.outcome_types.get(outcome, _NOTHING)
 
 
 class _Named(Struct):

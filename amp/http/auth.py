@@ -41,12 +41,12 @@ class Gate:
 
 
 def key_in(headers: Iterable[tuple[bytes, bytes]], path: str) -> bytes | None:
-    """The key that was sent: as a bearer, or to the ledger also as `x-api-key`, which then counts."""
+    """The key that was sent: as a bearer; to ledger and sessions also as `x-api-key`, which then counts."""
     key = None
     for name, value in headers:
         if name == _AUTHORIZATION and value[:7].lower() == _BEARER:
             key = value[7:].strip()
-        elif name == _API_KEY and problems.of_ledger(path):
+        elif name == _API_KEY and (problems.of_ledger(path) or problems.of_sessions(path)):
             return value.strip()
     return key
 

@@ -18,8 +18,8 @@ from amp.errors import AmpError, Internal
 from amp.http import problems
 from amp.http.auth import Gate, key_in
 from amp.http.body import BODY_BYTES_MAX, too_large
-from amp.http.problems import JSON_HEADER, Headers
-from amp.http.requests import LIMIT_TOLD, REQUEST_ID, new_request_id
+from amp.http.problems import JSON_HEADER, Headers, id_headers
+from amp.http.requests import LIMIT_TOLD, REQUEST_ID, WITHOUT_BODY, new_request_id
 from amp.observe import http_seconds
 from amp.tenancy import Access
 
@@ -77,6 +77,7 @@ class Lane:
             if scope["method"] == "HEAD":
                 # the server knows the request as it was, and sends no body
                 asked = asked | {"method": "GET"}
+                asked.setdefault("state", {})[WITHOUT_BODY] = True
             await self._pass_on(cast("Scope", asked), receive, send)
         else:
             await self._serve(hot, scope, receive, send)
@@ -94,8 +95,8 @@ class Lane:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 limit_told: Headers = state.get(LIMIT_TOLD, [])
-                own = (b"x-request-id", request_id.encode())
-                message["headers"] = [*message["headers"], *limit_told, own]
+                own = [(name, request_id.encode()) for name in id_headers(scope["path"])]
+                message["headers"] = [*message["headers"], *limit_told, *own]
             await send(message)
 
         await self._app(scope, receive, answering)

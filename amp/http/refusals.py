@@ -7,12 +7,13 @@ from litestar.exceptions import HTTPException
 from litestar.response import Response
 
 from amp.clock import now_ms
-from amp.errors import AmpError, Internal, InvalidParameter, MethodNotAllowed, NotFound
+from amp.errors import AmpError, Internal, InvalidParameter, MethodNotAllowed, NotFound, PayloadTooLarge
 from amp.http import problems
 from amp.http.body import no_json, too_large
 from amp.http.requests import REQUEST_ID, ApiRequest
 
 _log = logging.getLogger(__name__)
+_TOO_LARGE = "The body is too large: at most 8 MiB of events, 32 MiB of a file, 1 MiB of anything else."
 
 
 def refused(request: ApiRequest, error: AmpError) -> Response[bytes]:
@@ -24,7 +25,7 @@ def refused(request: ApiRequest, error: AmpError) -> Response[bytes]:
 
 def refused_by_framework(request: ApiRequest, error: HTTPException) -> Response[bytes]:
     """What Litestar refuses before a handler runs, in our words."""
-    answer = refused(request, _translated(error))
+    answer = refused(request, _translated(error, request.scope["path"]))
     if error.status_code == 405:
         answer.headers["allow"] = _allowed(error)
     return answer
@@ -60,14 +61,14 @@ def _bad_query(error: HTTPException) -> AmpError | None:
     return None
 
 
-def _translated(error: HTTPException) -> AmpError:
+def _translated(error: HTTPException, path: str) -> AmpError:
     match error.status_code:
         case 404:
             return NotFound("There is nothing at this path.")
         case 405:
             return MethodNotAllowed("This path does not know that method.")
         case 413:
-            return too_large()
+            return PayloadTooLarge(_TOO_LARGE) if problems.of_sessions(path) else too_large()
         case status if 400 <= status < 500:
             return _bad_query(error) or no_json()
         case _:

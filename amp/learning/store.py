@@ -87,16 +87,22 @@ class LearningStore:
         answers = await self._functions.call_all(calls)
         return [answer if isinstance(answer, StoreUnavailable) else answer.decode() for answer in answers]
 
-    async def teach(self, words: Sequence[tuple[Report, bytes]]) -> list[Taught | StoreUnavailable]:
+    async def teach(
+        self, words: Sequence[tuple[Report, bytes, int | None]]
+    ) -> list[Taught | StoreUnavailable]:
         """Stores what other ways than the agent's said, in its order, in one round trip.
 
-        Each is a report whose row is `rows.unsaid`, whose own window counts for nothing but how far back a
-        decision is known, and the packed word.
+        Each is a report whose row is `rows.unsaid` and whose window is the agent's, the packed word, and the
+        window of the word; None is the bridge's.
 
         Raises:
             StoreUnavailable: nobody knows which of them are stored; all may be sent again.
         """
-        calls = [self._said("teach", each, word, self._bridge_window_ms) for each, word in words]
+        longest = self._bridge_window_ms
+        calls = [
+            self._said("teach", each, word, longest if window is None else min(window, longest))
+            for each, word, window in words
+        ]
         answers = await self._functions.call_all(calls)
         return [answer if isinstance(answer, StoreUnavailable) else answer.decode() for answer in answers]
 

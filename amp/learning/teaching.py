@@ -52,6 +52,14 @@ class Teaching:
         self._policies = policies
         self._counting = counting
         self._random = random
+        self._since_ms = self._earlier_ms = 0
+
+    def widened(self, since_ms: int, earlier_ms: int) -> None:
+        """The window holds since then; what was decided before keeps the earlier one, or the agent's.
+
+        An erasure of before may have been forgotten with that: a wider window lets nothing in again.
+        """
+        self._since_ms, self._earlier_ms = since_ms, earlier_ms
 
     async def teach(self, lessons: Sequence[Lesson]) -> list[Learnt | StoreUnavailable]:
         """Stores what was said, in its order, in one round trip. Safe to repeat.
@@ -61,7 +69,7 @@ class Teaching:
         """
         opened = [self._opened(lesson) for lesson in lessons]
         known = [each for each in opened if each]
-        answers = iter(await self._store.teach([(report, word) for _, report, word in known]))
+        answers = iter(await self._store.teach([(each[1], *each[2:]) for each in known]))
         learnt: list[Learnt | StoreUnavailable] = []
         for each in opened:
             verdict = next(answers) if each else "unknown"
@@ -70,7 +78,8 @@ class Teaching:
                 self._counting.reported(each[1].tenant, each[0])
         return learnt
 
-    def _opened(self, lesson: Lesson) -> tuple[rows.Decision, Report, bytes] | None:
+    def _opened(self, lesson: Lesson) -> tuple[rows.Decision, Report, bytes, int | None] | None:
+        """The decision, its report and the word, and how long it may come if not as long as others."""
         try:
             decision, user, task_type = self._sealer.open(lesson.tenant, lesson.request_id)
         except InvalidRequestId:
@@ -82,4 +91,5 @@ class Teaching:
         word = words.packed(
             lesson.way, lesson.source, lesson.signals, first_ms=lesson.first_ms, step=lesson.step
         )
-        return decision, report, word
+        early = decision.decided_ms < self._since_ms
+        return decision, report, word, max(window_ms, self._earlier_ms) if early else None

@@ -1,6 +1,8 @@
 """From a URL to a store that never retries a write by itself and never mixes up answers."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -56,6 +58,29 @@ class Store:
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreUnavailable from error
 
+    async def listen(self, channel: bytes) -> AsyncGenerator[bytes | None]:
+        """What is published on the channel from now on; None at first, when it is listened to.
+
+        Raises:
+            StoreUnavailable: the connection is lost, and perhaps something that was published.
+        """
+        heard: asyncio.Queue[bytes | None] = asyncio.Queue()
+        # a task of its own: the library may swallow a cancellation, and who was cancelled would never end
+        pump = asyncio.create_task(self._pump(channel, heard))
+        try:
+            while not pump.done():
+                yield await heard.get()
+        finally:
+            pump.cancel()
+
+    async def _pump(self, channel: bytes, heard: "asyncio.Queue[bytes | None]") -> None:
+        hearing = self._client.pubsub()
+        await hearing.subscribe(channel)
+        heard.put_nowait(None)
+        async for message in hearing.listen():
+            if message["type"] == "message":
+                heard.put_nowait(message["data"])
+
     async def close(self) -> None:
         await self._client.aclose()
 
@@ -72,6 +97,11 @@ class LineStore(Store):
         except StoreUnavailable:
             STORE_ERRORS.inc()
             raise
+
+    async def listen(self, channel: bytes) -> AsyncGenerator[bytes | None]:
+        async with aclosing(self._lines.listen(channel)) as heard:
+            async for message in heard:
+                yield message
 
     async def close(self) -> None:
         await self._lines.close()

@@ -44,6 +44,8 @@ class KeyRecord(msgspec.Struct, frozen=True):
     expires_ms: int | None = None
     revoked_ms: int | None = None
     format: KeyFormat = "amp"
+    environment: str | None = None
+    """Of a worker's key."""
 
 
 def pepper(secret: str) -> bytes:
@@ -70,6 +72,7 @@ class Keyring:
         scopes: tuple[str, ...],
         expires_ms: int | None,
         spelled: KeyFormat = "amp",
+        environment: str | None = None,
     ) -> tuple[str, KeyRecord]:
         """The new key, which nobody can show again, and its record.
 
@@ -79,6 +82,7 @@ class Keyring:
         """
         owner = tenancy.tenant(tenant, env)
         key, record = self._fresh(owner, tenancy.scopes(scopes), expires_ms, spelled)
+        record = msgspec.structs.replace(record, environment=environment)
         pair = (self.digest(key.encode()), msgspec.json.encode(record))
         await self._functions.call(Call("amp_keyring_put_v1", _KEYS, pair))
         return key, record
@@ -134,6 +138,7 @@ class Keyring:
         if old.revoked_ms is not None:
             raise InvalidParameter("id", "this key is revoked; create a new one")
         key, fresh = self._fresh(tenancy.tenant(old.tenant, old.env), old.scopes, old.expires_ms, old.format)
+        fresh = msgspec.structs.replace(fresh, environment=old.environment)
         ended = msgspec.structs.replace(old, revoked_ms=fresh.created_ms)
         pairs = (digest, msgspec.json.encode(ended), self.digest(key.encode()), msgspec.json.encode(fresh))
         if await self._change((digest, raw), pairs):
@@ -244,7 +249,7 @@ def _kind(scopes: tuple[str, ...]) -> str:
 
 def _access(record: KeyRecord) -> Access:
     owner = tenancy.tenant(record.tenant, record.env)
-    return Access(record.id, owner, frozenset(record.scopes))
+    return Access(record.id, owner, frozenset(record.scopes), record.environment)
 
 
 def _decode(raw: bytes) -> KeyRecord:

@@ -202,14 +202,73 @@ def ledger_folding(tag: str) -> bytes:
     return b"{%s}:l:folding" % tag.encode()
 
 
+SESSION_BUCKETS = 16
+GRADING_NEWS = b"{amp}:g:news"
+"""The channel that says which session has new events: `tenant:env session seq`."""
+GRADING_TENANTS = b"{amp}:g:tenants"
+"""The tags of tenants that ever made a session: where a sweep looks for sessions that nobody runs."""
+GRADING_LANES = 16
+
+
+class SessionKeys(NamedTuple):
+    """Where one session lies, in the order in which `grading/store.lua` takes them."""
+
+    session: bytes
+    """The hash: version, seq, state, head, definitions, lease."""
+    events: bytes
+    """The stream of events; the id of the n-th is `n-0`."""
+    made: bytes
+    """The bucket's sessions by the time they were made."""
+    running: bytes
+    """The bucket's sessions that are running."""
+    box: bytes
+    """What the bridge has still to hear from this bucket."""
+
+
+def session_bucket(session: str) -> int:
+    return bucket(session.encode()) % SESSION_BUCKETS
+
+
+def session_keys(tenant: Tenant, session: str) -> SessionKeys:
+    name = session.encode()
+    number = session_bucket(session)
+    tag, box = grading_tag(tenant.tag, number), bridge_box(tenant, number)
+    return SessionKeys(tag + b"s:" + name, tag + b"e:" + name, tag + b"sessions", tag + b"running", box)
+
+
+def grading_tag(tag: str, number: int) -> bytes:
+    """What the keys of one bucket of sessions begin with."""
+    return b"{%s:%d}:g:" % (tag.encode(), number)
+
+
+def grading_lane(number: int) -> bytes:
+    """A stream of sessions that have something to do; consumer group `loop`."""
+    return b"{amp}:g:work:%d" % number
+
+
+def session_once(tenant: Tenant, digest: str) -> bytes:
+    """The session that a request made lately."""
+    return b"{%s}:g:once:%s" % (tenant.tag.encode(), digest.encode())
+
+
+def shelf_index(tenant: Tenant, kind: str) -> bytes:
+    """The tenant's agents, environments or files by the time they were made."""
+    return b"{%s}:g:i:%s" % (tenant.tag.encode(), kind.encode())
+
+
+def shelf_item(tenant: Tenant, kind: str, item: str) -> bytes:
+    """One of them: its version, its document, and the documents of the versions before."""
+    return b"{%s}:g:k:%s:%s" % (tenant.tag.encode(), kind.encode(), item.encode())
+
+
 def bridge_box(tenant: Tenant, number: int) -> bytes:
     """What the bridge has still to hear of one bucket's jobs and sessions, in the slot of both."""
     return bucket_tag(tenant, number) + b":box"
 
 
-def bridge_counts(tag: str) -> bytes:
-    """What the bridge has done for the tenant."""
-    return b"{%s}:bridge" % tag.encode()
+def bridge_counts(tenant: Tenant, number: int) -> bytes:
+    """What the bridge has done with what it heard of the bucket."""
+    return bucket_tag(tenant, number) + b":bridged"
 
 
 def bridge_map_version(tag: str) -> bytes:

@@ -25,28 +25,34 @@ Spelled = Annotated[
     ),
 ]
 
+TenantName = Annotated[str, typer.Option(help="Whose data it opens: 1 to 32 of a-z, 0-9 and '-'.")]
+Scopes = Annotated[
+    str,
+    typer.Option(
+        help="What it may do, separated by spaces or commas: context outcome profile meter ledger "
+        "sessions worker read admin, or all."
+    ),
+]
+Bound = Annotated[
+    str | None,
+    typer.Option(metavar="env_...", help="Of a worker's key: the environment of sessions that it works for."),
+]
+Expires = Annotated[
+    str | None, typer.Option(metavar="30d|DATE", help="When it ends: a duration from now, or an ISO date.")
+]
+
 keys = typer.Typer(no_args_is_help=True, help="Make, list, revoke and rotate API keys.")
 
 
 @keys.command()
 def create(
     *,
-    tenant: Annotated[
-        str, typer.Option(help="Whose data it opens: 1 to 32 of a-z, 0-9 and '-'.")
-    ] = "default",
+    tenant: TenantName = "default",
     env: Env = TEST,
-    scopes: Annotated[
-        str,
-        typer.Option(
-            help="What it may do, separated by spaces or commas: context outcome profile meter ledger "
-            "sessions worker read admin, or all."
-        ),
-    ] = "context outcome profile ledger",
+    scopes: Scopes = "context outcome profile ledger sessions",
+    environment: Bound = None,
     spelled: Spelled = "amp",
-    expires: Annotated[
-        str | None,
-        typer.Option(metavar="30d|DATE", help="When it ends: a duration from now, or an ISO date."),
-    ] = None,
+    expires: Expires = None,
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,
@@ -55,9 +61,16 @@ def create(
     expires_ms = _moment(expires)
     chosen = tuple(scopes.replace(",", " ").split())
     as_asked = _spelling(spelled)
+    if "worker" in chosen and not environment:
+        raise typer.BadParameter("a worker's key needs one", param_hint="--environment")
     key, record = _with_keyring(
         lambda ring: ring.create(
-            tenant=tenant, env=env, scopes=chosen, expires_ms=expires_ms, spelled=as_asked
+            tenant=tenant,
+            env=env,
+            scopes=chosen,
+            expires_ms=expires_ms,
+            spelled=as_asked,
+            environment=environment,
         ),
         data,
         redis,
@@ -155,6 +168,7 @@ def _facts(record: "KeyRecord") -> dict[str, Any]:
         "env": record.env,
         "status": "revoked" if record.revoked_ms is not None else "expired" if expired else "active",
         "scopes": list(record.scopes),
+        "environment": record.environment,
         "created": iso(record.created_ms),
         "expires": iso(record.expires_ms) if record.expires_ms is not None else None,
         "revoked": iso(record.revoked_ms) if record.revoked_ms is not None else None,

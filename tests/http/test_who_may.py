@@ -54,6 +54,43 @@ ROUTES_OF_LEDGER = {
     ("GET", f"{LEDGER}/teams"): {"read", "meter", "ledger"},
     ("GET", f"{LEDGER}/users/me"): {"read", "meter", "ledger"},
 }
+DO, SEE, HAND = {"sessions"}, {"sessions", "read"}, {"sessions", "read", "worker"}
+ROUTES_OF_SESSIONS = {
+    ("POST", "/v1/sessions"): DO,
+    ("GET", "/v1/sessions"): SEE,
+    ("GET", "/v1/sessions/ada"): HAND,
+    ("POST", "/v1/sessions/ada"): DO,
+    ("DELETE", "/v1/sessions/ada"): DO,
+    ("POST", "/v1/sessions/ada/archive"): DO,
+    ("GET", "/v1/sessions/ada/events"): HAND,
+    ("POST", "/v1/sessions/ada/events"): {"sessions", "worker"},
+    ("GET", "/v1/sessions/ada/events/stream"): HAND,
+    ("POST", "/v1/agents"): DO,
+    ("GET", "/v1/agents"): SEE,
+    ("GET", "/v1/agents/ada"): HAND,
+    ("POST", "/v1/agents/ada"): DO,
+    ("POST", "/v1/agents/ada/archive"): DO,
+    ("GET", "/v1/agents/ada/versions"): SEE,
+    ("POST", "/v1/environments"): DO,
+    ("GET", "/v1/environments"): SEE,
+    ("GET", "/v1/environments/ada"): HAND,
+    ("POST", "/v1/environments/ada"): DO,
+    ("DELETE", "/v1/environments/ada"): DO,
+    ("POST", "/v1/environments/ada/archive"): DO,
+    ("GET", "/v1/environments/ada/work"): HAND,
+    ("GET", "/v1/environments/ada/work/stats"): HAND,
+    ("GET", "/v1/environments/ada/work/ben"): HAND,
+    ("POST", "/v1/environments/ada/work/ben"): {"sessions", "worker"},
+    ("POST", "/v1/environments/ada/work/ben/stop"): {"sessions", "worker"},
+    ("GET", "/v1/environments/ada/work/poll"): {"worker"},
+    ("POST", "/v1/environments/ada/work/ben/ack"): {"worker"},
+    ("POST", "/v1/environments/ada/work/ben/heartbeat"): {"worker"},
+    ("POST", "/v1/files"): {"sessions", "worker"},
+    ("GET", "/v1/files"): HAND,
+    ("GET", "/v1/files/ada"): HAND,
+    ("GET", "/v1/files/ada/content"): HAND,
+    ("DELETE", "/v1/files/ada"): DO,
+}
 OPEN = ["/livez", "/readyz", "/metrics", "/schema", "/schema/openapi.json"]
 
 
@@ -81,6 +118,29 @@ async def test_a_scope_opens_its_part_of_the_ledger_and_no_more(caller, scope):
             assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), (verb, path)
 
 
+@pytest.mark.parametrize("scope", [*SCOPES, ALL_SCOPES])
+async def test_a_scope_opens_its_part_of_sessions_and_no_more(caller, scope):
+    """`read` only reads, a worker's key is for one environment, `sessions` does all but the work itself."""
+    client = await caller(scope, environment="ada")
+    for (verb, path), scopes in ROUTES_OF_SESSIONS.items():
+        answer = await client.request(verb, path, json={"metadata": {}} if verb == "POST" else None)
+        if scope in scopes | {ALL_SCOPES}:
+            by_worker_alone = scope == "worker" and path == "/v1/files"  # it names a session of its own
+            assert answer.status_code not in {401, 403} or by_worker_alone, (verb, path)
+        else:
+            told = answer.json()["error"]
+            assert (answer.status_code, told["type"]) == (403, "permission_error"), (verb, path)
+
+
+@pytest.mark.parametrize(("verb", "path"), ROUTES_OF_SESSIONS)
+async def test_without_a_good_key_no_session_opens(client, verb, path):
+    del client.headers["Authorization"]
+    for sent in ({}, {"x-api-key": ""}, {"x-api-key": "sk-ant-x"}, {"Authorization": "Basic YTpi"}):
+        answer = await client.request(verb, path, headers=sent)
+        assert (answer.status_code, answer.json()["error"]["type"]) == (401, "authentication_error"), sent
+        assert answer.json()["request_id"] == answer.headers["request-id"]
+
+
 @pytest.mark.parametrize(("verb", "path"), ROUTES_OF_LEDGER)
 async def test_without_a_good_key_no_ledger_opens(client, verb, path):
     del client.headers["Authorization"]
@@ -89,10 +149,11 @@ async def test_without_a_good_key_no_ledger_opens(client, verb, path):
         assert (answer.status_code, answer.json()["error"]) == (401, "Unauthorized"), sent
 
 
-async def test_a_key_in_x_api_key_opens_the_ledger_and_nothing_else(client):
+async def test_a_key_in_x_api_key_opens_the_ledger_and_sessions_and_nothing_else(client):
     key = client.headers.pop("Authorization").removeprefix("Bearer ")
     client.headers["x-api-key"] = key
     assert (await client.get(f"{LEDGER}/teams")).status_code == 200
+    assert (await client.get("/v1/sessions")).status_code == 200
     assert (await client.post("/meter/v2/ai/completions")).status_code == 400
     refused(await client.context(), 401, "UNAUTHORIZED")
     refused(await client.get("/v1/profile/ada"), 401, "UNAUTHORIZED")
@@ -102,13 +163,16 @@ def test_every_route_is_in_the_matrix(app):
     """A route that is added without a word about its scopes would be open to everybody."""
     known = {path.replace("ada", "{user_id:str}") for _, path in ROUTES} | set(OPEN)
     known |= {path.replace("ada", "{job_id:str}") for _, path in ROUTES_OF_LEDGER}
+    for _, path in ROUTES_OF_SESSIONS:
+        kind = path.split("/")[2][:-1]
+        known.add(path.replace("ada", f"{{{kind}_id:str}}").replace("ben", "{work_id:str}"))
     known |= {path.replace("versions/1", "versions/{number:str}") for path in known}
     for route in app._app.routes:
         assert route.path in known or route.path.startswith("/schema"), route.path
 
 
 async def test_a_new_key_has_the_scopes_of_the_published_calls(client):
-    assert DEFAULT_SCOPES == ("context", "outcome", "profile", "ledger")
+    assert DEFAULT_SCOPES == ("context", "outcome", "profile", "ledger", "sessions")
     await client.interact()
     assert (await client.put("/v1/profile/ada", json={})).status_code == 200
 

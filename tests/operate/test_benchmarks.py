@@ -101,3 +101,19 @@ async def answering(status):
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1], lambda: count
+
+
+def test_streams_are_measured():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.streams", "--streams", "40", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    rows = {row[0]: row[1:] for row in found["rows"]}
+    assert all(0 < median <= p99 for median, p99, _ in rows.values())
+    assert rows["memory with 40 open, MB"][0] >= rows["memory of the worker before, MB"][0]
+    assert found["targets"][0]["what"] == "memory of a worker with 40 open streams"

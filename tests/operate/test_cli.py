@@ -66,7 +66,7 @@ def test_a_key_is_made_listed_rotated_and_revoked_without_a_service(data, run):
 def test_a_key_without_options_is_a_test_key_that_can_do_the_published_calls(data, run):
     made = json.loads(run("keys", "create", "--json", "--expires", "2999-12-31", "--data", data).stdout)
     assert made["key"].startswith("amp_sk_test_")
-    assert made["scopes"] == ["context", "outcome", "profile", "ledger"]
+    assert made["scopes"] == ["context", "outcome", "profile", "ledger", "sessions"]
     assert made["expires"] == "2999-12-31T00:00:00.000Z"
 
 

@@ -36,7 +36,7 @@ def said(nonce, decided, signals, *, way=Way.BUSINESS, source="job 1", step=1, f
     decision = rows.Decision(nonce, decided, 7, 0, 1, 0, 1, 0)
     as_report = words.Report(TENANT, user, rows.unsaid(decision), b"8 bytes.", "", b"")
     packed = words.packed(way, source, signals, first_ms=decided if first is None else first, step=step)
-    return as_report, packed
+    return as_report, packed, None
 
 
 async def taught(facts, *told):

@@ -1,0 +1,87 @@
+"""What runs beside the workers, each a process: the background fit, the bridge, the graded outcomes' loop."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+from amp.store.keeper import Say
+
+EVERY_S = 1.0
+"""A process is started again at most this often."""
+
+REFIT_NICENESS = 19
+"""Whoever waits for an answer comes first."""
+
+_spawn = multiprocessing.get_context("spawn")
+
+
+class Beside:
+    """A process beside the workers, started again when it ends."""
+
+    def __init__(self, name: str, target: Callable[[], None]) -> None:
+        self.name = name
+        self.process: Any = None
+        self._target = target
+        self._since_s = 0.0
+
+    def keep(self, say: Say) -> None:
+        """Starts it, unless it is alive or was started just now."""
+        if self.process:
+            if self.process.is_alive() or time.monotonic() < self._since_s + EVERY_S:
+                return
+            say(f"The {self.name} has ended (exit code {self.process.exitcode}); starting it again.")
+        self._since_s = time.monotonic()
+        self.process = _spawn.Process(target=self._target, name=self.name)
+        self.process.start()
+
+
+@contextmanager
+def deaf_to_ctrl_c() -> Generator[None]:
+    """What is started here ignores Ctrl-C until it says otherwise: the supervisor ends it in good order."""
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, heard)
+
+
+def refit() -> None:
+    """The process of the background fit."""
+    end_with_parent()
+    os.nice(REFIT_NICENESS)
+    from amp.learning import refit as room  # noqa: PLC0415  the parent never needs it
+
+    room.main()
+
+
+def bridge() -> None:
+    """The process that carries what came of jobs and grades to the decisions that they followed."""
+    end_with_parent()
+    from amp.bridge import process  # noqa: PLC0415  the parent never needs it
+
+    process.main()
+
+
+def loop() -> None:
+    """The process that runs sessions of graded outcomes."""
+    end_with_parent()
+    from amp.grading import loop as room  # noqa: PLC0415  the parent never needs it
+
+    room.main()
+
+
+def end_with_parent() -> None:
+    """A killed supervisor must not leave workers behind that hold the port."""
+    parent = multiprocessing.parent_process()
+    assert parent, "runs in a child of the supervisor"
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="end with parent", daemon=True).start()

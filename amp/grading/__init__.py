@@ -1,0 +1,1 @@
+"""States what done looks like, and lets an agent work until a separate grader says so."""

@@ -1,0 +1,76 @@
+"""The log of a session's events in the store: read from any place, either way."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from amp.grading.types import Event
+from amp.store.connection import Store
+from amp.store.keys import session_keys
+from amp.tenancy import Tenant
+
+_event = msgspec.json.Decoder(Event)
+
+
+class Logged(NamedTuple):
+    """One event of the log."""
+
+    seq: int
+    raw: bytes
+    """The event as JSON."""
+    waits: bool
+    """It is an input as it came; the log has it again once it was processed."""
+
+    @property
+    def event(self) -> Event:
+        return _event.decode(self.raw)
+
+
+class EventLog:
+    """The events of sessions."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def events(
+        self, tenant: Tenant, session: str, *, after: int = 0, count: int = 1000
+    ) -> list[Logged]:
+        """At most `count` events of the log that come after this seq, oldest first.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        key = session_keys(tenant, session).events
+        page = await self._store.ask("XRANGE", key, b"%d-0" % (after + 1), "+", "COUNT", count)
+        return [_logged(entry_id, fields) for entry_id, fields in page]
+
+    async def events_before(
+        self, tenant: Tenant, session: str, *, before: int | None = None, count: int = 1000
+    ) -> list[Logged]:
+        """At most `count` events of the log that come before this seq (None: the end), newest first.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        if before is not None and before <= 1:
+            return []
+        key = session_keys(tenant, session).events
+        end = "+" if before is None else b"%d-0" % (before - 1)
+        page = await self._store.ask("XREVRANGE", key, end, "-", "COUNT", count)
+        return [_logged(entry_id, fields) for entry_id, fields in page]
+
+    async def at(self, tenant: Tenant, session: str, seqs: Sequence[int]) -> list[Logged]:
+        """The events at these places.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        key = session_keys(tenant, session).events
+        ids = [b"%d-0" % seq for seq in seqs]
+        pages = await self._store.ask_all([("XRANGE", key, each, each) for each in ids]) if ids else []
+        return [_logged(*page[0]) for page in pages if page]
+
+
+def _logged(entry_id: bytes, fields: Sequence[bytes]) -> Logged:
+    return Logged(int(entry_id.split(b"-")[0]), fields[1], len(fields) > 2)

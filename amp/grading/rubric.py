@@ -1,0 +1,179 @@
+"""From a rubric's text to frozen criteria, and from what a grading says of them to one verdict.
+
+A criterion is a list item of the rubric, numbered in order; without a list item the whole rubric is criterion
+1. Nothing passes by default: a criterion that nobody marked as passed is a gap.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from amp.grading.checks import VERBS, parse
+from amp.grading.types import Criterion, Mark, Usage
+
+CRITERIA_MAX = 500
+"""Of a rubric with more list items the whole is one criterion."""
+NAME_LENGTH_MAX = 300
+
+Judgement = Literal["satisfied", "needs_revision", "failed"]
+
+_ITEM = re.compile(r"^\s{0,12}(?:[-*+]|\d{1,9}[.)])\s+(?:\[[ xX]?\]\s+)?(?P<text>\S.*)$")
+_FENCE = re.compile(r"^\s*(?P<marks>`{3,}|~{3,})(?P<info>.*)$")
+_INLINE = re.compile(r"`check:(?P<check>[^`]*)`[\s.]*$")
+_BARE = re.compile(rf"(?:^|\s)check:\s*(?P<check>(?:{'|'.join(VERBS)})\b.*)$")
+_NO_CHECK = ""
+
+
+class Verdict(NamedTuple):
+    """What one grading comes to."""
+
+    result: Judgement
+    explanation: str
+    marks: Sequence[Mark]
+    usage: Usage = Usage()
+
+
+class Judged(NamedTuple):
+    """What a judge said of the criteria that it was given."""
+
+    result: Judgement
+    explanation: str
+    passed: dict[int, bool]
+    gaps: dict[int, str]
+    usage: Usage = Usage()
+
+
+def freeze(rubric: str) -> list[Criterion]:
+    """The numbered criteria of a rubric.
+
+    Raises:
+        ValueError: a check cannot be read; the message names the criterion.
+    """
+    items = items_of(rubric)
+    if not items or len(items) > CRITERIA_MAX:
+        return [Criterion(1, _whole(rubric))]
+    criteria: list[Criterion] = []
+    for number, item in enumerate(items, 1):
+        name, check = split(item)
+        if check is not None:
+            try:
+                parse(check)
+            except ValueError as error:
+                raise ValueError(f"the check of criterion {number} cannot be read: {error}") from error
+        criteria.append(Criterion(number, _short(name), check))
+    return criteria
+
+
+def items_of(rubric: str) -> list[str]:
+    """The list items with their continuation lines; a fenced block belongs to the item above it."""
+    items: list[list[str]] = []
+    fence, within = "", False
+    for line in rubric.splitlines():
+        edge = _FENCE.match(line)
+        if fence:
+            fence = "" if edge and edge["marks"].startswith(fence) and not edge["info"].strip() else fence
+        elif edge:
+            fence = edge["marks"]
+        elif item := _ITEM.match(line):
+            items.append([item["text"]])
+            within = True
+            continue
+        elif not line.strip():
+            continue
+        within = within and (bool(edge) or bool(fence) or line[:1].isspace())
+        if within:
+            items[-1].append(line.strip())
+    return ["\n".join(lines) for lines in items]
+
+
+def split(item: str) -> tuple[str, str | None]:
+    """An item's words, and the check that it ends in, if any."""
+    fenced = _fenced(item)
+    if fenced is not None:
+        return fenced
+    for pattern in (_INLINE, _BARE):
+        if found := pattern.search(item):
+            check = found["check"].strip()
+            return _words(item[: found.start()], check), check
+    return item, None
+
+
+def _fenced(item: str) -> tuple[str, str] | None:
+    lines = item.splitlines()
+    edges = [number for number, line in enumerate(lines) if _FENCE.match(line)]
+    if len(edges) < 2 or edges[-1] != len(lines) - 1:
+        return None
+    opening = _FENCE.match(lines[edges[-2]])
+    assert opening, "an edge is a fence"
+    body = " ".join(line for line in lines[edges[-2] + 1 : -1] if line)
+    told = opening["info"].strip().rstrip(":") == "check"
+    if not told and not body.startswith("check:"):
+        return None
+    check = body.removeprefix("check:").strip()
+    return _words("\n".join(lines[: edges[-2]]), check), check
+
+
+def _words(before: str, check: str) -> str:
+    return before.strip().rstrip(":-(\u2013\u2014").strip() or check
+
+
+def _whole(rubric: str) -> str:
+    first = next((line.strip(" #*") for line in rubric.splitlines() if line.strip(" #*")), "the rubric")
+    return _short(first)
+
+
+def _short(name: str) -> str:
+    line = " ".join(name.split())
+    return line if len(line) <= NAME_LENGTH_MAX else line[: NAME_LENGTH_MAX - 1] + "…"
+
+
+def for_judge(criteria: Sequence[Criterion]) -> list[Criterion]:
+    """Those that no code decides."""
+    return [each for each in criteria if each.check is None]
+
+
+def merged(criteria: Sequence[Criterion], checked: dict[int, str], judged: Judged | None) -> Verdict:
+    """The verdict on all criteria.
+
+    `checked` has the gap of every criterion that code decided, empty when it passed. `judged` is None when
+    code decided them all.
+    """
+    marks = [_mark(each, checked, judged) for each in criteria]
+    usage = judged.usage if judged else Usage()
+    if judged and judged.result == "failed":
+        return Verdict("failed", judged.explanation, marks, usage)
+    open_ = [each for each in marks if not each.passed]
+    claims = judged.result if judged else "satisfied"
+    if marks and not open_ and claims == "satisfied":
+        return Verdict("satisfied", _explained(judged, marks), marks, usage)
+    return Verdict("needs_revision", _gaps_told(judged, open_), marks, usage)
+
+
+def _mark(each: Criterion, checked: dict[int, str], judged: Judged | None) -> Mark:
+    if each.check is not None:
+        gap = checked.get(each.id, "The check did not run.")
+        return Mark(each.id, each.name, not gap, gap)
+    if judged is None or each.id not in judged.passed:
+        return Mark(each.id, each.name, False, "The grader did not mark this criterion.")
+    passed = judged.passed[each.id]
+    gap = "" if passed else judged.gaps.get(each.id) or "The grader named no gap."
+    return Mark(each.id, each.name, passed, gap)
+
+
+def _explained(judged: Judged | None, marks: Sequence[Mark]) -> str:
+    met = f"All {len(marks)} criteria met." if len(marks) > 1 else "The criterion is met."
+    return judged.explanation if judged and judged.explanation else met
+
+
+def _gaps_told(judged: Judged | None, open_: Iterable[Mark]) -> str:
+    """The judge's words, and every gap that they may have left out."""
+    gaps = "\n".join(f"{each.id}. {each.name}: {each.gap}" for each in open_)
+    words = judged.explanation if judged else ""
+    if judged and judged.result == "satisfied" and gaps:
+        words = "The grader called it satisfied, but not every criterion is marked as passed."
+    return "\n".join(part for part in (words, gaps) if part)
+
+
+def gaps(marks: Iterable[Mark]) -> list[Mark]:
+    """What is still missing."""
+    return [each for each in marks if not each.passed]

@@ -1,0 +1,294 @@
+"""The only file of the room that knows how sessions lie in the store: one atomic write a step, and reads.
+
+`load` reads a session, session.py thinks what comes next, `commit` writes it if the session is still the one
+that was read, and refuses it as Stale otherwise. A loop that advances a session holds its lease and commits
+under the lease's fence: one that was thought dead can write nothing any more.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import msgspec
+
+from amp.errors import StoreUnavailable
+from amp.grading.log_store import EventLog, Logged
+from amp.grading.packing import encode, ended, packed
+from amp.grading.types import Change, Definition, Event, Head, Lease, Session, State
+from amp.store.connection import Store
+from amp.store.functions import Call, Functions
+from amp.store.keys import (
+    BRIDGE_NEWS,
+    GRADING_NEWS,
+    GRADING_TENANTS,
+    SESSION_BUCKETS,
+    grading_tag,
+    session_bucket,
+    session_keys,
+    session_once,
+)
+from amp.tenancy import Tenant
+
+__all__ = ["LIBRARY", "ONCE_S", "Fenced", "Gone", "Logged", "SessionStore", "Stale", "Written"]
+
+LIBRARY = files("amp.grading").joinpath("store.lua").read_text()
+
+ONCE_S = 120
+"""So long a request that comes again finds what the first has made."""
+
+_head = msgspec.json.Decoder(Head)
+_state = msgspec.json.Decoder(State)
+_definition = msgspec.json.Decoder(Definition)
+
+
+class Stale(Exception):
+    """Another write came first: read the session again and think again."""
+
+
+class Fenced(Exception):
+    """The lease is another's now: whatever was under way here is void."""
+
+
+class Gone(Exception):
+    """There is no such session, or it was deleted."""
+
+
+class Written(NamedTuple):
+    """Where the session stands after a write."""
+
+    version: int
+    seq: int
+
+
+class SessionStore(EventLog):
+    """Sessions in Redis or Valkey."""
+
+    def __init__(self, store: Store, functions: Functions) -> None:
+        super().__init__(store)
+        self._functions = functions
+        self._tenants: set[str] = set()
+
+    async def create(self, tenant: Tenant, change: Change, token: str) -> Written:
+        """Makes the session that `change.head` describes, with all that is in the change.
+
+        Raises:
+            Stale: there is one with this id.
+            StoreUnavailable: nobody knows; the same may be sent again with the same token.
+        """
+        assert change.head is not None, "a session begins with its head"
+        if tenant.tag not in self._tenants:  # before the session: a sweep must find its tenant
+            await self._store.ask("SADD", GRADING_TENANTS, tenant.tag)
+            self._tenants.add(tenant.tag)
+        return await self._commit(tenant, change.head.id, 0, change, token, "", str(change.head.created_us))
+
+    async def once(self, tenant: Tenant, digest: str, session: str, *, again: bool) -> str:
+        """The session that this request is to make: the given one; of one that comes `again`, the first.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        key = session_once(tenant, digest)
+        options = ("NX", "GET") if again else ()
+        known = await self._store.ask("SET", key, session, "EX", ONCE_S, *options)
+        return known.decode() if again and known else session
+
+    async def load(self, tenant: Tenant, session: str) -> Session:
+        """The session as it stands.
+
+        Raises:
+            Gone: there is none.
+            StoreUnavailable: there is no answer.
+        """
+        found = (await self.load_all(tenant, [session]))[0]
+        if found is None:
+            raise Gone
+        return found
+
+    async def load_all(self, tenant: Tenant, sessions: Sequence[str]) -> list[Session | None]:
+        """These sessions in their order; None where there is none.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        replies = await self._store.ask_all(
+            [("HMGET", session_keys(tenant, each).session, "v", "n", "h", "s", "x") for each in sessions]
+        )
+        return [_session(reply) for reply in replies]
+
+    async def definition(self, tenant: Tenant, session: str, outcome_id: str) -> Definition:
+        """What an outcome of the session asks for.
+
+        Raises:
+            Gone: the session has no such outcome.
+            StoreUnavailable: there is no answer.
+        """
+        raw = await self._store.ask("HGET", session_keys(tenant, session).session, f"o:{outcome_id}")
+        if raw is None:
+            raise Gone
+        return _definition.decode(raw)
+
+    async def descriptions(self, tenant: Tenant, wanted: Sequence[tuple[str, str]]) -> list[str]:
+        """The descriptions of these outcomes, each named by session and outcome.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        commands = [("HGET", session_keys(tenant, each).session, f"d:{outcome}") for each, outcome in wanted]
+        replies = await self._store.ask_all(commands) if commands else []
+        return [(reply or b"").decode() for reply in replies]
+
+    async def commit(
+        self,
+        tenant: Tenant,
+        session: str,
+        version: int,
+        change: Change,
+        token: str,
+        *,
+        fence: int | None = None,
+    ) -> Written:
+        """Writes a step: events, state and definitions as one.
+
+        `token` is new for each step; the same step may be sent again with it. A loop gives its lease's fence.
+
+        Raises:
+            Stale: the session is not the one of this version any more.
+            Fenced: the lease is another's now.
+            Gone: it was deleted.
+            StoreUnavailable: nobody knows; the same may be sent again with the same token.
+        """
+        return await self._commit(
+            tenant, session, version, change, token, "" if fence is None else str(fence)
+        )
+
+    async def delete(self, tenant: Tenant, session: str, version: int, last: Event) -> None:
+        """Ends a session; whoever follows it reads the last event.
+
+        Raises:
+            Stale, Gone, StoreUnavailable: as `commit`.
+        """
+        arguments = (version, "", "", *_news(tenant, session), encode(last), "")
+        _judged(await self._functions.call(_call("delete", tenant, session, arguments)))
+
+    async def lease(self, tenant: Tenant, session: str, owner: str, ttl_ms: int) -> Lease | None:
+        """The right to advance the session for so long, and the session; None while another holds it.
+
+        An owner that holds it already gets a new fence, and its older one is void.
+
+        Raises:
+            Gone: there is none.
+            StoreUnavailable: nobody knows; it may be asked again.
+        """
+        reply = await self._functions.call(_call("lease", tenant, session, (owner, ttl_ms)))
+        match reply[0]:
+            case b"leased":
+                return Lease(int(reply[1]), await self.load(tenant, session))
+            case b"held":
+                return None
+            case _:
+                raise Gone
+
+    async def renew(self, tenant: Tenant, session: str, fence: int, ttl_ms: int) -> bool:
+        """Holds the lease for so long from now; False when it is another's, or the session is gone.
+
+        Raises:
+            StoreUnavailable: nobody knows.
+        """
+        return bool(await self._functions.call(_call("renew", tenant, session, (fence, ttl_ms))))
+
+    async def release(self, tenant: Tenant, session: str, fence: int) -> None:
+        """Gives the lease back, if it is ours still."""
+        await self.renew(tenant, session, fence, 0)
+
+    async def made(
+        self, tenant: Tenant, *, low_us: int, high_us: int, newest_first: bool, count: int
+    ) -> list[tuple[int, str]]:
+        """The first `count` of each bucket's sessions made in this time, with both ends, in one order.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        ends = ("ZREVRANGEBYSCORE", high_us, low_us) if newest_first else ("ZRANGEBYSCORE", low_us, high_us)
+        limit = ("WITHSCORES", "LIMIT", 0, count)
+        commands = [
+            (ends[0], grading_tag(tenant.tag, number) + b"sessions", *ends[1:], *limit)
+            for number in range(SESSION_BUCKETS)
+        ]
+        found: list[tuple[int, str]] = []
+        for flat in await self._store.ask_all(commands):
+            found += [(int(float(at)), name.decode()) for name, at in zip(flat[::2], flat[1::2], strict=True)]
+        return sorted(found, reverse=newest_first)
+
+    async def running(self, tag: str) -> list[str]:
+        """The sessions of the tenant with this tag that are running, for a sweep.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        commands = [("SMEMBERS", grading_tag(tag, number) + b"running") for number in range(SESSION_BUCKETS)]
+        return [name.decode() for members in await self._store.ask_all(commands) for name in members]
+
+    async def tenants(self) -> list[str]:
+        """The tags of tenants that ever made a session.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        return [tag.decode() for tag in await self._store.ask("SMEMBERS", GRADING_TENANTS)]
+
+    async def _commit(  # noqa: PLR0917  as the function takes them
+        self,
+        tenant: Tenant,
+        session: str,
+        version: int,
+        change: Change,
+        token: str,
+        fence: str,
+        made: str = "",
+    ) -> Written:
+        over = ended(change.events)
+        arguments = (
+            version,
+            fence,
+            token,
+            *_news(tenant, session),
+            change.state.status,
+            encode(change.state),
+            encode(change.head) if change.head else "",
+            made,
+            over,
+            *packed(change),
+        )
+        written = _judged(await self._functions.call(_call("commit", tenant, session, arguments)))
+        if over:
+            with suppress(StoreUnavailable):  # only a hint: a sweep finds what is in the box
+                await self._store.ask("SADD", BRIDGE_NEWS, f"{tenant.tag} {session_bucket(session)}")
+        return written
+
+
+def _call(verb: str, tenant: Tenant, session: str, arguments: Sequence[bytes | str | int]) -> Call:
+    return Call(f"amp_grading_{verb}_v2", session_keys(tenant, session), arguments)
+
+
+def _news(tenant: Tenant, session: str) -> tuple[bytes, str, str]:
+    return GRADING_NEWS, f"{tenant.tag} {session}", session
+
+
+def _judged(reply: Sequence[Any]) -> Written:
+    match reply[0]:
+        case b"written" | b"done":
+            return Written(int(reply[1]), int(reply[2]))
+        case b"stale":
+            raise Stale
+        case b"fenced":
+            raise Fenced
+        case _:
+            raise Gone
+
+
+def _session(reply: Sequence[Any]) -> Session | None:
+    version, seq, head, state, deleted = reply
+    if version is None or deleted:
+        return None
+    return Session(int(version), int(seq), _head.decode(head), _state.decode(state))
