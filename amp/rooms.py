@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 from amp.bridge import store as bridge_store
 from amp.bridge.decisions import Decisions
+from amp.bridge.maps import Maps
 from amp.bridge.news import News
+from amp.bridge.progress import Progress
 from amp.bridge.store import BridgeStore
 from amp.grading import shelf_store
 from amp.grading import store as session_store
@@ -98,6 +100,13 @@ class Books(NamedTuple):
     news: News
 
 
+class Span(NamedTuple):
+    """The bridge, as far as it stands in a worker."""
+
+    maps: Maps
+    progress: Progress
+
+
 class Desk(NamedTuple):
     """The room `grading`, furnished."""
 
@@ -160,6 +169,11 @@ def ledger(settings: Settings, store: Store, functions: Functions, decisions: De
         heads,
         news,
     )
+
+
+def bridge(store: Store, functions: Functions) -> Span:
+    facts = BridgeStore(store, functions)
+    return Span(Maps(facts), Progress(facts))
 
 
 def grading(settings: Settings, store: Store, functions: Functions) -> Desk:

@@ -25,10 +25,8 @@ from msgspec import Struct
 from amp.errors import InvalidParameter
 from amp.learning.types import Signals
 from amp.ledger.job import State
-from amp.ledger.types import ExecutionStatus, OutcomeType
 
 Effect = Literal["completed", "not_completed", "nothing"]
-Result = Literal["satisfied", "max_iterations_reached", "failed", "interrupted"]
 
 _NOTHING: Effect = "nothing"
 
@@ -80,9 +78,9 @@ class Mapping(Struct, frozen=True, rename="camel"):
 class MappingChange(Struct, rename="camel"):
     """What is to change; what is left out stays."""
 
-    outcome_types: dict[OutcomeType, Effect] = {}
-    execution_statuses: dict[ExecutionStatus, Effect] = {}
-    results: dict[Result, Effect] = {}
+    outcome_types: dict[str, Effect] = {}
+    execution_statuses: dict[str, Effect] = {}
+    results: dict[str, Effect] = {}
     custom: dict[str, Effect | None] = {}
     """null takes a rule away."""
     iteration_decay: float | None = None
@@ -98,9 +96,9 @@ def amended(current: Mapping, change: MappingChange, *, at_ms: int, by: str) -> 
     """
     after = msgspec.structs.replace(
         current,
-        outcome_types={**current.outcome_types, **change.outcome_types},
-        execution_statuses={**current.execution_statuses, **change.execution_statuses},
-        results={**current.results, **change.results},
+        outcome_types=_known("outcomeTypes", current.outcome_types, change.outcome_types),
+        execution_statuses=_known("executionStatuses", current.execution_statuses, change.execution_statuses),
+        results=_known("results", current.results, change.results),
         custom=_custom(current.custom, change.custom),
         iteration_decay=_share("iterationDecay", change.iteration_decay, current.iteration_decay),
         value_weight=_share("valueWeight", change.value_weight, current.value_weight),
@@ -113,6 +111,13 @@ def amended(current: Mapping, change: MappingChange, *, at_ms: int, by: str) -> 
     if current.version == VERSION_MAX:
         raise InvalidParameter("version", f"{VERSION_MAX:,} is the last")
     return msgspec.structs.replace(after, version=current.version + 1, since_ms=at_ms, by=by, why=why)
+
+
+def _known(field: str, current: dict[str, Effect], change: dict[str, Effect]) -> dict[str, Effect]:
+    for name in change:
+        if name not in current:
+            raise InvalidParameter(field, f"has no {name!r}; it has {', '.join(current)}")
+    return {**current, **change}
 
 
 def _custom(current: dict[str, Effect], change: dict[str, Effect | None]) -> dict[str, Effect]:

@@ -289,12 +289,15 @@ end
 -- Logs what contradicts now and did not before: `k` is the row that this word alone would make, `w` its way
 -- (0 is the agent).
 local function log_against(keys, alias, row, against, before, now, retention)
+  local logged = {}
   for source, word in pairs(against) do
     if not before[source] then
       local way = source == '' and 0 or source:byte(1)
       log(keys, { 'a', alias, 'k', saying(row, word, true), 'w', int(way) }, now, retention)
+      logged[#logged + 1] = source
     end
   end
+  return logged
 end
 
 -- ARGV: row, user, alias for a new user, task name, metadata JSON or '', window ms, the longer of the windows ms,
@@ -354,7 +357,7 @@ end
 -- without signals), user, alias for a new user, task name, the word, window ms of such words, the longer of the
 -- windows, retention ms, then as in `report`.
 -- Replies new (the first that is heard of this decision), filled, agreed (it was all said), contradicted,
--- nothing (it says nothing, and nobody spoke), replay, full or expired.
+-- overruled (filled, and another word that stood until now contradicts it), nothing (it says nothing, and nobody spoke), replay, full or expired.
 local function teach(keys, args)
   local row, user, alias, task = args[1], args[2], args[3], args[4]
   local word = parsed(string.rep('\0', AGENT_WORD) .. args[5])[1]
@@ -397,9 +400,10 @@ local function teach(keys, args)
     for i = 9, #args do event[#event + 1] = args[i] end
     log(keys, event, now, retention)
   end
-  log_against(keys, name, made, against, before, now, retention)
+  local logged = log_against(keys, name, made, against, before, now, retention)
   if not old then return 'new' end
   if against[word.source] then return 'contradicted' end
+  if #logged > 0 then return 'overruled' end
   return told and 'agreed' or 'filled'
 end
 

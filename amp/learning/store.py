@@ -78,11 +78,10 @@ class LearningStore:
         Raises:
             StoreUnavailable: nobody knows which of them are stored; all may be sent again.
         """
+        windows = [self._window_ms if each.window_ms is None else each.window_ms for each in reports]
         calls = [
-            self._said(
-                "report", each, each.metadata, self._window_ms if each.window_ms is None else each.window_ms
-            )
-            for each in reports
+            self._said("report", each, each.metadata, window)
+            for each, window in zip(reports, windows, strict=True)
         ]
         answers = await self._functions.call_all(calls)
         return [answer if isinstance(answer, StoreUnavailable) else answer.decode() for answer in answers]
@@ -92,8 +91,7 @@ class LearningStore:
     ) -> list[Taught | StoreUnavailable]:
         """Stores what other ways than the agent's said, in its order, in one round trip.
 
-        Each is a report whose row is `rows.unsaid` and whose window is the agent's, the packed word, and the
-        window of the word; None is the bridge's.
+        Each is a report (row `rows.unsaid`, window the agent's), the word, its window (None: the bridge's).
 
         Raises:
             StoreUnavailable: nobody knows which of them are stored; all may be sent again.

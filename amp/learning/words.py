@@ -30,7 +30,9 @@ from amp.learning.types import Signals
 from amp.tenancy import Tenant
 
 Verdict = Literal["new", "replaced", "filled", "replay", "conflict", "expired"]
-Taught = Literal["new", "filled", "agreed", "contradicted", "nothing", "replay", "full", "expired"]
+Taught = Literal[
+    "new", "filled", "agreed", "contradicted", "overruled", "nothing", "replay", "full", "expired"
+]
 """What came of another way's word: store.lua, `teach`."""
 
 STEP_MAX = 2**48 - 1

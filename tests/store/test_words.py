@@ -101,7 +101,7 @@ async def test_the_agent_who_speaks_last_is_heard_first(facts, now):
 async def test_a_provisional_report_gives_way_and_the_final_one_does_not(facts, now):
     staged = Signals(started=True, completed=False, time_to_start_ms=4000)
     await sent(facts, report(1, now, staged, final=False, step=1))
-    assert await taught(facts, said(1, now, COMPLETED)) == ["filled"]
+    assert await taught(facts, said(1, now, COMPLETED)) == ["overruled"]
     assert (await stands(facts))[0] == COMPLETED
     assert await against(facts) == [(Way.AGENT, staged)]
     moved = Signals(started=True, time_to_start_ms=4000)
@@ -168,6 +168,13 @@ async def test_a_row_that_was_trimmed_is_found_again_within_the_longer_window(fa
     await sent(short, *(report(1000 + number, now - number) for number in range(64)))
     assert await store.ask("ZCARD", keys.trimmed) == 0
     assert await store.ask("HLEN", keys.words) == 576 - 128  # those of rows that nobody can find any more
+
+
+async def test_of_two_jobs_the_one_that_was_heard_of_first_stands_whichever_is_carried_first(facts, now):
+    later = said(1, now, FAILED, source="job 2", first=now + 2)
+    assert await taught(facts, later, said(1, now, COMPLETED, first=now + 1)) == ["new", "overruled"]
+    assert (await stands(facts))[0] == COMPLETED
+    assert await against(facts) == [(Way.BUSINESS, FAILED)]
 
 
 async def test_sixteen_sources_may_speak_of_one_decision(facts, now):
