@@ -1,4 +1,4 @@
-"""The process of the followers: what is made of the ledgers' entries after they are written.
+"""The process of the followers: what is made of ledgers and sessions after they are written.
 
 Each follows by itself, from where it was, and is started again when it ends; one's trouble is no other's.
 """
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from amp import settings as configuration
+from amp.bridge.carrying import Carrying
 from amp.errors import StoreUnavailable
 from amp.ledger import marks as ledger_marks
 from amp.ledger import rollup_store
@@ -61,7 +62,7 @@ def followers(settings: Settings, store: Store) -> dict[str, Follow]:
     sums = RollupStore(store, functions)
     rollup = Rollup(sums, LedgerStore(store, functions), step=STEP_ENTRIES)
     folding = Folding(sums, rollup, marks=Marks(store, functions), tenants=tenants)
-    return {"sums of reports": folding.follow}
+    return {"sums of reports": folding.follow, "bridge": Carrying(settings, store).run}
 
 
 async def keep(followers: Mapping[str, Follow]) -> None:

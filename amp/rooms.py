@@ -2,7 +2,12 @@
 
 from typing import NamedTuple
 
-from amp.bridge import Decisions
+from amp.bridge import store as bridge_store
+from amp.bridge.decisions import Decisions
+from amp.bridge.maps import Maps
+from amp.bridge.news import News
+from amp.bridge.progress import Progress
+from amp.bridge.store import BridgeStore
 from amp.grading import shelf_store
 from amp.grading import store as session_store
 from amp.grading.blobs import Blobs
@@ -68,6 +73,7 @@ LIBRARIES = (
     ledger_marks.LIBRARY,
     session_store.LIBRARY,
     shelf_store.LIBRARY,
+    bridge_store.LIBRARY,
 )
 
 
@@ -96,6 +102,14 @@ class Books(NamedTuple):
     marker: Marker
     reports: Reports
     heads: Heads
+    news: News
+
+
+class Span(NamedTuple):
+    """The bridge, as far as it stands in a worker."""
+
+    maps: Maps
+    progress: Progress
 
 
 class Desk(NamedTuple):
@@ -112,10 +126,9 @@ class Desk(NamedTuple):
 
 def learning(settings: Settings, store: Store, functions: Functions, sealer: Sealer) -> Room:
     secret = settings.secret or ""
-    kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
-    facts, documents = LearningStore(store, functions, **kept), PolicyStore(store, functions)
+    facts, documents = LearningStore.of(settings, store, functions), PolicyStore(store, functions)
     ruling = Policies(policies.first(settings), documents)
-    measured = InsightStore(store, functions, policies=ruling, retention_ms=settings.log_retention_ms)
+    measured = InsightStore.of(settings, store, functions, ruling)
     priors = Priors(facts, ruling)
     counting = Counting(measured, ruling)
     learning = Learning(
@@ -152,7 +165,8 @@ def ledger(settings: Settings, store: Store, functions: Functions, decisions: De
         marker.wrote(tenant)
         heads.heard(tenant, bucket, head)
 
-    appender, jobs = Appender(facts, heard), Jobs(facts)
+    news = News(BridgeStore(store, functions))
+    appender, jobs = Appender(facts, heard, news.put), Jobs(facts)
     return Books(
         Ledger(appender, jobs, decisions=decisions),
         Intake(appender, decisions=decisions, price=lists.price),
@@ -161,7 +175,13 @@ def ledger(settings: Settings, store: Store, functions: Functions, decisions: De
         marker,
         Reports(rollup, index, jobs, lists),
         heads,
+        news,
     )
+
+
+def bridge(store: Store, functions: Functions) -> Span:
+    facts = BridgeStore(store, functions)
+    return Span(Maps(facts), Progress(facts))
 
 
 def grading(settings: Settings, store: Store, functions: Functions) -> Desk:

@@ -76,6 +76,8 @@ class Created(Struct, array_like=True, frozen=True, tag=1, tag_field="entry"):
     environment: str | None = None
     approach: str | None = None
     group: str | None = None
+    request: str | None = None
+    """The requestId of the decision that the job followed, as in the next three."""
 
 
 class Completion(Struct, array_like=True, frozen=True, tag=2, tag_field="entry"):
@@ -115,6 +117,7 @@ class Completion(Struct, array_like=True, frozen=True, tag=2, tag_field="entry")
     tags: dict[int, str] | None = None
     """What else was sent and is short, by its number in TAGS."""
     cache_creation_1h_tokens: int = 0
+    request: str | None = None
 
 
 class ToolEvent(Struct, array_like=True, frozen=True, tag=3, tag_field="entry"):
@@ -148,6 +151,7 @@ class ToolEvent(Struct, array_like=True, frozen=True, tag=3, tag_field="entry"):
     usage: str | None = None
     """usageMetadata, as the JSON that was sent."""
     tags: dict[int, str] | None = None
+    request: str | None = None
 
 
 class Outcome(Struct, array_like=True, frozen=True, tag=4, tag_field="entry"):
@@ -172,6 +176,7 @@ class Outcome(Struct, array_like=True, frozen=True, tag=4, tag_field="entry"):
     """As the JSON that was sent."""
     value_sent: str | None = None
     """As the number that was sent, where the value is that number rounded."""
+    request: str | None = None
 
 
 class Before(Struct, array_like=True, frozen=True):

@@ -118,4 +118,4 @@ def _write(tenant: Tenant, sent: Sent, entry: Metered, once: Once) -> Write:
 
 def _said(entry: Metered) -> Said:
     about = (entry.name, entry.type, entry.version, entry.environment, entry.agent)
-    return Said(*about, entry.approach, entry.group, entry.squad)
+    return Said(*about, entry.approach, entry.group, entry.squad, entry.request)

@@ -39,8 +39,9 @@ def entry(sent: Sent, priced: Priced, decided: Decided | None, stamp: tuple[int,
         except ValueError as error:
             raise InvalidParameter("costMultiplier", str(error)) from error
         priced = priced._replace(nanos=cost)
+    followed = None if known & DECISION or not sent.request.agentic_job_id else decided
     make = _completion if isinstance(sent.request, CompletionRequest) else _tool_event
-    return make(sent, priced, _told(sent.request, decided, known), stamp)
+    return make(sent, priced, _told(sent.request, followed, known), followed, stamp)
 
 
 class _Told(NamedTuple):
@@ -55,26 +56,26 @@ class _Told(NamedTuple):
     group: str | None = None
 
 
-def _told(request: CompletionRequest | ToolRequest, decided: Decided | None, known: int) -> _Told:
+def _told(request: CompletionRequest | ToolRequest, followed: Decided | None, known: int) -> _Told:
     """Cut to what the ledger keeps; of no job there is nothing but the agent to tell."""
     if not request.agentic_job_id:
         return _Told(_cut(request.agent))
     kind = request.agentic_job_type
-    if known & DECISION:
-        decided = None
     return _Told(
         _cut(request.agent),
         None if known & TYPE else _cut(kind.strip().lower() if kind else None),
         None if known & ENVIRONMENT else _cut(request.environment),
         None if known & NAME else _cut(request.agentic_job_name),
         None if known & VERSION else _cut(request.agentic_job_version),
-        decided.approach if decided else None,
-        decided.group if decided else None,
+        followed.approach if followed else None,
+        followed.group if followed else None,
     )
 
 
 # In the order of the fields: with their names it takes five times as long to make an entry.
-def _completion(sent: Sent, priced: Priced, told: _Told, stamp: tuple[int, str]) -> Completion:
+def _completion(
+    sent: Sent, priced: Priced, told: _Told, followed: Decided | None, stamp: tuple[int, str]
+) -> Completion:
     request, usage = sent.request, sent.usage
     assert isinstance(request, CompletionRequest)
     return Completion(
@@ -101,10 +102,13 @@ def _completion(sent: Sent, priced: Priced, told: _Told, stamp: tuple[int, str])
         metering.count("reasoningTokenCount", request.reasoning_token_count),
         _tags(request),
         usage.cache_creation_1h_tokens,
+        followed.request_id if followed else None,
     )
 
 
-def _tool_event(sent: Sent, priced: Priced, told: _Told, stamp: tuple[int, str]) -> ToolEvent:
+def _tool_event(
+    sent: Sent, priced: Priced, told: _Told, followed: Decided | None, stamp: tuple[int, str]
+) -> ToolEvent:
     request, usage = sent.request, sent.usage
     assert isinstance(request, ToolRequest)
     return ToolEvent(
@@ -124,6 +128,7 @@ def _tool_event(sent: Sent, priced: Priced, told: _Told, stamp: tuple[int, str])
         _cut(request.squad_id),
         usage.units,
         _tags(request),
+        followed.request_id if followed else None,
     )
 
 

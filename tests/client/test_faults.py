@@ -121,9 +121,10 @@ def test_a_refused_key_loses_no_report_that_is_spooled(server, spool):
 def test_what_arrived_but_was_not_yet_crossed_off_arrives_again_as_a_replay(server, spool):
     """The process dies between the answer and the deletion: at least once, and the server knows it."""
     script = """
-        from amp.client import spool
+        from amp.client import senders, spool
+        senders.LINGER_S = 60
         spool.Spool.settle = lambda self, entries: os._exit(9)
-        amp = AMP(spool=SPOOL); report(amp, 0, 150); time.sleep(20)
+        amp = AMP(spool=SPOOL); report(amp, 0, 150); amp.flush(20)
         """
     process = started(script, server.url, spool)
     ended(process)
