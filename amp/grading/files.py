@@ -7,6 +7,7 @@ from amp.errors import InvalidParameter, NotFound, PayloadTooLarge
 from amp.grading.blobs import Blobs
 from amp.grading.ids import ClockUs, new_id, now_us
 from amp.grading.pages import LAST_US, Cursor, Key, Order, Page, Window, paged, read
+from amp.grading.rubric import blank
 from amp.grading.shelf_store import Document, ShelfStore
 from amp.grading.times import microseconds, rfc3339
 from amp.grading.types import RUBRIC_LENGTH_MAX
@@ -109,7 +110,7 @@ class Files:
             raise InvalidParameter(where, "there is no such file") from error
         except UnicodeDecodeError as error:
             raise InvalidParameter(where, "must be a file of text in UTF-8") from error
-        if not text.strip() or len(text) > RUBRIC_LENGTH_MAX:
+        if blank(text) or len(text) > RUBRIC_LENGTH_MAX:
             raise InvalidParameter(where, f"must have 1 to {RUBRIC_LENGTH_MAX} characters")
         return text
 

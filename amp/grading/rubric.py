@@ -5,6 +5,7 @@ A criterion is a list item of the rubric, numbered in order; without a list item
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -21,7 +22,10 @@ _ITEM = re.compile(r"^\s{0,12}(?:[-*+]|\d{1,9}[.)])\s+(?:\[[ xX]?\]\s+)?(?P<text
 _FENCE = re.compile(r"^\s*(?P<marks>`{3,}|~{3,})(?P<info>.*)$")
 _INLINE = re.compile(r"`check:(?P<check>[^`]*)`[\s.]*$")
 _BARE = re.compile(rf"(?:^|\s)check:\s*(?P<check>(?:{'|'.join(VERBS)})\b.*)$")
-_NO_CHECK = ""
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Mn", "Me", "Zs", "Zl", "Zp"})
+"""Kinds of characters that leave no mark of their own: controls, zero widths, accents of nothing, spaces."""
+_UNSEEN_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Fillers, and the Braille pattern without a dot: by their kind they are letters and symbols."""
 
 
 class Verdict(NamedTuple):
@@ -83,7 +87,12 @@ def items_of(rubric: str) -> list[str]:
         within = within and (bool(edge) or bool(fence) or line[:1].isspace())
         if within:
             items[-1].append(line.strip())
-    return ["\n".join(lines) for lines in items]
+    return [text for text in ("\n".join(lines) for lines in items) if not blank(text)]
+
+
+def blank(text: str) -> bool:
+    """Whether a reader would see nothing."""
+    return all(letter in _UNSEEN_LETTERS or unicodedata.category(letter) in _UNSEEN for letter in text)
 
 
 def split(item: str) -> tuple[str, str | None]:
@@ -114,16 +123,18 @@ def _fenced(item: str) -> tuple[str, str] | None:
 
 
 def _words(before: str, check: str) -> str:
-    return before.strip().rstrip(":-(\u2013\u2014").strip() or check
+    words = before.strip().rstrip(":-(\u2013\u2014").strip()
+    return check if blank(words) else words
 
 
 def _whole(rubric: str) -> str:
-    first = next((line.strip(" #*") for line in rubric.splitlines() if line.strip(" #*")), "the rubric")
-    return _short(first)
+    lines = (line.strip(" #*") for line in rubric.splitlines())
+    return _short(next((line for line in lines if not blank(line)), "the rubric"))
 
 
 def _short(name: str) -> str:
-    line = " ".join(name.split())
+    """In one line, without control characters, which a terminal might obey."""
+    line = " ".join("".join(" " if unicodedata.category(each) == "Cc" else each for each in name).split())
     return line if len(line) <= NAME_LENGTH_MAX else line[: NAME_LENGTH_MAX - 1] + "…"
 
 
