@@ -165,7 +165,7 @@ def grading(settings: Settings, store: Store, functions: Functions) -> Desk:
     return Desk(
         sessions,
         Listing(facts, sessions),
-        Follower(store, facts),
+        Follower(facts),
         agents,
         environments,
         files,

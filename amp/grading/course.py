@@ -25,11 +25,10 @@ from amp.grading.scripted import part_of
 from amp.grading.store import Fenced, Gone, SessionStore
 from amp.grading.tools import Folder
 from amp.grading.transcript import work
-from amp.grading.types import Change, Criterion, Definition, Event, Outcome, Pen, Session, State
+from amp.grading.types import Change, Criterion, Definition, Outcome, Pen, Session, State
 from amp.tenancy import Tenant
 
 TURN_S_MAX, GRADING_S_MAX = 30 * 60.0, 10 * 60.0
-_PAGE = 1000
 
 Ended = Literal["rest", "held", "lost", "gone"]
 
@@ -68,8 +67,6 @@ class Course(Attending):
     def __init__(self, place: Place, tenant: Tenant, name: str) -> None:
         super().__init__(place.sessions, tenant, name, place.clock)
         self._place = place
-        self._log: list[Event] = []
-        self._read = 0
         self._defined: Definition | None = None
 
     async def run(self) -> Ended:
@@ -139,7 +136,7 @@ class Course(Attending):
             session=self.name,
             request=request,
             kind=kind,
-            log=await self._events(),
+            log=await self.events(),
             folder=self._place.folders(self.tenant, self.name),
             system=head.agent.get("system"),
             metadata=head.metadata,
@@ -178,7 +175,7 @@ class Course(Attending):
             start=start,
             definition=definition,
             iteration=outcome.iteration,
-            messages=work(await self._events(), start),
+            messages=work(await self.events(), start),
             folder=self._place.folders(self.tenant, self.name),
             number=number,
             metadata=self.session.head.metadata,
@@ -227,15 +224,6 @@ class Course(Attending):
                 await self.write(lambda session, pen: thinking.retrying(session, pen, answers, trouble))
 
         return Patience(heard, pause_s=self._place.pause_s)
-
-    async def _events(self) -> list[Event]:
-        """The log so far."""
-        while True:
-            page = await self._place.sessions.events(self.tenant, self.name, after=self._read, count=_PAGE)
-            self._log += [each.event for each in page]
-            self._read = page[-1].seq if page else self._read
-            if len(page) < _PAGE:
-                return self._log
 
     async def _definition(self, outcome_id: str) -> Definition:
         """What an outcome asks for, which never changes."""

@@ -165,6 +165,8 @@ class Session(NamedTuple):
     """Of the newest event; 0 when there is none."""
     head: Head
     state: State
+    bytes: int = 0
+    """Of its events and definitions."""
 
 
 class Lease(NamedTuple):
