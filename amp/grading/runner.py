@@ -9,9 +9,9 @@ wake-ups are older than LEASE_MS: with one look every LOOK_S the others go on wi
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from amp.errors import InvalidInput, StoreUnavailable
 from amp.grading.course import Course, Place
@@ -49,15 +49,22 @@ class Runner:
 
     async def run(self) -> None:
         """Runs until it is cancelled; then gives back what it holds."""
-        jobs = (
-            self._every(BEAT_S, self._beat),
-            self._every(LOOK_S, self._look),
-            self._every(0.0, self._hear_calls),
-            self._every(0.0, self._hear_news),
-            self._take(),
+        await self._together(
+            self._every(LOOK_S, self._look), self._every(0.0, self._hear_calls), self._take()
         )
+
+    async def run_one(self, owner: Tenant, name: str) -> None:
+        """Runs this session and no other until it is cancelled, while nobody else holds it."""
+
+        async def look() -> None:
+            self._start(_Key(owner.tag, name))
+
+        await self._together(self._every(LOOK_S, look))
+
+    async def _together(self, *jobs: Coroutine[Any, Any, None]) -> None:
+        kept = (self._every(BEAT_S, self._beat), self._every(0.0, self._hear_news))
         try:
-            await asyncio.gather(*jobs)
+            await asyncio.gather(*jobs, *kept)
         finally:
             await self._give_back()
 

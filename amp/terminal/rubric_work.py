@@ -117,10 +117,10 @@ def attempt(settings: Settings, trial: Trial, *, as_json: bool) -> None:
         share = f"{row['passed']} of {len(verdicts)}"
         table.add_row(
             str(row["id"]),
-            str(row["name"])[:80],
+            Text(str(row["name"])[:80]),
             share,
             Text(f"{row['agreement']:.0%}", style),
-            str(row["gap"])[:160],
+            Text(str(row["gap"])[:160]),
         )
     console = Console(highlight=False)
     console.print(table)
@@ -139,7 +139,15 @@ def agreement(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
         passed = sum(mark.passed for mark in marks)
         share = max(passed, len(marks) - passed) / len(marks)
         gap = next((mark.gap for mark in marks if mark.gap), "")
-        rows.append({"id": first.id, "name": first.name, "passed": passed, "agreement": share, "gap": gap})
+        rows.append(
+            {
+                "id": first.id,
+                "name": first.name,
+                "passed": passed,
+                "agreement": share,
+                "gap": " ".join(gap.split()),
+            }
+        )
     return rows
 
 

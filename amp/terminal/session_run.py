@@ -92,7 +92,7 @@ def tail(whose: Whose, name: str, *, as_json: bool, follow: bool) -> None:
 
 
 def run(whose: Whose, order: Order, *, as_json: bool) -> None:
-    """Makes an agent and a session for one outcome, runs it here if nobody else does, and shows its course.
+    """Makes an agent and a session for one outcome, runs it here, and shows its course.
 
     Raises:
         CommandFailed: the outcome was not met.
@@ -113,7 +113,7 @@ def run(whose: Whose, order: Order, *, as_json: bool) -> None:
         )
         name = (await desk.sessions.create(desk.access, request, Sending(b"")))["id"]
         talk.say(f"Session {name}")
-        running = asyncio.ensure_future(desk.runner.run())
+        running = asyncio.ensure_future(desk.runner.run_one(owner, name))
         try:
             await _watched(desk, name, as_json=as_json, follow=False)
         finally:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from unicodedata import category
 
 from rich.console import Console
 from rich.table import Table
@@ -62,7 +63,7 @@ class View:
                 return Text.assemble(("Agent    ", "bold blue"), _short(_said(event)))
             case "agent.tool_use":
                 path = event["input"].get("path", "")
-                return Text.assemble(("Tool     ", "dim"), f"{event['name']} {path}")
+                return Text.assemble(("Tool     ", "dim"), _short(f"{event['name']} {path}"))
             case "agent.tool_result" if event.get("is_error"):
                 return Text.assemble(("         ", ""), (_short(_said(event)), "red"))
             case "session.error":
@@ -122,7 +123,8 @@ def listed(found: Sequence[dict[str, Any]]) -> Table:
         if last:
             words = f"{last['result'].replace('_', ' ')} ({last['iteration'] + 1})"
             result = Text(words, _RESULTS.get(last["result"], ""))
-        table.add_row(each["id"], each["status"], result, each["agent"]["model"]["id"], each["title"] or "")
+        model, title = each["agent"]["model"]["id"], each["title"] or ""
+        table.add_row(each["id"], each["status"], result, Text(_short(model)), Text(_short(title)))
     return table
 
 
@@ -132,5 +134,6 @@ def _said(event: Event) -> str:
 
 
 def _short(text: str, length: int = _WIDTH_MAX) -> str:
-    line = " ".join(text.split())
+    """In one line, without what a terminal would obey: agents and graders are not trusted with it."""
+    line = " ".join("".join(" " if category(each) == "Cc" else each for each in text).split())
     return line if len(line) <= length else line[: length - 1] + "…"
