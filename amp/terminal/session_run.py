@@ -16,7 +16,7 @@ from amp.settings import Settings
 from amp.tenancy import tenant
 from amp.terminal import talk
 from amp.terminal.session_desk import Desk, with_desk
-from amp.terminal.session_view import View, criteria, listed
+from amp.terminal.session_view import View, about, criteria, listed
 
 LISTED_MAX = 50
 
@@ -71,7 +71,7 @@ def show(whose: Whose, name: str, *, as_json: bool) -> None:
         talk.write_json({**session, "files": files})
         return
     console = Console(highlight=False)
-    console.print(listed([session]))
+    console.print(about(session))
     for record in session["outcome_evaluations"]:
         console.print(f"\n{record['outcome_id']}  {record['result']}, iteration {record['iteration'] + 1}")
         console.print(f"  {record['description'][:400]}", markup=False)
@@ -149,7 +149,9 @@ def _put(folder: Path, name: str, content: bytes) -> None:
 async def _watched(desk: Desk, name: str, *, as_json: bool, follow: bool) -> None:
     console = Console(highlight=False)
     view = View(console)
-    with Console(stderr=True).status("Waiting") as status:
+    # on the console that is drawn on, if it is a terminal: two of them would write into each other's lines
+    spins = console if console.is_terminal and not as_json else Console(stderr=True)
+    with spins.status("Waiting") as status:
         async for event in desk.follow(name):
             if as_json:
                 talk.write_json(event)
