@@ -161,7 +161,8 @@ def grading(settings: Settings, store: Store, functions: Functions) -> Desk:
     agents, environments = Agents(shelf), Environments(shelf)
     files = Files(shelf, Blobs(settings.data / "files"))
     making = Making(agents, environments, files)
-    sessions = Sessions(facts, Lanes(store), making=making, files=files)
+    work = Work(shelf)
+    sessions = Sessions(facts, Lanes(store), making=making, files=files, work=work)
     return Desk(
         sessions,
         Listing(facts, sessions),
@@ -169,5 +170,5 @@ def grading(settings: Settings, store: Store, functions: Functions) -> Desk:
         agents,
         environments,
         files,
-        Work(shelf),
+        work,
     )

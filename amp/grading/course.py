@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from amp.errors import AmpError
 from amp.grading import session as thinking
-from amp.grading.agent import Turn
+from amp.grading.agent import Agent, Turn
+from amp.grading.allowed import full
 from amp.grading.attending import Attending, Overtaken
 from amp.grading.draft import Phase, Trouble, phase, request_of, ticket
 from amp.grading.grader import Grader, Job, graded
@@ -118,7 +119,7 @@ class Course(Attending):
                 reply = await self.attended(self._handed(request), request, TURN_S_MAX)
             else:
                 turn = await self._turn(kind, request)
-                acting = self._place.roles.agent(model).act(turn, self._patience(request))
+                acting = self._agent(model).act(turn, self._patience(request))
                 reply = await self.attended(acting, request, TURN_S_MAX)
         except RoleBroke as failure:
             trouble = failure.trouble
@@ -128,6 +129,11 @@ class Course(Attending):
         await self.write(
             lambda session, pen: thinking.answered(session, pen, request, said, usage, done=done)
         )
+
+    def _agent(self, model: str) -> Agent:
+        if full(self.session):
+            raise RoleBroke(Trouble("unknown_error", "the session is full: begin another one"))
+        return self._place.roles.agent(model)
 
     async def _turn(self, kind: Phase, request: str) -> Turn:
         state, head = self.session.state, self.session.head

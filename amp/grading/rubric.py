@@ -15,6 +15,8 @@ from amp.grading.types import Criterion, Mark, Usage
 CRITERIA_MAX = 500
 """Of a rubric with more list items the whole is one criterion."""
 NAME_LENGTH_MAX = 300
+GAP_LENGTH_MAX, EXPLANATION_LENGTH_MAX = 4_000, 65_536
+"""A judge that says more is cut: each write of a session carries what its gradings said."""
 
 Judgement = Literal["satisfied", "needs_revision", "failed"]
 
@@ -135,7 +137,7 @@ def _whole(rubric: str) -> str:
 def _short(name: str) -> str:
     """In one line, without control characters, which a terminal might obey."""
     line = " ".join("".join(" " if unicodedata.category(each) == "Cc" else each for each in name).split())
-    return line if len(line) <= NAME_LENGTH_MAX else line[: NAME_LENGTH_MAX - 1] + "…"
+    return _cut(line, NAME_LENGTH_MAX)
 
 
 def for_judge(criteria: Sequence[Criterion]) -> list[Criterion]:
@@ -152,23 +154,27 @@ def merged(criteria: Sequence[Criterion], checked: dict[int, str], judged: Judge
     marks = [_mark(each, checked, judged) for each in criteria]
     usage = judged.usage if judged else Usage()
     if judged and judged.result == "failed":
-        return Verdict("failed", judged.explanation, marks, usage)
+        return Verdict("failed", _cut(judged.explanation, EXPLANATION_LENGTH_MAX), marks, usage)
     open_ = [each for each in marks if not each.passed]
     claims = judged.result if judged else "satisfied"
     if marks and not open_ and claims == "satisfied":
-        return Verdict("satisfied", _explained(judged, marks), marks, usage)
-    return Verdict("needs_revision", _gaps_told(judged, open_), marks, usage)
+        return Verdict("satisfied", _cut(_explained(judged, marks), EXPLANATION_LENGTH_MAX), marks, usage)
+    return Verdict("needs_revision", _cut(_gaps_told(judged, open_), EXPLANATION_LENGTH_MAX), marks, usage)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _mark(each: Criterion, checked: dict[int, str], judged: Judged | None) -> Mark:
     if each.check is not None:
         gap = checked.get(each.id, "The check did not run.")
-        return Mark(each.id, each.name, not gap, gap)
+        return Mark(each.id, each.name, not gap, _cut(gap, GAP_LENGTH_MAX))
     if judged is None or each.id not in judged.passed:
         return Mark(each.id, each.name, False, "The grader did not mark this criterion.")
     passed = judged.passed[each.id]
     gap = "" if passed else judged.gaps.get(each.id) or "The grader named no gap."
-    return Mark(each.id, each.name, passed, gap)
+    return Mark(each.id, each.name, passed, _cut(gap, GAP_LENGTH_MAX))
 
 
 def _explained(judged: Judged | None, marks: Sequence[Mark]) -> str:

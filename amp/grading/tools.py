@@ -6,6 +6,8 @@ shell.
 
 import csv
 import io
+import math
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -14,10 +16,14 @@ from amp.grading.texts import Unreadable, text_of
 
 FILE_BYTES_MAX = 32 << 20
 FILES_MAX = 200
+FOLDER_BYTES_MAX = 256 << 20
+"""Of all files of a session."""
 READ_LENGTH_MAX = 60_000
 PATH_LENGTH_MAX = 255
 _SHEETS_MAX = 50
 _CELLS_MAX = 200_000
+_ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""What XML 1.0 cannot hold."""
 
 
 class Folder(Protocol):
@@ -206,19 +212,25 @@ def _csv(rows: list[list[Any]]) -> bytes:
 
 def _workbook(sheets: Mapping[str, list[list[Any]]]) -> bytes:
     from openpyxl import Workbook  # noqa: PLC0415  a fifth of a second, and few write workbooks
-    from openpyxl.utils.exceptions import IllegalCharacterError  # noqa: PLC0415  as above
 
+    # all of it before the first sheet is begun: openpyxl leaves one that fails half written, in a file
+    checked = {name: [[_in_workbook(cell) for cell in row] for row in rows] for name, rows in sheets.items()}
     book = Workbook(write_only=True)
-    try:
-        for name, rows in sheets.items():
-            sheet: Any = book.create_sheet(name)
-            for row in rows:
-                sheet.append([_cell(cell) for cell in row])
-    except (IllegalCharacterError, ValueError) as error:
-        raise Misused(f"A cell cannot be written: {error}.") from error
+    for name, rows in checked.items():
+        sheet: Any = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()
+
+
+def _in_workbook(cell: Any) -> Any:
+    if isinstance(cell, float) and not math.isfinite(cell):
+        raise Misused("A workbook has no cell that is not a finite number.")
+    if isinstance(cell, str) and _ILLEGAL.search(cell):
+        raise Misused("A cell of a workbook has no control characters.")
+    return _cell(cell)
 
 
 def _cell(cell: Any) -> Any:
@@ -237,6 +249,8 @@ async def _put(folder: Folder, path: str, data: bytes) -> str:
     sizes = await folder.sizes()
     if path not in sizes and len(sizes) >= FILES_MAX:
         raise Misused(f"There are {FILES_MAX} files already, which is the most.")
+    if sum(sizes.values()) - sizes.get(path, 0) + len(data) > FOLDER_BYTES_MAX:
+        raise Misused(f"All files together would have more than {FOLDER_BYTES_MAX:,} bytes.")
     await folder.write(path, data)
     return f"Wrote {path} ({len(data):,} bytes)."
 

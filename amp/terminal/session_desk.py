@@ -16,6 +16,7 @@ from amp.grading.shelf_store import ShelfStore
 from amp.grading.shelves import Agents, Environments
 from amp.grading.store import SessionStore
 from amp.grading.types import Event
+from amp.grading.work_service import Work
 from amp.settings import Settings
 from amp.store.connection import connect
 from amp.store.functions import Functions
@@ -77,7 +78,8 @@ async def _worked(settings: Settings, owner: Tenant, work: Callable[[Desk], Awai
     facts, shelf = SessionStore(store, functions), ShelfStore(store, functions)
     agents, environments = Agents(shelf), Environments(shelf)
     files = Files(shelf, Blobs(settings.data / "files"))
-    sessions = Sessions(facts, _Unheard(store), making=Making(agents, environments, files), files=files)
+    making = Making(agents, environments, files)
+    sessions = Sessions(facts, _Unheard(store), making=making, files=files, work=Work(shelf))
     access = Access("terminal", owner, frozenset({ALL_SCOPES}))
     try:
         async with loop.client(settings) as http:
