@@ -7,6 +7,12 @@ from amp.grading.types import EVENTS_MAX, EVENTS_OF_LOOP_MAX, SESSION_BYTES_MAX,
 from amp.tenancy import Access
 
 BUSY = ("running", "rescheduling")
+ANSWERS = {
+    "user.tool_confirmation": "tool_use_id",
+    "user.tool_result": "tool_use_id",
+    "user.custom_tool_result": "custom_tool_use_id",
+}
+"""Events that answer a tool use, and the field that names it."""
 _ENDS = frozenset({"user.interrupt", "span.model_request_end", "span.outcome_evaluation_end"})
 
 

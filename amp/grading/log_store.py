@@ -1,6 +1,6 @@
 """The log of a session's events in the store: read from any place, either way."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -11,6 +11,8 @@ from amp.store.connection import Store
 from amp.store.keys import GRADING_NEWS, session_keys
 from amp.tenancy import Tenant
 
+_PAGE = 500
+_TOOL_USES = (b'{"type":"agent.tool_use"', b'{"type":"agent.custom_tool_use"')
 _event = msgspec.json.Decoder(Event)
 
 
@@ -70,6 +72,23 @@ class EventLog:
         end = "+" if before is None else b"%d-0" % (before - 1)
         page = await self._store.ask("XREVRANGE", key, end, "-", "COUNT", count)
         return [_logged(entry_id, fields) for entry_id, fields in page]
+
+    async def used(self, tenant: Tenant, session: str, ids: Collection[str]) -> set[str]:
+        """Those of these ids that are a tool use in the log, which is read from its end.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        found: set[str] = set()
+        before: int | None = None
+        while len(found) < len(ids) and (
+            page := await self.events_before(tenant, session, before=before, count=_PAGE)
+        ):
+            before = page[-1].seq
+            for one in page:
+                if one.raw.startswith(_TOOL_USES) and (name := one.event["id"]) in ids:
+                    found.add(name)
+        return found
 
     async def at(self, tenant: Tenant, session: str, seqs: Sequence[int]) -> list[Logged]:
         """The events at these places.

@@ -10,7 +10,7 @@ import msgspec
 
 from amp.errors import InvalidParameter, NotFound, StoreUnavailable
 from amp.grading import inputs, render, resources
-from amp.grading.allowed import BUSY, at_rest, fit, permit
+from amp.grading.allowed import ANSWERS, BUSY, at_rest, fit, permit
 from amp.grading.files import Files
 from amp.grading.ids import ClockUs, new_id, now_us
 from amp.grading.lanes import Lanes
@@ -140,6 +140,7 @@ class Sessions:
         if before is not None:
             return before
         events = await self._making.resolved(access.tenant, events, "events")
+        await self._answering(access.tenant, name, events)
         digest = sending.digest(access)
         echoes: list[Event] = []
 
@@ -150,6 +151,20 @@ class Sessions:
 
         await self._write(access, name, think)
         return list(echoes)
+
+    async def _answering(self, tenant: Tenant, name: str, events: Sequence[Event]) -> None:
+        """Refuses an answer to a tool use that never was."""
+        wanted = {
+            (number, field): event[field]
+            for number, event in enumerate(events)
+            if event["type"] in ANSWERS and (field := ANSWERS[event["type"]])
+        }
+        used = await self._store.used(tenant, name, set(wanted.values())) if wanted else ()
+        for (number, field), use in wanted.items():
+            if use not in used:
+                raise InvalidParameter(
+                    f"events[{number}].{field}", "there is no such tool use in the session"
+                )
 
     async def update(self, access: Access, name: str, patch: SessionPatch) -> Document:
         """Changes what the caller said of a session.

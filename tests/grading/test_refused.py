@@ -71,6 +71,13 @@ BAD_EVENTS = {
     "confirmation of nothing": [{"type": "user.tool_confirmation", "result": "allow"}],
     "tool result of nothing": [{"type": "user.tool_result"}],
     "custom tool result of nothing": [{"type": "user.custom_tool_result"}],
+    "confirmation of an unknown use": [
+        {"type": "user.tool_confirmation", "tool_use_id": "sevt_x", "result": "allow"}
+    ],
+    "tool result of an unknown use": [{"type": "user.tool_result", "tool_use_id": "sevt_x"}],
+    "custom tool result of an unknown use": [
+        {"type": "user.custom_tool_result", "custom_tool_use_id": "sevt_x", "content": [text()]}
+    ],
     "no event": [],
     "51 events": [message(text())] * 51,
     "user and worker at once": [message(text()), {"type": "agent.thinking"}],
