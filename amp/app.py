@@ -3,11 +3,13 @@
 import asyncio
 import gc
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, NamedTuple
 
 from litestar import Litestar
 from litestar.di import Provide
+from litestar.types import ControllerRouterHandler
 
 from amp import rooms
 from amp import settings as configuration
@@ -60,14 +62,36 @@ _ROUTES = (
 )
 
 
-def application() -> Lane:
+class House(NamedTuple):
+    """All of it, for who builds upon it."""
+
+    settings: Settings
+    store: Store
+    keys: KeyTable
+    room: Room
+    books: Books
+    desk: Desk
+
+
+class Upstairs(NamedTuple):
+    """What stands upon the rooms: routes, what they ask for by name, and how the whole tells of trouble."""
+
+    routes: Sequence[ControllerRouterHandler] = ()
+    dependencies: dict[str, Provide] = {}  # noqa: RUF012  never changed
+    refusals: dict[Any, Any] = refusals.HANDLERS
+
+
+Build = Callable[[House], Upstairs]
+
+
+def application(build: Build) -> Lane:
     """The service that AMP_* variables describe: uvicorn's factory."""
     settings = configuration.load(os.environ)
-    return create(settings, connect(settings.redis or ""))
+    return create(settings, connect(settings.redis or ""), build)
 
 
-def create(settings: Settings, store: Store) -> Lane:
-    """The whole service on this store."""
+def create(settings: Settings, store: Store, build: Build = lambda _: Upstairs()) -> Lane:
+    """The whole service on this store, and what is built upon it."""
     secret = settings.secret or ""
     functions, sealer = Functions(store, rooms.LIBRARIES), Sealer(secret.encode())
     keys = KeyTable(Keyring(store, keyring.pepper(secret)))
@@ -75,13 +99,14 @@ def create(settings: Settings, store: Store) -> Lane:
     room = rooms.learning(settings, store, functions, sealer)
     books = rooms.ledger(settings, store, functions, Decisions(sealer, room.policies))
     desk = rooms.grading(settings, store, functions)
+    upstairs = build(House(settings, store, keys, room, books, desk))
 
     app = Litestar(
-        [*_ROUTES, *operations.handlers(store), static_files()],
+        [*_ROUTES, *operations.handlers(store), static_files(), *upstairs.routes],
         lifespan=[_lifespan(store, functions, keys, room=room, books=books, desk=desk)],
         guards=[guard(gate)],
-        dependencies=_dependencies(room, books, desk),
-        exception_handlers=refusals.HANDLERS,
+        dependencies=_dependencies(room, books, desk) | upstairs.dependencies,
+        exception_handlers=upstairs.refusals,
         request_class=ApiRequest,
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=reference(),
@@ -137,6 +162,7 @@ def _dependencies(room: Room, books: Books, desk: Desk) -> dict[str, Provide]:
         "admin": Provide(lambda: room.admin, sync_to_thread=False),
         "overview": Provide(lambda: room.overview, sync_to_thread=False),
         "book": Provide(lambda: room.book, sync_to_thread=False),
+        "state_now": Provide(lambda: room.state, sync_to_thread=False),
         "insights": Provide(lambda: room.insights, sync_to_thread=False),
         "ledger": Provide(lambda: books.ledger, sync_to_thread=False),
         "intake": Provide(lambda: books.intake, sync_to_thread=False),

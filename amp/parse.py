@@ -3,9 +3,13 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
+NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z"
+"""A number in plain digits. Python's own may have `_` between digits, digits of any script, and blanks."""
+NO_NUMBER = "must be a number in plain digits, such as 12.50"
 _DURATION = re.compile(r"([0-9]{1,13})(ms|s|m|h|d)")  # 13 digits: the longest duration in milliseconds
 _CALLABLE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -48,6 +52,13 @@ def whole(low: int, high: int) -> Callable[[str], int]:
         return int(value)
 
     return parse
+
+
+def decimal(value: str) -> Decimal:
+    """A number in plain digits, exact."""
+    if not re.search(NUMBER, value):
+        raise ValueError(NO_NUMBER)
+    return Decimal(value)
 
 
 def share(value: str) -> float:

@@ -31,6 +31,7 @@ from amp.learning.policy_store import PolicyStore
 from amp.learning.priors import Priors
 from amp.learning.profiles import Profiles
 from amp.learning.service import Learning
+from amp.learning.state import State
 from amp.learning.store import LearningStore
 from amp.learning.token import Sealer
 from amp.ledger import book_store, rollup_store
@@ -79,6 +80,7 @@ class Room(NamedTuple):
     counting: Counting
     insights: Insights
     book: PolicyBook
+    state: State
 
 
 class Books(NamedTuple):
@@ -122,6 +124,7 @@ def learning(settings: Settings, store: Store, functions: Functions, sealer: Sea
         group_key=group_key(secret),
     )
     fits = FitStore(store, functions, retention_ms=settings.log_retention_ms)
+    book = PolicyBook(documents, facts, policies=ruling, priors=priors)
     return Room(
         ruling,
         Attendance(fits, priors, ruling),
@@ -131,7 +134,8 @@ def learning(settings: Settings, store: Store, functions: Functions, sealer: Sea
         Overview(fits, priors, policies=ruling),
         counting,
         Insights(measured),
-        PolicyBook(documents, facts, policies=ruling, priors=priors),
+        book,
+        State(fits, priors, book, policies=ruling),
     )
 
 

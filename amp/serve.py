@@ -245,5 +245,6 @@ def application() -> Any:
     """A worker's ASGI application."""
     end_with_parent()
     from amp import app  # noqa: PLC0415  the parent never needs it
+    from amp.dashboard.mount import dashboard  # noqa: PLC0415  as above
 
-    return app.application()
+    return app.application(dashboard)

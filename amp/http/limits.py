@@ -61,10 +61,29 @@ class RateLimit:
             raise StoreUnavailable from error
         if told is not None:
             told += _headers(self._item.amount, self._item.amount - count, reset_s)
-        if count <= self._item.amount:
+        if count > self._item.amount:
+            raise self._refusal(reset_s)
+
+    async def refuse_spent(self, name: str) -> None:
+        """Counts nothing: for what is counted only when it fails.
+
+        Raises:
+            RateLimitExceeded: the minute's count is used up.
+            StoreUnavailable: nobody knows.
+        """
+        if self._limiter is None:
             return
+        try:
+            async with asyncio.timeout(COUNT_WITHIN_S):
+                reset_s, left = await self._limiter.get_window_stats(self._item, name)
+        except (StorageError, TimeoutError) as error:
+            raise StoreUnavailable from error
+        if left <= 0:
+            raise self._refusal(reset_s)
+
+    def _refusal(self, reset_s: float) -> RateLimitExceeded:
         retry_after_s = max(1, min(WINDOW_S, round(reset_s - time.time() + 0.5)))
-        raise RateLimitExceeded(
+        return RateLimitExceeded(
             f"This key may make {self._item.amount} requests in {WINDOW_S} seconds.",
             details={"limit": self._item.amount, "window": WINDOW_S, "retryAfter": retry_after_s},
             retry_after_s=retry_after_s,

@@ -7,11 +7,13 @@ from amp.learning.admin_wire import PopulationReply
 from amp.learning.insights import LiftReply, ReportingReply
 from amp.learning.measure import Insights
 from amp.learning.overview import Overview
+from amp.learning.state import State, StateReply
 from amp.tenancy import Access
 
 Caller = NamedDependency[Access]
 TheInsights = NamedDependency[Insights]
 TheOverview = NamedDependency[Overview]
+TheState = NamedDependency[State]
 
 
 class InsightRoutes(Controller):
@@ -31,3 +33,7 @@ class InsightRoutes(Controller):
     @get("/reporting", summary="Who reports, and what in the reports ought to make one wonder")
     async def reporting(self, access: Caller, insights: TheInsights) -> ReportingReply:
         return await insights.reporting(access.tenant)
+
+    @get("/state", summary="What decides now, on how many workers, and what changed")
+    async def state(self, access: Caller, state_now: TheState) -> StateReply:
+        return await state_now.of(access.tenant)

@@ -51,6 +51,10 @@ class Insights:
         """Who reports, as last measured."""
         return (await self._newest(tenant)).reporting
 
+    async def version(self, tenant: Tenant) -> str:
+        """Another text with every measurement."""
+        return (await self._newest(tenant)).lift.computed_at or ""
+
     async def _newest(self, tenant: Tenant) -> Snapshot:
         return await self._store.newest(tenant) or nothing_yet()
 

@@ -42,6 +42,9 @@ class JobResource(Struct, rename="camel"):
     execution_status: str | None
     outcome_type: str | None
     outcome_value: Raw | None
+    """As it was sent: a client compares."""
+    outcome_value_counted: Raw | None
+    """The same in whole 1e-9, as reports count it."""
     outcome_currency: str | None
     outcome_reason: str | None
     outcome_metadata: str | None
@@ -142,8 +145,7 @@ def job_resource(
     tenant: Tenant, job: Job, reports: Sequence[Reported], metrics: Sequence[str] = ()
 ) -> JobResource:
     """The job; `reports` are the first outcome and the one in force, or nothing, and `metrics` JSON lists."""
-    first, force = (reports[0], reports[-1]) if reports else (None, None)
-    amended = force if isinstance(force, Amendment) else None
+    first, force, amended = _ends(reports)
     return JobResource(
         id=blake2b(f"{tenant.tag} {job.id}".encode(), digest_size=8).hexdigest(),
         resource_type="job",
@@ -165,7 +167,8 @@ def job_resource(
         has_outcome=force is not None,
         execution_status=force and force.status,
         outcome_type=force and force.outcome,
-        outcome_value=force and amount(force.value_nanos),
+        outcome_value=force and _value(force),
+        outcome_value_counted=force and amount(force.value_nanos),
         outcome_currency=force and force.currency,
         outcome_reason=force and force.reason,
         outcome_metadata=force and force.metadata,
@@ -187,7 +190,7 @@ def history(reports: Sequence[Reported]) -> list[HistoryRow]:
             sequence=number,
             execution_status=each.status,
             outcome_type=each.outcome,
-            outcome_value=amount(each.value_nanos),
+            outcome_value=_value(each),
             outcome_currency=each.currency,
             outcome_metadata=each.metadata,
             outcome_reason=each.reason,
@@ -241,6 +244,16 @@ def amount(nanos: int | None) -> Raw | None:
 
 FAILED = {"ERROR", "TIMEOUT", "CANCELLED"}
 _list = msgspec.json.Decoder(list[Raw])
+
+
+def _ends(reports: Sequence[Reported]) -> tuple[Reported | None, Reported | None, Amendment | None]:
+    """The first, the one in force, and this if it is an amendment."""
+    first, force = (reports[0], reports[-1]) if reports else (None, None)
+    return first, force, force if isinstance(force, Amendment) else None
+
+
+def _value(of: Reported) -> Raw | None:
+    return amount(of.value_nanos) if of.value_sent is None else Raw(of.value_sent.encode())
 
 
 def _team(tenant: Tenant) -> Team:

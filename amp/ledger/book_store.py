@@ -60,5 +60,7 @@ class BookStore:
                 (version, document),
             )
         )
-        await self._store.ask("HSET", BOOK_VERSIONS, f"{tag}:{kind}", standing)
+        await self._functions.call(
+            Call("amp_ledger_announce_v1", (BOOK_VERSIONS,), (f"{tag}:{kind}", standing))
+        )
         return bool(ours)

@@ -12,4 +12,14 @@ local function publish(keys, args)
   return { 1, version }
 end
 
+-- KEYS: the versions that are announced, in a slot of their own: the publication comes first, and others may come
+-- between. ARGV: whose document of which kind, its version. Replies the version that is announced: it never goes back.
+local function announce(keys, args)
+  local told = tonumber(redis.call('HGET', keys[1], args[1]) or '0')
+  if told >= tonumber(args[2]) then return told end
+  redis.call('HSET', keys[1], args[1], args[2])
+  return tonumber(args[2])
+end
+
 redis.register_function('amp_ledger_publish_v1', publish)
+redis.register_function('amp_ledger_announce_v1', announce)

@@ -14,8 +14,10 @@ Sums are whole numbers by name; a sum that is 0 has no name. The names:
     NC NT  completions, tool events     UC UT  those of them without a price
     TI TO TT   input, output, total tokens
 
-and in the cells of approaches and groups, for intervals: VV:c, CC:c:d, VC:c:d, the sums over jobs of the
-squared value, and of the products of two costs, and of a value and a cost, in nanos squared.
+and in the cells of approaches, groups and squads, for intervals: VV:c, CC:c:d, VC:c:d, the sums over jobs of
+the squared value, and of the products of two costs, and of a value and a cost, in nanos squared; and JD, how
+many jobs these are of. Only jobs that follow a decision have them: a record tells the job's sums before it
+only there (entries.py), and what it adds to a square depends on them. A squad may have other jobs too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -73,18 +75,18 @@ class Coordinates(NamedTuple):
 
 
 def spread(here: Coordinates, sums: Sums) -> Iterator[tuple[Cell, Sums]]:
-    """What goes into each of the job's cells: squares only where every job has them."""
+    """What goes into each of the job's cells: squares only where reports may tell intervals."""
     others = plain(sums)
     for cell in here.cells():
-        yield cell, sums if cell.dimension in {"approach", "group"} else others
+        yield cell, sums if cell.dimension in {"approach", "group", "squad"} else others
 
 
 def plain(sums: Sums) -> Sums:
-    """The sums without squares."""
+    """The sums without squares, and without the count of jobs that they are of."""
     return {name: value for name, value in sums.items() if name[:2] not in _SQUARES}
 
 
-_SQUARES = {"VV", "CC", "VC"}
+_SQUARES = {"VV", "CC", "VC", "JD"}
 
 
 def sums_of(state: State, *, decided: bool) -> Sums:
@@ -135,7 +137,7 @@ def _moments(state: State) -> Sums:
     if state.value_nanos and state.currency:
         sums[f"VV:{state.currency}"] = state.value_nanos**2
         sums |= {f"VC:{state.currency}:{c}": state.value_nanos * nanos for c, nanos in costs.items()}
-    return {name: value for name, value in sums.items() if value}
+    return {"JD": 1} | {name: value for name, value in sums.items() if value}
 
 
 def escalated_unmetered(state: State) -> bool:

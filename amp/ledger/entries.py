@@ -171,6 +171,8 @@ class Outcome(Struct, array_like=True, frozen=True, tag=4, tag_field="entry"):
     group: str | None = None
     metrics: str | None = None
     """As the JSON that was sent."""
+    value_sent: str | None = None
+    """As the number that was sent, where the value is that number rounded."""
 
 
 class Before(Struct, array_like=True, frozen=True):
@@ -200,6 +202,8 @@ class Amendment(Struct, array_like=True, frozen=True, tag=5, tag_field="entry"):
     before: Before
     metrics: str | None = None
     """As the JSON that was sent."""
+    value_sent: str | None = None
+    """As in Outcome."""
 
 
 class Metrics(Struct, array_like=True, frozen=True, tag=6, tag_field="entry"):

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 from amp.errors import InvalidParameter
@@ -10,6 +9,7 @@ from amp.ledger import money
 from amp.ledger.cells import DAY_MS, Dimension
 from amp.ledger.job import Job
 from amp.ledger.types import CURRENCIES, OUTCOME_TYPES, STATUSES
+from amp.parse import decimal
 
 PENDING = "PENDING"
 """A legal filter, though no outcome: jobs that have none."""
@@ -195,9 +195,9 @@ def _amount(asked: Mapping[str, str], name: str) -> int | None:
     if not said:
         return None
     try:
-        return money.nanos(Decimal(said))
-    except (InvalidOperation, ValueError) as error:
-        raise InvalidParameter(name, "must be an amount") from error
+        return money.nanos(decimal(said))
+    except ValueError as error:
+        raise InvalidParameter(name, str(error)) from error
 
 
 def _start(said: str | None) -> int:

@@ -160,7 +160,7 @@ class Cube:
         for day, sums in _wanted(self._cells.get("all", {}).get(None, {}), question):
             rest = dict(sums)
             for days in self._cells.get("squad", {}).values():
-                add(rest, days.get(day, {}), -1)
+                add(rest, plain(days.get(day, {})), -1)
             found[day] = rest
         return found
 
@@ -189,7 +189,7 @@ def day_name(day: int | None) -> str | None:
 
 def gather(into: Groups, jobs: Iterable[Job], by: Sequence[By]) -> None:
     """Adds single jobs to their groups."""
-    apart = "approach" in by or "group" in by
+    apart = any(each in by for each in ("approach", "group", "squad"))
     for job in jobs:
         day = job.created_ms // DAY_MS
         key = tuple(day_name(day) if name == "day" else getattr(job, name) for name in by)

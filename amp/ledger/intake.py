@@ -92,7 +92,7 @@ class Intake:
 
     def _stand_in(self, once: Once) -> str:
         """The id of a record without one: the same whenever its key comes again."""
-        key = blake2b(once.key.encode(), digest_size=16).digest() if once.key else self._random(16)
+        key = blake2b(once.name, digest_size=16).digest() if once.name else self._random(16)
         return str(UUID(bytes=key))
 
 

@@ -118,8 +118,8 @@ class Jobs:
         rows = [answers.transaction(cast("Completion", unpack(raw))) for raw in shown]
         return Transactions(rows, len(completions))
 
-    async def timeline(self, tenant: Tenant, job: str) -> list[Metered]:
-        """All that was metered for the job, by the time when it was used.
+    async def timeline(self, tenant: Tenant, job: str, page: int, size: int) -> tuple[list[Metered], int]:
+        """One page of what was metered for the job, by the time when it was used; and how much there is.
 
         Raises:
             NotFound: there is no such job.
@@ -127,8 +127,15 @@ class Jobs:
         """
         await self.find(tenant, job)
         completions, tools = await self._store.metered(tenant, job)
-        raw = await self._read(tenant, job, sorted(completions + tools))
-        return sorted((cast("Metered", unpack(each)) for each in raw), key=lambda each: each.began_ms)
+        positions = sorted(completions + tools)
+        times: list[tuple[int, int]] = []
+        for start in range(0, len(positions), PAGE):
+            part = positions[start : start + PAGE]
+            raw = await self._store.entries(tenant, job, part)
+            times += zip((cast("Metered", unpack(each)).began_ms for each in raw), part, strict=True)
+        times.sort()
+        shown = [position for _, position in times[page * size : (page + 1) * size]]
+        return [cast("Metered", unpack(each)) for each in await self._read(tenant, job, shown)], len(times)
 
     async def types(self, tenant: Tenant) -> list[str]:
         """The types of the tenant's jobs.

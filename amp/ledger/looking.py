@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from amp.ledger import traces
 from amp.ledger.entries import Metered
@@ -19,6 +19,10 @@ _FIRST, _MOST = 128, 1024
 """Jobs that are asked for at a time: few for the first page of a list, then more."""
 _AT_ONCE = 100
 """Jobs that are worked on before others get their turn: some 5 ms, less when few match."""
+RECORDS_AT_ONCE = 1000
+"""Records that are worked on before others get their turn: some 5 ms too."""
+
+Answer = TypeVar("Answer")
 
 
 class Budget(NamedTuple):
@@ -44,6 +48,31 @@ class Seen:
 
 Met = tuple[Job, list[Metered]]
 """A job, and what was metered for it where that was asked for."""
+
+
+async def beside(met: Sequence[Met], work: Callable[..., Answer], *rest: Any) -> Answer:
+    """What the work makes of them; where it takes long, others have their turn meanwhile."""
+    if sum(len(metered) for _, metered in met) > RECORDS_AT_ONCE:
+        return await asyncio.to_thread(work, met, *rest)
+    return work(met, *rest)
+
+
+def _with_runs(met: Sequence[Met], filters: Filters) -> list[Met]:
+    return [each for each in met if traces.has(each[1], filters.trace, filters.trace_type)]
+
+
+def _in_parts(jobs: Iterable[Job]) -> Iterator[list[Job]]:
+    """The jobs, not many records of them together; one of many is alone."""
+    part, count = list[Job](), 0
+    for job in jobs:
+        records = job.state.completions + job.state.tool_events
+        if part and count + records > RECORDS_AT_ONCE:
+            yield part
+            part, count = [], 0
+        part.append(job)
+        count += records
+    if part:
+        yield part
 
 
 class Looking:
@@ -92,9 +121,7 @@ class Looking:
                 yield [(job, []) for job in jobs]
                 await asyncio.sleep(0)
                 continue
-            records = await self._jobs.metered_of(tenant, [job.id for job in jobs])
-            yield [
-                (job, metered)
-                for job, metered in zip(jobs, records, strict=True)
-                if not filters.traced or traces.has(metered, filters.trace, filters.trace_type)
-            ]
+            for some in _in_parts(jobs):
+                records = await self._jobs.metered_of(tenant, [job.id for job in some])
+                met = list(zip(some, records, strict=True))
+                yield await beside(met, _with_runs, filters) if filters.traced else met

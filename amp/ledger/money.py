@@ -10,6 +10,8 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 NANOS = 10**9
 UNITS_MAX = 10**12
 FACTOR_MAX = 10**6
+SENT_LENGTH_MAX = 32
+"""A binary float is written in at most 24 characters."""
 
 _STEP = Decimal("1e-9")
 _ROOM = Context(prec=40, rounding=ROUND_HALF_EVEN)  # 13 digits before the point and 9 after it, at most
@@ -22,6 +24,14 @@ def nanos(amount: Decimal) -> int:
         ValueError: no number, or over `UNITS_MAX` units; the message goes on after a field's name.
     """
     return _rounded(amount, UNITS_MAX)
+
+
+def finer(amount: Decimal, rounded_nanos: int) -> str | None:
+    """The amount as it was sent, where its nanos are not all of it; None also of what is endlessly long."""
+    if _ROOM.compare(Decimal(rounded_nanos).scaleb(-9, _ROOM), amount) == 0:
+        return None
+    said = str(amount)
+    return said if len(said) <= SENT_LENGTH_MAX else None
 
 
 def times(amount_nanos: int, factor: Decimal) -> int:

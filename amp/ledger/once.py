@@ -23,6 +23,15 @@ class Once(NamedTuple):
     """The idempotency key."""
     body: bytes
     """As it was sent: with the key, another body is another record."""
+    place: int | None = None
+    """In the batch that the key is of."""
+
+    @property
+    def name(self) -> bytes | None:
+        """The key as it is told from all others: no key of one record has a line feed in it."""
+        if not self.key:
+            return None
+        return (self.key if self.place is None else f"{self.key}\n{self.place}").encode()
 
 
 def checked(once: Once) -> Once:
@@ -44,7 +53,7 @@ def remembered(call: Call, transaction: str) -> bytes:
 
 def remembered_key(once: Once) -> bytes:
     """The name under which the key is remembered; empty when there is none."""
-    return _KEY + _digest(once.key.encode()) if once.key else b""
+    return _KEY + _digest(once.name) if once.name else b""
 
 
 def fingerprint(call: Call, once: Once) -> bytes:

@@ -115,7 +115,11 @@ MIXED = "several currencies: no ratio without conversion"
 
 def row(key: dict[str, str | None], sums: Mapping[str, int]) -> Row:
     """What these sums say."""
-    return Row(key=key, **_outcomes(sums), **_money(sums), **_usage(sums))
+    money_told = _money(sums)
+    # squares are of jobs that follow a decision: all of an approach do, of another group perhaps not all
+    squared = "approach" in key or "group" in key or sums.get("JD") == sums.get("J")
+    interval = _interval(sums, money_told["currency"]) if squared else None
+    return Row(key=key, **_outcomes(sums), **money_told, **_usage(sums), value_ratio_interval=interval)
 
 
 def _outcomes(sums: Mapping[str, int]) -> dict[str, Any]:
@@ -160,7 +164,6 @@ def _money(sums: Mapping[str, int]) -> dict[str, Any]:
         ),
         "tool_cost_ratio": share(one.tool, cost),
         "by_currency": by_currency,
-        "value_ratio_interval": _interval(sums, one.currency),
         "warnings": [words for words, so in warnings.items() if so],
     }
 
@@ -256,7 +259,7 @@ def _amounts(parts: Parts) -> Amounts:
 
 
 def _interval(sums: Mapping[str, int], currency: str | None) -> Between | None:
-    """Of groups whose jobs follow a decision: the others have no squares."""
+    """None where there are no squares."""
     squared = sums.get(f"VV:{currency}")
     if squared is None:
         return None

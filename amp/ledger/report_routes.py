@@ -101,9 +101,8 @@ class ReportRoutes(Controller):
         page: Annotated[int, Parameter(ge=0)] = 0,
         size: Annotated[int, Parameter(ge=1, le=PAGE)] = PAGE,
     ) -> Timeline:
-        records = await jobs.timeline(access.tenant, in_path(job_id))
-        shown = records[page * size : (page + 1) * size]
-        return Timeline([timeline_row(each) for each in shown], len(records))
+        shown, count = await jobs.timeline(access.tenant, in_path(job_id), page, size)
+        return Timeline([timeline_row(each) for each in shown], count)
 
 
 def _query(request: ApiRequest) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from amp.errors import InvalidParameter
-from amp.ledger import grouping, report_wire
+from amp.ledger import grouping, looking, report_wire
 from amp.ledger.answers import JobResource
 from amp.ledger.books import PriceLists
 from amp.ledger.cells import together
@@ -68,6 +68,14 @@ class Reports:
             return _told(question, answer, rates)
         return await self._looked(tenant, question, budget, rates)
 
+    async def version(self, tenant: Tenant) -> str:
+        """Another text when a report may say something else, within a second or two.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        return str(await self._index.version(tenant))
+
     async def _looked(
         self,
         tenant: Tenant,
@@ -81,7 +89,7 @@ class Reports:
         in_window = await self._index.count(tenant, question.filters.window)
         matching = self._looking.matching(tenant, question.filters, seen, with_records=question.traced)
         async for met in matching:
-            _gather(answer.groups, met, question)
+            await looking.beside(met, _gather, answer.groups, question)
             if samples is not None:
                 samples.add(job for job, _ in met)
         answer.everything[()] = grouping.all_together(answer.groups)
@@ -155,7 +163,7 @@ class Reports:
         return grouping.jobs_like(together(days.values()), filters.status, filters.outcome)
 
 
-def _gather(groups: Groups, met: Sequence[Met], question: Question) -> None:
+def _gather(met: Sequence[Met], groups: Groups, question: Question) -> None:
     if question.traced:
         grouping.gather_runs(groups, met, question)
     else:

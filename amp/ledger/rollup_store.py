@@ -70,6 +70,14 @@ class RollupStore:
             {named_cell(name): unpack(sums) for name, sums in _pairs(cells)},
         )
 
+    async def version(self, tenant: Tenant) -> int:
+        """Moves with every change of the cells.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        return int(await self._store.ask("GET", ledger_version(tenant.tag)) or 0)
+
     async def commit(
         self, tenant: Tenant, expected: int, cursors: Mapping[int, int], cells: Mapping[Cell, Sums]
     ) -> bool:

@@ -28,7 +28,7 @@ from amp.ledger.answers import (
 )
 from amp.ledger.intake import Intake
 from amp.ledger.jobs import PAGE, Jobs
-from amp.ledger.once import Once
+from amp.ledger.once import Once, checked
 from amp.ledger.service import Ledger
 from amp.ledger.wire import CompletionRequest, JobRequest, Kinds, MeteringBatch, OutcomeRequest, ToolRequest
 from amp.tenancy import Access
@@ -107,19 +107,23 @@ class Meters(Controller):
         summary="Meter up to 100 records, as if sent one after the other; one with a toolId is a tool event",
     )
     async def batch(
-        self, data: JSONBody[MeteringBatch], access: Caller, intake: TheIntake
+        self, request: ApiRequest, data: JSONBody[MeteringBatch], access: Caller, intake: TheIntake
     ) -> dict[str, list[Receipt | Refusal]]:
+        """With an `Idempotency-Key`, records without a transactionId are known by it and their place."""
         if len(data.items) > BATCH_MAX:
             raise InvalidParameter("items", f"may have at most {BATCH_MAX} items")
+        key = checked(Once(_key(request.scope["headers"]), b"")).key
 
-        async def answer(item: msgspec.Raw) -> Receipt | Refusal:
+        async def answer(place: int, item: msgspec.Raw) -> Receipt | Refusal:
             try:
                 read = _read_completion if parse(item, _kinds, {}).tool_id is None else _read_tool_event
-                return (await intake.meter(access, read(item), Once(None, b""))).receipt
+                record = read(item)
+                once = Once(None if record.transaction_id else key, bytes(item), place)
+                return (await intake.meter(access, record, once)).receipt
             except AmpError as error:
                 return refusal(error)
 
-        return {"items": await asyncio.gather(*map(answer, data.items))}
+        return {"items": await asyncio.gather(*(answer(*each) for each in enumerate(data.items)))}
 
 
 class JobRoutes(Controller):

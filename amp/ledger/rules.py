@@ -32,6 +32,8 @@ class Said(NamedTuple):
     reason: str | None
     metadata: str | None
     reported_ms: int | None
+    value_sent: str | None
+    """The number that was sent, where the value is that number rounded."""
 
 
 def job_id(value: str) -> str:
@@ -127,6 +129,7 @@ def standing(entry: Reported) -> Said:
         entry.reason,
         entry.metadata,
         entry.reported_ms,
+        entry.value_sent,
     )
 
 
@@ -139,13 +142,10 @@ def expected_version(request: OutcomeRequest) -> int | None:
     value = request.expected_entity_version
     if value is None:
         return None
-    try:
-        number = int(value)
-    except ValueError:
-        number = -1
-    if not 0 <= number < 2**53:
+    plain = isinstance(value, int) or (value.isascii() and value.isdecimal() and len(value) < 20)
+    if not plain or not 0 <= int(value) < 2**53:
         raise InvalidParameter("expectedEntityVersion", "must be a whole number from 0")
-    return number
+    return int(value)
 
 
 def metrics(field: str, raw: msgspec.Raw | bytes) -> str | None:
@@ -190,23 +190,27 @@ def _applied(request: OutcomeRequest, old: Said | None) -> Said:
         raise InvalidParameter("outcomeType", f"must be one of {', '.join(OUTCOME_TYPES)}")
     reported = moment_ms("outcomeReportedAt", request.outcome_reported_at)
     reason = text("outcomeReason", request.outcome_reason, REASON_LENGTH_MAX)
+    value, sent = _value(request, old)
+    code = currency("outcomeCurrency", request.outcome_currency or (old.currency if old else None))
     return Said(
         status,
         kind,
-        *_value(request, old),
+        value,
+        None if value is None else code,  # what has no value has no currency
         reason if request.outcome_reason is not None or not old else old.reason,
         (request.metadata or None) if request.metadata is not None or not old else old.metadata,
         reported if reported is not None or not old else old.reported_ms,
+        sent,
     )
 
 
 def _value(request: OutcomeRequest, old: Said | None) -> tuple[int | None, str | None]:
-    """Value and currency; what has no value has no currency."""
-    value = old.value_nanos if old else None
-    if request.outcome_value is not None:
-        try:
-            value = money.nanos(request.outcome_value)
-        except ValueError as error:
-            raise InvalidParameter("outcomeValue", str(error)) from error
-    code = currency("outcomeCurrency", request.outcome_currency or (old.currency if old else None))
-    return value, None if value is None else code
+    """The value that counts, and the number that was sent where that is another."""
+    sent = request.outcome_value
+    if sent is None:
+        return (old.value_nanos, old.value_sent) if old else (None, None)
+    try:
+        value = money.nanos(sent)
+    except ValueError as error:
+        raise InvalidParameter("outcomeValue", str(error)) from error
+    return value, money.finer(sent, value)

@@ -84,11 +84,12 @@ class Ledger:
             job,
             self._clock(),
             access.key_id,
-            *told,
+            *told[:-1],
             reported_by=by,
             approach=decided.approach if decided else None,
             group=decided.group if decided else None,
             metrics=rules.metrics("metrics", request.metrics),
+            value_sent=told.value_sent,
         )
         said = Said(approach=entry.approach, group=entry.group)
         written = await self._append("outcome", access.tenant, entry, said, _in_force(told))
@@ -155,11 +156,12 @@ class Ledger:
             found.id,
             self._clock(),
             access.key_id,
-            *told,
+            *told[:-1],
             reported_by=_by(access, request),
             why=why or f"Amended by API key {access.key_id}.",
             before=Before(*before[:4]),
             metrics=metrics,
+            value_sent=told.value_sent,
         )
         own = (" ".join(map(str, found.outcomes)), *_in_force(told))
         return (await self._append("amend", access.tenant, entry, Said(), own)).verdict == "recorded"

@@ -13,6 +13,8 @@ from amp.store.keys import BUCKETS, JobKeys, job_keys, ledger_tag
 from amp.tenancy import Tenant
 
 LIBRARY = files("amp.ledger").joinpath("store.lua").read_text()
+SEEN_AT_ONCE = 1000
+"""Fields that are asked for of a job's table: store and worker have others to answer beside it."""
 
 Verb = Literal["create", "meter", "outcome", "amend", "note"]
 Verdict = Literal["created", "exists", "recorded", "replay", "mismatch", "unknown", "already", "stale"]
@@ -120,8 +122,21 @@ class LedgerStore:
         return [sorted(completions + tools) for completions, tools in await self._seen(tenant, jobs)]
 
     async def _seen(self, tenant: Tenant, jobs: Sequence[str]) -> list[tuple[list[int], list[int]]]:
-        replies = await self._store.ask_all([("HGETALL", job_keys(tenant, job).seen) for job in jobs])
-        return [_positions(flat) for flat in replies]
+        """Part by part: what is there from before to after is found, and perhaps twice."""
+        found = [(set[int](), set[int]()) for _ in jobs]
+        left = {number: (job_keys(tenant, job).seen, b"0") for number, job in enumerate(jobs)}
+        while left:
+            parts = await self._store.ask_all(
+                [("HSCAN", key, cursor, "COUNT", SEEN_AT_ONCE) for key, cursor in left.values()]
+            )
+            for number, (_, flat) in zip(left, parts, strict=True):
+                _note_positions(found[number], flat)
+            left = {
+                number: (key, cursor)
+                for (number, (key, _)), (cursor, _) in zip(left.items(), parts, strict=True)
+                if int(cursor)
+            }
+        return [(sorted(completions), sorted(tools)) for completions, tools in found]
 
     async def types(self, tenant: Tenant) -> set[str]:
         """The types of the tenant's jobs.
@@ -172,16 +187,14 @@ def _told(number: int, part: Any) -> Any:
     return int(part) if number == 0 else part
 
 
-def _positions(flat: Sequence[bytes]) -> tuple[list[int], list[int]]:
-    """Of completions and of tool events, from the table of what was seen."""
-    completions: list[int] = []
-    tools: list[int] = []
+def _note_positions(into: tuple[set[int], set[int]], flat: Sequence[bytes]) -> None:
+    """Those of completions and of tool events, from a part of the table of what was seen."""
+    completions, tools = into
     for name, position in zip(flat[::2], flat[1::2], strict=True):
         if is_completion(name):
-            completions.append(int(position))
+            completions.add(int(position))
         elif is_tool_event(name):
-            tools.append(int(position))
-    return sorted(completions), sorted(tools)
+            tools.add(int(position))
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[str, str]:

@@ -148,6 +148,14 @@ class Keyring:
     def _digest(self, key: bytes) -> bytes:
         return hmac.digest(self._pepper, key, "sha256")
 
+    async def digest_of(self, key_id: str) -> bytes:
+        """The digest of the key of this id.
+
+        Raises:
+            NotFound: no key has this id.
+        """
+        return (await self._find(key_id))[0]
+
     async def find(self, digest: bytes) -> KeyRecord | None:
         """One record, from the store."""
         raw = await self._store.ask("HGET", KEYRING, digest)
@@ -196,7 +204,18 @@ class KeyTable:
             KeyExpired: its time is over.
             StoreUnavailable: the key is new here and the store does not answer.
         """
-        digest = self._keyring.digest(key)
+        return await self.standing(self._keyring.digest(key))
+
+    def digest(self, key: bytes) -> bytes:
+        """The name under which a key is kept: who holds it may ask for `standing`, and cannot call."""
+        return self._keyring.digest(key)
+
+    async def standing(self, digest: bytes) -> Access:
+        """What the key of this digest opens now.
+
+        Raises:
+            Unauthorized, KeyExpired, StoreUnavailable: as `admit`.
+        """
         known = self._records.get(digest) or await self._learn(digest)
         record, access = known
         if record.revoked_ms is not None:

@@ -26,6 +26,11 @@ WORKERS = b"{amp}:workers"
 """Each worker's time and the prior versions that it holds."""
 
 
+def sign_in_link(digest: str) -> bytes:
+    """A one-time link to the dashboard, there until it is used."""
+    return b"{amp}:link:" + digest.encode()
+
+
 class UserKeys(NamedTuple):
     """Where one user's facts lie, in the order in which `learning/store.lua` takes them."""
 

@@ -130,19 +130,18 @@ def without(entries: "Sequence[Any]", names: tuple[str, ...], since: str | None)
 
 
 def amount(value: str, what: str) -> Any:
-    """A decimal number as it was written.
+    """A number as it was written, in plain digits.
 
     Raises:
         CommandFailed: it is none.
     """
-    from decimal import Decimal, InvalidOperation
-
     from amp.exits import CommandFailed
+    from amp.parse import decimal
 
     try:
-        return Decimal(value)
-    except InvalidOperation as error:
-        raise CommandFailed(f"{what} must be a number, not {value!r}.") from error
+        return decimal(value)
+    except ValueError as error:
+        raise CommandFailed(f"{what} {error}, not {value!r}.") from error
 
 
 def optional(value: str | None, what: str) -> Any:

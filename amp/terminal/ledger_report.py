@@ -5,6 +5,7 @@ import csv
 import io
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from math import inf
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,7 +20,7 @@ from amp.ledger.books import PriceLists
 from amp.ledger.grouping import Question, read_by
 from amp.ledger.jobs import Jobs
 from amp.ledger.looking import Budget
-from amp.ledger.report import Row
+from amp.ledger.report import Amounts, Row
 from amp.ledger.report_wire import Report
 from amp.ledger.reports import Reports
 from amp.ledger.rollup import Rollup
@@ -113,14 +114,19 @@ def as_json(seen: Seen) -> None:
 
 
 def as_csv(seen: Seen) -> None:
-    """The rows, and no total: a spreadsheet makes its own."""
+    """The rows, and no total: a spreadsheet makes its own.
+
+    A row a group, whatever its currencies: counts can be added up. Where there are several, each has columns
+    of its own at the end, so that no column that is added up has two currencies in it.
+    """
     report = seen.report
     rows = report.rows if report.by else [report.total]
+    columns = _COLUMNS | _columns_of(rows)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*report.by, *_COLUMNS])
+    writer.writerow([*report.by, *columns])
     for row in rows:
-        writer.writerow([*row.key.values(), *(_plain(value(row)) for value in _COLUMNS.values())])
+        writer.writerow([*row.key.values(), *(_plain(value(row)) for value in columns.values())])
     talk.write(out.getvalue().rstrip("\n"))
     if report.cut:
         talk.say("Cut: there are more rows or jobs; ask for a shorter time.")
@@ -160,6 +166,32 @@ _COLUMNS: dict[str, Callable[[Row], Any]] = {
     "unpricedToolEvents": lambda row: row.unpriced_tool_events,
     "escalatedWithoutHumanCost": lambda row: row.escalated_without_human_cost,
 }
+
+
+_AMOUNTS: dict[str, Callable[[Amounts], Any]] = {
+    "tokenCost": lambda of: of.token_cost,
+    "externalToolCost": lambda of: of.external_tool_cost,
+    "humanCost": lambda of: of.human_cost,
+    "totalCost": lambda of: of.total_cost,
+    "totalValue": lambda of: of.total_value,
+}
+
+
+def _columns_of(rows: Sequence[Row]) -> dict[str, Callable[[Row], Any]]:
+    """A column for each amount of each currency, where there are several; empty is none, or not known."""
+    amounts = (of for row in rows for of in row.by_currency)
+    currencies = sorted({of.currency for of in amounts if any(value(of) for value in _AMOUNTS.values())})
+    if len(currencies) < 2:
+        return {}
+    return {
+        f"{name} {currency}": partial(_amount_of, currency, value)
+        for currency in currencies
+        for name, value in _AMOUNTS.items()
+    }
+
+
+def _amount_of(currency: str, value: Callable[[Amounts], Any], row: Row) -> Any:
+    return next((value(of) for of in row.by_currency if of.currency == currency), None)
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ import pytest
 from measuring import LIVE, SCOPES, SECRET, SHARE, flushed, kept_on, lived, measured, measuring
 
 from amp.app import create
+from amp.learning.admin_wire import FitReply
 from amp.learning.insight_store import DAY_MS
 from amp.settings import Settings
 from amp.store.keys import counts
@@ -221,3 +222,45 @@ async def test_a_batch_counts_each_of_its_items(live, service, measure):
     await measured(service, measure)
     told = (await live.get("/v1/insights/reporting")).json()
     assert (told["all"]["decided"], told["all"]["reported"]) == (5, 3)
+
+
+class TestState:
+    """GET /v1/insights/state: what decides now, and what changed."""
+
+    async def test_at_first_nothing_has_changed(self, live):
+        state = (await live.get("/v1/insights/state")).json()
+        assert state == {
+            "learner": "hierarchical",
+            "mode": "learning",
+            "policyVersion": 1,
+            "priorVersion": 0,
+            "users": 0,
+            "outcomes": 0,
+            "workers": 2,  # of this store: the service, and the one of the fixture `app`
+            "workersBehind": 0,
+            "fittedAt": None,
+            "held": False,
+            "changes": [],
+        }
+
+    async def test_a_policy_and_a_published_prior_are_changes_and_one_that_was_not_is_none(
+        self, live, caller, service
+    ):
+        admin = await caller("admin", env="live", on=service)
+        for share in (0.3, 0.2):
+            assert (await admin.put("/v1/policy", json={"controlShare": share})).status_code == 200
+        fits = service._app.dependencies["state_now"].dependency()._fits
+        for version, published in ((1, True), (1, False)):
+            record = FitReply("2999-01-01T00:00:00.000Z", version, published, "", users=5, outcomes=1234)
+            await fits.remember(LIVE, record)
+        changes = (await live.get("/v1/insights/state")).json()["changes"]
+        assert [(each["kind"], each["version"], each["says"]) for each in changes] == [
+            ("prior", 1, "Fitted to 1,234 outcomes of 5 users."),
+            ("policy", 3, "controlShare: 0.3 → 0.2"),
+            ("policy", 2, f"controlShare: {SHARE} → 0.3"),
+        ]
+
+    async def test_another_tenants_changes_are_not_there(self, live, caller, service):
+        admin = await caller("admin", tenant="other", env="live", on=service)
+        await admin.put("/v1/policy", json={"controlShare": 0.3})
+        assert (await live.get("/v1/insights/state")).json()["changes"] == []

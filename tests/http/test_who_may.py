@@ -21,6 +21,7 @@ ROUTES = {
     ("GET", "/v1/insights/population"): {"read", "admin"},
     ("GET", "/v1/insights/lift"): {"read", "admin"},
     ("GET", "/v1/insights/reporting"): {"read", "admin"},
+    ("GET", "/v1/insights/state"): {"read", "admin"},
     ("GET", "/v1/policy"): {"admin", "read"},
     ("GET", "/v1/policy/versions/1"): {"admin", "read"},
     ("PUT", "/v1/policy"): {"admin"},

@@ -281,6 +281,21 @@ def test_squares_are_kept_only_where_every_job_has_them():
     assert squares["all"] == squares["type"] == squares["agent"] == set()
 
 
+def test_a_squad_has_them_with_the_count_of_jobs_that_brought_them():
+    states = [State("SUCCESS", None, 7, "USD", {("model", "USD"): 2}), State(None)]
+    total = {}
+    for state, approach in zip(states, ("brief", None), strict=True):
+        here = Coordinates(1, squad="red", approach=approach, group="learned" if approach else None)
+        add(
+            total,
+            dict(spread(here, sums_of(state, decided=approach is not None)))[Cell("squad", "red", None)],
+        )
+    assert total == {
+        "J": 2, "JD": 1, "R": 1, "S:SUCCESS": 1, "V:USD": 7, "M:USD": 2,
+        "VV:USD": 49, "CC:USD:USD": 4, "VC:USD:USD": 14,
+    }  # fmt: skip
+
+
 async def test_a_commit_whose_reply_is_lost_is_not_made_twice(store, writing, monkeypatch):
     await writing.completion("one", 5, type="sales")
     rolled = RollupStore(store, writing.functions)

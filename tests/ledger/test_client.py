@@ -237,8 +237,9 @@ async def test_it_may_be_pointed_here_in_each_of_its_ways(run, wire, client, whe
     assert (await client.get(job("job-1", "transactions"))).json()["totalCount"] == 1
 
 
+@pytest.mark.parametrize("value", [12.34, 0.1 + 0.2, 100 / 3, 1e-10, -2.5e-9, 123456789012.12345, 5e-324])
 async def test_a_report_that_was_stored_though_its_answer_was_lost_counts_as_delivered(
-    run, app, client, monkeypatch
+    run, app, client, monkeypatch, value
 ):
     """503, then 409 on the second try, and then the client looks whether what stands is what it said."""
     from amp.errors import StoreUnavailable
@@ -255,12 +256,12 @@ async def test_a_report_that_was_stored_though_its_answer_was_lost_counts_as_del
 
     monkeypatch.setattr(Ledger, "report", losing)
     told, _ = await run(
-        """
+        f"""
         client.create_job("job-1")
-        client.report_outcome("job-1", {
-            "executionStatus": "SUCCESS", "outcomeType": "CONVERTED", "outcomeValue": 12.34,
-            "metadata": json.dumps({"b": 1, "a": [1.5]}), "outcomeReason": "bought",
-        })
+        client.report_outcome("job-1", {{
+            "executionStatus": "SUCCESS", "outcomeType": "CONVERTED", "outcomeValue": {value!r},
+            "metadata": json.dumps({{"b": 1, "a": [1.5]}}), "outcomeReason": "bought",
+        }})
         told["delivered"] = True
         """
     )

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from decimal import Decimal
 
 import pytest
 from calls import API, COMPLETIONS, SUCCESS, completion, everything, job, refused, tool_event
@@ -15,6 +16,7 @@ OPEN = (
     "executionStatus",
     "outcomeType",
     "outcomeValue",
+    "outcomeValueCounted",
     "outcomeCurrency",
     "outcomeReason",
     "outcomeMetadata",
@@ -156,7 +158,46 @@ async def test_a_value_is_shown_exactly(client, sent, shown):
     await made(client)
     body = b'{"executionStatus":"SUCCESS","outcomeValue":%s,"outcomeCurrency":"eur"}' % sent.encode()
     answer = await client.post(job("job-1", "outcome"), content=body)
-    assert f'"outcomeValue":{shown},"outcomeCurrency":"EUR"' in answer.text
+    amounts = f'"outcomeValue":{shown},"outcomeValueCounted":{shown}'
+    assert f'{amounts},"outcomeCurrency":"EUR"' in answer.text
+
+
+FINE = [("0.30000000000000004", "0.3"), ("0.0000000025", "0.000000002"), ("-1E-10", "0")]
+
+
+@pytest.mark.parametrize(("sent", "counted"), FINE)
+async def test_a_value_finer_than_a_nano_is_shown_as_it_was_sent_beside_what_counts(client, sent, counted):
+    await made(client)
+    body = b'{"executionStatus":"SUCCESS","outcomeValue":%s}' % sent.encode()
+    answer = await client.post(job("job-1", "outcome"), content=body)
+    shown = Decimal(json.loads(answer.text, parse_float=str)["outcomeValue"])
+    assert shown == Decimal(sent)
+    assert f'"outcomeValueCounted":{counted}' in answer.text
+    again = refused(await client.post(job("job-1", "outcome"), content=body), 409, "outcome_already_reported")
+    assert again["outcome"]["outcomeValue"] == float(sent)
+    roi = (await client.get(job("job-1", "roi"))).json()
+    assert Decimal(str(roi["outcomeValue"])) == Decimal(counted)
+
+
+async def test_what_was_sent_stays_until_another_value_is_said(client, facts):
+    await made(client)
+    await report(client, outcomeValue=0.1 + 0.2)
+    for _ in range(2):  # a retry adds nothing
+        await client.patch(job("job-1", "outcome"), json={"outcomeReason": "late", "reason": "typo"})
+    told = await show(client)
+    assert (told["outcomeValue"], told["outcomeValueCounted"]) == (0.1 + 0.2, 0.3)
+    await client.patch(job("job-1", "outcome"), json={"outcomeValue": 0.3, "reason": "rounded"})
+    told = await show(client)
+    assert (told["outcomeValue"], told["outcomeValueCounted"]) == (0.3, 0.3)
+    history = (await client.get(job("job-1", "outcome", "history"))).json()
+    assert [row["outcomeValue"] for row in history] == [0.1 + 0.2, 0.1 + 0.2, 0.3]
+    assert len(await everything(facts)) == 4
+
+
+async def test_of_endless_digits_only_what_counts_is_kept(client):
+    await made(client)
+    body = b'{"executionStatus":"SUCCESS","outcomeValue":0.%s}' % (b"3" * 60_000)
+    assert '"outcomeValue":0.333333333,' in (await client.post(job("job-1", "outcome"), content=body)).text
 
 
 class TestAmendments:

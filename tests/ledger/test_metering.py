@@ -244,6 +244,61 @@ async def test_a_batch_is_taken_item_by_item_in_its_order(client, facts):
     )
 
 
+BATCH = "/v1/ledger/meter/batch"
+
+
+def nameless(make, **fields):
+    """A record without an id of its own."""
+    return {name: value for name, value in make(**fields).items() if name != "transactionId"}
+
+
+async def test_a_batch_that_comes_again_with_its_key_counts_each_record_once(client, facts):
+    items = [
+        nameless(completion),
+        nameless(completion),  # two calls may be alike
+        nameless(tool_event, agenticJobId="job-2"),
+        nameless(tool_event, agenticJobId=None),
+        completion(transactionId="own"),
+        {"model": 3},
+    ]
+    first = await client.post(BATCH, json={"items": items}, headers={"Idempotency-Key": "k"})
+    told = first.json()["items"]
+    assert len({item["label"] for item in told[:5]}) == 5
+    for _ in range(2):
+        again = await client.post(BATCH, json={"items": items}, headers={"Idempotency-Key": "k"})
+        assert (again.status_code, again.json()["items"][:5]) == (200, told[:5])
+    assert len(await everything(facts)) == 5
+    await client.post(BATCH, json={"items": items}, headers={"Idempotency-Key": "other"})
+    await client.post(BATCH, json={"items": items})
+    assert len(await everything(facts)) == 13  # what has an id of its own is known by it
+
+
+async def test_the_key_of_a_batch_is_no_key_of_a_single_record(client, facts):
+    alone = await client.post(COMPLETIONS, json=nameless(completion), headers={"Idempotency-Key": "k"})
+    batch = await client.post(BATCH, json={"items": [nameless(completion)]}, headers={"Idempotency-Key": "k"})
+    (item,) = batch.json()["items"]
+    assert item["label"] != alone.json()["label"]
+    assert len(await everything(facts)) == 2
+
+
+async def test_of_a_batch_whose_key_comes_with_other_records_those_are_refused(client, facts):
+    kept, other = nameless(completion), nameless(completion, model="other")
+    headers = {"Idempotency-Key": "k" * 255}
+    first = await client.post(BATCH, json={"items": [kept, kept]}, headers=headers)
+    again = await client.post(BATCH, json={"items": [other, kept, other]}, headers=headers)
+    one, two, three = again.json()["items"]
+    assert (one["status"], one["code"]) == (409, "idempotency_key_mismatch")
+    assert two == first.json()["items"][1]
+    assert three["resourceType"] == "completion"
+    assert len(await everything(facts)) == 3
+
+
+async def test_a_batch_with_a_key_that_is_none_is_refused_whole(client, facts):
+    answer = await client.post(BATCH, json={"items": [completion()]}, headers={"Idempotency-Key": "k" * 256})
+    refused(answer, 400, "invalid_parameter", "Idempotency-Key")
+    assert await everything(facts) == []
+
+
 async def test_a_batch_says_of_each_item_that_the_store_is_away(client, outage):
     with outage():
         answer = await client.post("/v1/ledger/meter/batch", json={"items": [completion(), {"toolId": ""}]})

@@ -46,6 +46,25 @@ def test_an_amount_is_what_its_text_says_half_even_below_a_nano(text, nanos):
 
 
 @pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("0.1", None),
+        ("1.50", None),
+        ("1000000000000", None),
+        ("-0.0", None),
+        ("0.30000000000000004", "0.30000000000000004"),
+        ("999999999999.9999999991", "999999999999.9999999991"),
+        ("5e-324", "5E-324"),
+        ("-1e-999999999", "-1E-999999999"),
+        ("0." + "3" * 31, None),
+    ],
+)
+def test_what_is_finer_is_told_as_it_was_sent(text, told):
+    sent = msgspec.json.decode(text.encode(), type=Decimal)
+    assert money.finer(sent, money.nanos(sent)) == told
+
+
+@pytest.mark.parametrize(
     "text", ["1000000000000.0000000001", "-1e13", "1e400", "1e999999999", '"NaN"', '"inf"']
 )
 def test_what_is_no_amount_is_refused(text):

@@ -74,19 +74,47 @@ async def test_what_changes_nothing_makes_no_version_and_may_be_sent_again(worke
     assert int(await store.ask("HGET", BOOK_VERSIONS, f"{ACME.tag}:rates")) == 1
 
 
+class Overtaken(Functions):
+    """Lets somebody else do what they like between a publication and what comes after it."""
+
+    meanwhile = None
+
+    async def call(self, call):
+        reply = await super().call(call)
+        if call.function == "amp_ledger_publish_v1" and self.meanwhile:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
+        return reply
+
+
+async def test_an_announcement_that_is_overtaken_does_not_take_back_the_newer_one(worker, store):
+    functions = Overtaken(store, [LIBRARY])
+    slow, quick = PriceLists(BookStore(store, functions)), worker()
+
+    async def ten_more():
+        for price in range(10):
+            await quick.put(ACME, "pricing", [Price("openai", "gpt", Decimal(price), Decimal(1))], None)
+
+    functions.meanwhile = ten_more
+    assert (await slow.put(ACME, "pricing", [GPT], None)).version == 1
+    assert int(await store.ask("HGET", BOOK_VERSIONS, f"{ACME.tag}:pricing")) == 11
+    await slow.refresh()
+    assert slow.price(ACME, CALL, None).nanos == 9 * 10**9
+
+
 async def test_a_change_whose_announcement_was_lost_is_in_force_when_it_is_sent_again(
     worker, store, monkeypatch
 ):
     one, other = worker(), worker()
-    ask = store.ask
+    ask_each = store.ask_each
 
-    async def lost(verb, *rest):
-        if verb == "HSET":
+    async def lost(commands):
+        if any(BOOK_VERSIONS in command for command in commands):
             raise StoreUnavailable
-        return await ask(verb, *rest)
+        return await ask_each(commands)
 
     with monkeypatch.context() as patched:
-        patched.setattr(store, "ask", lost)
+        patched.setattr(store, "ask_each", lost)
         with pytest.raises(StoreUnavailable):
             await one.put(ACME, "pricing", [GPT], None)
     assert (await one.put(ACME, "pricing", [GPT], None)).version == 1

@@ -7,6 +7,7 @@ import pytest
 
 from amp.errors import StoreUnavailable
 from amp.ledger import looking, reports
+from amp.ledger.intervals import Moments, value_per_cost
 from amp.ledger.looking import Budget
 
 API = "/profitstream/v2/api"
@@ -349,6 +350,31 @@ async def crews(agent):
     await metered(agent, "b", 4, squadId="blue", traceId="b1", traceType="check", agentName="ignored")
     await metered(agent, "c", 8)
     return agent
+
+
+async def test_a_squad_whose_every_job_follows_a_decision_has_an_interval(agent):
+    for number in range(6):
+        said = {"amp_request_id": await agent.decided(f"user {number}")} if number != 3 else {}
+        await metered(agent, f"d{number}", 1 + number, squadId="red" if number < 3 else "blue", **said)
+        await metered(agent, f"d{number}", 2)
+        await reported(agent, f"d{number}", outcome="CONVERTED", value=10 + number)
+    await metered(agent, "later", 3, squadId="blue")
+    kept = await got(agent, "/v1/ledger/report", by="squad")
+    single = await got(agent, "/v1/ledger/report", by="squad", outcomeValueMin=1)
+    assert (kept["looked"], single["looked"]) == (None, {"jobs": 7, "of": 7})
+    for report in (kept, single):
+        rows = {row["key"]["squad"]: row for row in report["rows"]}
+        assert rows["blue"]["valueRatioInterval"] is None  # one of its jobs follows none
+        between = rows["red"]["valueRatioInterval"]
+        expected = value_per_cost(Moments(3, 33, 12, 100 + 121 + 144, 9 + 16 + 25, 30 + 44 + 60))
+        assert (between["low"], between["high"]) == pytest.approx(expected)
+        assert report["total"]["valueRatioInterval"] is None
+    only = await got(agent, "/v1/ledger/report", squad="red")
+    assert only["total"]["valueRatioInterval"] == between
+    await metered(agent, "alone", 3)
+    rows = {row["key"]["squad"]: row for row in (await got(agent, "/v1/ledger/report", by="squad"))["rows"]}
+    assert rows[None]["valueRatioInterval"] is None
+    assert rows["red"]["valueRatioInterval"] == between
 
 
 async def test_a_job_belongs_to_the_squad_that_worked_on_it_first(crews):

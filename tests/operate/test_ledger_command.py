@@ -61,7 +61,9 @@ def test_prices_tools_and_rates_are_set_listed_and_removed(amp):
     gone = amp("pricing", "remove", "openai/other")
     assert (gone.exit_code, "no openai/other" in gone.stderr) == (1, True)
     assert amp("pricing", "set", "gpt-4o", "1", "1").exit_code == 1
-    assert "entries[1].input: must be" in amp("pricing", "set", "x/y", "NaN", "1").stderr
+    assert "entries[1].input: must be" in amp("pricing", "set", "x/y", "1e13", "1").stderr
+    for number in ("NaN", "1_0"):
+        assert "INPUT must be a number in plain digits" in amp("pricing", "set", "x/y", number, "1").stderr
     amp("tools", "set", "ocr", "0.002", "--per", "pages")
     amp("tools", "set", "human_help", "1.50", "--per", "minute")
     shown = amp("tools", "list").stdout
@@ -92,6 +94,48 @@ def test_a_report_is_drawn_and_told_to_machines(amp, worked):
     assert "'agnt' is none of type, environment" in amp("ledger", "report", "--where", "agnt=ada").stderr
     assert "by: must be" in amp("ledger", "report", "--by", "colour").stderr
     assert "No jobs" in amp("ledger", "report", "--tenant", "other").stdout
+
+
+@pytest.mark.timeout(120)
+def test_a_spreadsheet_has_a_column_for_each_currency_where_there_are_several(amp, data):
+    async def work(settings):
+        store = connect(settings.redis)
+        writing = Writing(store, tenant("default", "test"))
+        await writing.completion("s1", 10**9, type="sales")
+        await writing.outcome("s1", "SUCCESS", "CONVERTED", 5 * 10**9, currency="EUR")
+        await writing.completion("s2", 2 * 10**9, type="sales")
+        await writing.completion("p1", 4 * 10**9, type="support")
+        await writing.tool("e1", 3 * 10**9, type="eu", currency="EUR")
+        await writing.create("n1", type="nothing")
+        await store.close()
+
+    with opened(Settings(data=data)) as complete:
+        asyncio.run(work(complete))
+
+    def told(*options):
+        return list(
+            csv.DictReader(io.StringIO(amp("ledger", "report", "--by", "type", "--csv", *options).stdout))
+        )
+
+    rows = {row["type"]: row for row in told()}
+    assert len(rows) == 4  # one each: counts may be added up
+    sales = rows["sales"]
+    assert (sales["jobs"], sales["currency"], sales["totalCost"], sales["valueRatio"]) == ("2", "", "", "")
+    assert (sales["totalCost USD"], sales["totalValue EUR"], sales["totalCost EUR"]) == ("3", "5", "0")
+    assert (rows["support"]["totalCost"], rows["support"]["totalCost USD"]) == ("4", "4")
+    assert (rows["eu"]["externalToolCost EUR"], rows["eu"]["totalCost USD"]) == ("3", "")
+    added = {name: sum(Decimal(row[name] or 0) for row in rows.values()) for name in sales if " " in name}
+    assert {name: amount for name, amount in added.items() if amount} == {
+        "tokenCost USD": 7,
+        "totalCost USD": 7,
+        "externalToolCost EUR": 3,
+        "totalCost EUR": 3,
+        "totalValue EUR": 5,
+    }
+    only = told("--where", "type=support")
+    assert [name for name in only[0] if " " in name] == []  # one currency: the plain columns say it
+    total = csv.DictReader(io.StringIO(amp("ledger", "report", "--by", "", "--csv").stdout))
+    assert [(row["jobs"], row["totalCost USD"], row["totalCost EUR"]) for row in total] == [("5", "7", "3")]
 
 
 @pytest.mark.timeout(120)

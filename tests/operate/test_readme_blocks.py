@@ -35,6 +35,7 @@ SIMULATE = block("bash", "amp simulate")
 LIFT = block("bash", "amp lift")
 JUDGE = block("bash", "amp evaluate")
 AGAIN = block("bash", "python -m benchmarks")
+LOOK = block("bash", "amp dashboard link")
 LEDGER_KEY = block("bash", "REVENIUM_METERING_API_KEY")
 LEDGER = block("python", "AgenticOutcomeClient")
 GRADED_SERVE = block("bash", "amp serve\n")
@@ -110,7 +111,7 @@ def test_the_install_commands_are_run_by_ci_as_they_stand():
 
 def test_every_block_is_run_by_a_test():
     """A block that is added to README needs a test here."""
-    run = [SECOND_TERMINAL, LOOP, CURL, OWN, SHOW, SIMULATE, LIFT, JUDGE, AGAIN, LEDGER_KEY, LEDGER]
+    run = [SECOND_TERMINAL, LOOP, CURL, OWN, SHOW, SIMULATE, LIFT, JUDGE, AGAIN, LOOK, LEDGER_KEY, LEDGER]
     run += [GRADED_SERVE, GRADED_KEY, GRADED, GRADED_TERMINAL]
     assert sorted(code for mark, language, code in BLOCKS if not mark and language != "text") == sorted(run)
 
@@ -187,6 +188,10 @@ def test_the_command_compares_policies(terminal):
     told = terminal(SIMULATE + "head -c 4 captured.svg")
     assert "factored-beta" in told
     assert told.endswith("<svg")
+
+
+def test_a_link_leads_to_the_dashboard(terminal):
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/sign-in/link/[\w-]{43}\n", terminal(LOOK))
 
 
 def test_asking_whether_it_works_is_answered(terminal):

@@ -45,6 +45,7 @@ NOT_PURE = {
     "attendance.py",
     "fit_store.py",
     "overview.py",
+    "state.py",
     "journal.py",
     "agent.py",
     "attending.py",

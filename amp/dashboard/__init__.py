@@ -1,0 +1,1 @@
+"""The dashboard: pages that are drawn here, on the server, and work without JavaScript."""

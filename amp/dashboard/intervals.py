@@ -1,0 +1,76 @@
+"""Estimates with their intervals, one below the other on one axis, against a line where nothing differs."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from amp.dashboard.drawing import Scale, Tell, chart, element, fitted, percent, scale_of, text, told
+
+_ROW, _AXIS = 44, 26
+_MARGIN = 0.02
+
+
+class Interval(NamedTuple):
+    """One estimate; None where there is none."""
+
+    label: str
+    middle: float | None
+    low: float | None
+    high: float | None
+    note: str = ""
+    """Beside the label."""
+
+
+def interval_chart(
+    name: str, title: str, rows: Sequence[Interval], *, tell: Tell, zero: float | None = 0.0
+) -> Markup:
+    """Rows from top to bottom. With `zero`, an interval that leaves it out is drawn as good or bad."""
+    ends = [end for row in rows for end in (row.low, row.middle, row.high) if end is not None]
+    scale = scale_of([*ends, zero] if zero is not None else ends, zero=False, margin=_MARGIN)
+    height = _ROW * len(rows) + _AXIS
+    parts = [*_axis(scale, len(rows), tell, zero)]
+    for number, row in enumerate(rows):
+        parts += _row(row, number * _ROW, scale, tell, zero)
+    return chart(name, title, " ".join(_said(row, tell) for row in rows), height, parts)
+
+
+def _axis(scale: Scale, rows: int, tell: Tell, zero: float | None) -> Iterator[Markup]:
+    """Lines beside the intervals only: they do not cross the words."""
+    ticks = scale.ticks()
+    for tick, words in zip(ticks, told(ticks, tell), strict=True):
+        x, kind = percent(scale.at(tick)), "zero" if tick == zero else "grid"
+        for number in range(rows):
+            top = number * _ROW + 20
+            yield element("line", x1=x, x2=x, y1=top, y2=top + 18, class_=kind)
+        yield text(words, x, rows * _ROW + 18, "tick", "middle")
+
+
+def _row(row: Interval, top: float, scale: Scale, tell: Tell, zero: float | None) -> Iterator[Markup]:
+    said = element("tspan", fitted(row.label))
+    if row.note:
+        said += Markup(" ") + element("tspan", row.note, class_="note")
+    yield element("text", said, x=0, y=top + 15, class_="label")
+    if row.middle is None or row.low is None or row.high is None:
+        yield text("no estimate yet", "100%", top + 15, "note", "end")
+        return
+    value = f"{tell(row.middle)} ({tell(row.low)} to {tell(row.high)})"
+    yield text(value, "100%", top + 15, "value", "end")
+    kind, y = _kind(row.low, row.high, zero), top + 29
+    low, middle, high = (percent(scale.at(end)) for end in (row.low, row.middle, row.high))
+    yield element("line", x1=low, x2=high, y1=y, y2=y, class_=f"span {kind}")
+    for end in (low, high):
+        yield element("line", x1=end, x2=end, y1=y - 5, y2=y + 5, class_=f"end {kind}")
+    yield element("circle", cx=middle, cy=y, r=4.5, class_=f"dot {kind}")
+
+
+def _kind(low: float, high: float, zero: float | None) -> str:
+    if zero is None:
+        return "s1"
+    return "good" if low > zero else "bad" if high < zero else "quiet"
+
+
+def _said(row: Interval, tell: Tell) -> str:
+    if row.middle is None or row.low is None or row.high is None:
+        return f"{row.label}: no estimate yet."
+    return f"{row.label}: {tell(row.middle)}, between {tell(row.low)} and {tell(row.high)}."

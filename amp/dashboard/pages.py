@@ -1,0 +1,115 @@
+"""From a template and what it shows to an answer: a whole page, or one of its regions that is live.
+
+A page is a `Page` with a `tab`, listed in `mount.PAGES`, and a template that extends `layout.html`. A region
+is `{% call ui.region("name", "topic other") %}{% block region_name %}...{% endblock %}{% endcall %}`: the
+script of the pages asks for it alone, with the header `Amp-Region`, when one of its topics has changed.
+"""
+
+from typing import Any, ClassVar, NamedTuple, cast
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from litestar import Controller, Response
+from markupsafe import Markup
+
+from amp.dashboard import assets, words
+from amp.dashboard.visitors import CSRF_FIELD, THEME_COOKIE, VISITOR, Visitor
+from amp.errors import NotFound
+from amp.http.requests import ApiRequest
+
+REGION = "amp-region"
+THEMES = ("auto", "light", "dark")
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",  # no-referrer would take the Origin from our own forms
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Vary": "Cookie, Amp-Region",
+}
+
+
+class Tab(NamedTuple):
+    """A page's place in the navigation."""
+
+    name: str
+    path: str
+
+
+class Page(Controller):
+    """A page of the dashboard, or several below one path; only for who is signed in."""
+
+    include_in_schema = False
+    tab: ClassVar[Tab]
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("amp.dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters.update(words.FILTERS)
+    return made
+
+
+_TEMPLATES = _environment()
+_GLOBALS: dict[str, Any] = cast("Any", _TEMPLATES.globals)  # typed by jinja as what is there by default
+_GLOBALS.update(asset=assets.url, tabs=[])
+_GLOBALS["ui"] = _TEMPLATES.get_template("ui.html").module
+
+
+def navigate(pages: tuple[type[Page], ...]) -> None:
+    """From now on the navigation leads to these pages, in this order."""
+    _GLOBALS["tabs"] = [page.tab for page in pages]
+
+
+def page(request: ApiRequest, template: str, *, status: int = 200, **shown: Any) -> Response[bytes]:
+    """The page, or the region of it that was asked for.
+
+    Raises:
+        NotFound: the page has no such region.
+    """
+    drawn = _TEMPLATES.get_template(template)
+    context = drawn.new_context(_of_every_page(request) | shown)
+    region = request.headers.get(REGION)
+    if region is None or status != 200:
+        return html("".join(drawn.root_render_func(context)), status)
+    block = drawn.blocks.get(f"region_{region}")
+    if block is None:
+        raise NotFound("This page has no such region.")
+    return html("".join(block(context)), status)
+
+
+def html(text: str, status: int = 200) -> Response[bytes]:
+    """An answer with the headers that every page has."""
+    return Response(text.encode(), status_code=status, media_type="text/html", headers=HEADERS)
+
+
+def see_other(path: str) -> Response[bytes]:
+    """Go there and look: after a form, or to sign in."""
+    return Response(b"", status_code=303, headers=HEADERS | {"Location": path})
+
+
+def path_of(request: ApiRequest) -> str:
+    """The page's own path with its query, to come back to."""
+    query = request.scope["query_string"].decode("ascii", "replace")
+    return request.scope["path"] + (f"?{query}" if query else "")
+
+
+def _of_every_page(request: ApiRequest) -> dict[str, Any]:
+    visitor: Visitor | None = request.scope["state"].get(VISITOR)
+    theme = request.cookies.get(THEME_COOKIE, THEMES[0])
+    field = Markup('<input type="hidden" name="{}" value="{}">')
+    return {
+        "visitor": visitor,
+        "theme": theme if theme in THEMES else THEMES[0],
+        "themes": THEMES,
+        "here": path_of(request),
+        "path": request.scope["path"],
+        "csrf_field": field.format(CSRF_FIELD, visitor.csrf) if visitor else "",
+    }

@@ -1,0 +1,78 @@
+"""What has changed since a page was drawn, told to every page that is open.
+
+However many pages are open, a worker asks the store for a tenant's versions at most once a second.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+
+import msgspec
+
+from amp.errors import AmpError, StoreUnavailable
+from amp.http.sse import PING, frame
+from amp.tenancy import Tenant
+
+EVERY_S = 1.0
+PING_S = 15.0
+TENANTS_MAX = 256
+
+OVER = b"event: over\ndata: {}\n\n"
+"""The session has ended: the page is to ask again, and will be led to sign in."""
+
+Watch = Callable[[Tenant], Awaitable[str]]
+"""The version of one topic of a tenant's data: cheap to ask, and another one whenever the data is."""
+
+
+class _Seen:
+    def __init__(self) -> None:
+        self.at_s = -EVERY_S
+        self.versions: dict[str, str] = {}
+        self.lock = asyncio.Lock()
+
+
+class Pulse:
+    """The versions of all topics, by tenant."""
+
+    def __init__(
+        self, watches: Mapping[str, Watch], *, elapsed_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._watches = watches
+        self._elapsed_s = elapsed_s
+        self._seen: OrderedDict[Tenant, _Seen] = OrderedDict()
+
+    async def now(self, tenant: Tenant) -> dict[str, str]:
+        """The versions by topic, at most `EVERY_S` old; the last known ones while the store is down."""
+        seen = self._seen.setdefault(tenant, _Seen())
+        self._seen.move_to_end(tenant)
+        if len(self._seen) > TENANTS_MAX:
+            self._seen.popitem(last=False)
+        async with seen.lock:
+            if self._elapsed_s() - seen.at_s >= EVERY_S:
+                seen.at_s = self._elapsed_s()
+                for topic, watch in self._watches.items():
+                    try:
+                        seen.versions[topic] = await watch(tenant)
+                    except StoreUnavailable:
+                        seen.versions.setdefault(topic, "")
+        return dict(seen.versions)
+
+    async def frames(self, tenant: Tenant, still: Callable[[], Awaitable[object]]) -> AsyncGenerator[bytes]:
+        """The versions now and whenever they are others, until `still` refuses."""
+        told: dict[str, str] | None = None
+        number, pinged_s = 0, self._elapsed_s()
+        while True:
+            try:
+                await still()
+            except AmpError:
+                yield OVER
+                return
+            versions = await self.now(tenant)
+            if versions != told:
+                number, told = number + 1, versions
+                yield frame(number, msgspec.json.encode(versions))
+            elif self._elapsed_s() - pinged_s >= PING_S:
+                pinged_s = self._elapsed_s()
+                yield PING
+            await asyncio.sleep(EVERY_S)

@@ -1,0 +1,96 @@
+"""Numbers and times as people read them; every page says them the same way. What nobody knows is a dash."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from markupsafe import Markup
+
+NOTHING = "–"
+MINUS = "−"
+Number = int | float | Decimal
+
+
+def count(value: Number | None) -> str:
+    """1234567 is 1,234,567."""
+    return NOTHING if value is None else _signed(f"{value:,.0f}")
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """0.4567 is 45.7 %."""
+    return NOTHING if share is None else _signed(f"{100 * share:.{digits}f}\u202f%")
+
+
+def points(difference: float | None) -> str:
+    """0.033 is +3.3: points of a hundred."""
+    return NOTHING if difference is None else _signed(f"{100 * difference:+.1f}")
+
+
+def change(relative: float | None) -> str:
+    """-0.2 is −20 %."""
+    return NOTHING if relative is None else _signed(f"{100 * relative:+.0f}\u202f%")
+
+
+def ratio(value: float | None) -> str:
+    """3.4156 is 3.42×."""
+    return NOTHING if value is None else _signed(f"{value:,.{2 if abs(value) < 100 else 0}f}×")
+
+
+def money(amount: Number | None, currency: str | None = None) -> str:
+    """1234.5 is 1,234.50, with its currency if there is one; below a cent with as many digits as it takes."""
+    if amount is None:
+        return NOTHING
+    exact = Decimal(str(amount))
+    digits = 2 if not exact or abs(exact) >= Decimal("0.01") else min(9, 1 - exact.adjusted())
+    return _signed(f"{exact:,.{digits}f}") + (f"\u202f{currency}" if currency else "")
+
+
+def moment(at: str | None) -> Markup | str:
+    """An ISO time in UTC, as a `time` element."""
+    if not at:
+        return NOTHING
+    when = datetime.fromisoformat(at)
+    return Markup('<time datetime="{}">{}</time>').format(at, f"{when.day} {when:%b %Y, %H:%M} UTC")
+
+
+def day(date: str | None) -> str:
+    """2026-11-05 is 5 Nov."""
+    if not date:
+        return NOTHING
+    when = datetime.fromisoformat(date)
+    return f"{when.day} {when:%b}"
+
+
+def seconds(value: float | None) -> str:
+    """310.2 is 310 s, 5400 is 1.5 h."""
+    if value is None:
+        return NOTHING
+    for unit, length in (("d", 86_400), ("h", 3_600)):
+        if value >= length:
+            return f"{value / length:.1f}\u202f{unit}"
+    return f"{value:.0f}\u202fs" if value >= 10 else f"{value:.1f}\u202fs"
+
+
+def sentence(text: str | None) -> str:
+    """With a capital and a full stop."""
+    said = (text or "").strip()
+    return said[:1].upper() + said[1:] + ("" if not said or said[-1] in ".!?" else ".")
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", MINUS)
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "count": count,
+    "percent": percent,
+    "points": points,
+    "change": change,
+    "ratio": ratio,
+    "money": money,
+    "moment": moment,
+    "day": day,
+    "seconds": seconds,
+    "sentence": sentence,
+}
