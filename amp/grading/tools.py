@@ -1,9 +1,11 @@
 """The tools of an agent that calls a model: files in the session's own folder, and nothing else.
 
 A path is a name in the session's list of files, never a path of a disk: there is no way out, no link, no
-shell.
+shell. Workbooks and PDFs are read and written in a thread: a large one takes seconds, and the loop's leases
+do not wait.
 """
 
+import asyncio
 import csv
 import io
 import math
@@ -126,7 +128,7 @@ async def documents(folder: Folder) -> list[tuple[str, str]]:
     for path, size in sorted((await folder.sizes()).items()):
         data = await folder.read(path) or b""
         try:
-            found.append((path, text_of(path, data)))
+            found.append((path, await asyncio.to_thread(text_of, path, data)))
         except Unreadable as error:
             found.append((path, f"({size:,} bytes; no text: {error})"))
     return found
@@ -143,7 +145,7 @@ async def _read(folder: Folder, given: dict[str, Any]) -> str:
     if data is None:
         raise Misused(f"{path} does not exist.")
     try:
-        text = text_of(path, data)
+        text = await asyncio.to_thread(text_of, path, data)
     except Unreadable as error:
         raise Misused(f"{path} cannot be read: {error}.") from error
     if len(text) <= READ_LENGTH_MAX:
@@ -172,7 +174,7 @@ async def _table(folder: Folder, given: dict[str, Any]) -> str:
             raise Misused("A .csv has one table: give rows.")
         return await _put(folder, path, _csv(next(iter(sheets.values()))))
     if path.lower().endswith(".xlsx"):
-        return await _put(folder, path, _workbook(sheets))
+        return await _put(folder, path, await asyncio.to_thread(_workbook, sheets))
     raise Misused("path must end in .csv or .xlsx.")
 
 
