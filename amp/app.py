@@ -133,7 +133,7 @@ def _lifespan(
             room.attendance.keep(),
             room.counting.follow(),
             books.lists.follow(),
-            books.rollup.follow(),
+            books.marker.follow(),
             books.heads.follow(),
             desk.follower.follow(),
         )
@@ -147,6 +147,7 @@ def _lifespan(
         await asyncio.gather(*followers, return_exceptions=True)
         with suppress(StoreUnavailable):
             await room.counting.flush()
+        await books.marker.put()
         await books.heads.close()
         await store.close()
 

@@ -35,6 +35,7 @@ from amp.learning.state import State
 from amp.learning.store import LearningStore
 from amp.learning.token import Sealer
 from amp.ledger import book_store, rollup_store
+from amp.ledger import marks as ledger_marks
 from amp.ledger import store as ledger_store
 from amp.ledger.appending import Appender
 from amp.ledger.book_store import BookStore
@@ -44,6 +45,7 @@ from amp.ledger.head_files import FOLDER, Heads
 from amp.ledger.heads import key_of
 from amp.ledger.intake import Intake
 from amp.ledger.jobs import Jobs
+from amp.ledger.marks import Marker, Marks
 from amp.ledger.reports import Reports
 from amp.ledger.rollup import Rollup
 from amp.ledger.rollup_store import RollupStore
@@ -63,6 +65,7 @@ LIBRARIES = (
     ledger_store.LIBRARY,
     book_store.LIBRARY,
     rollup_store.LIBRARY,
+    ledger_marks.LIBRARY,
     session_store.LIBRARY,
     shelf_store.LIBRARY,
 )
@@ -90,7 +93,7 @@ class Books(NamedTuple):
     intake: Intake
     jobs: Jobs
     lists: PriceLists
-    rollup: Rollup
+    marker: Marker
     reports: Reports
     heads: Heads
 
@@ -142,10 +145,11 @@ def learning(settings: Settings, store: Store, functions: Functions, sealer: Sea
 def ledger(settings: Settings, store: Store, functions: Functions, decisions: Decisions) -> Books:
     facts, index = LedgerStore(store, functions), RollupStore(store, functions)
     lists, rollup = PriceLists(BookStore(store, functions)), Rollup(index, facts)
+    marker = Marker(Marks(store, functions))
     heads = Heads(settings.data / FOLDER, key_of((settings.secret or "").encode()))
 
     def heard(tenant: Tenant, bucket: int, head: Head) -> None:
-        rollup.wrote(tenant)
+        marker.wrote(tenant)
         heads.heard(tenant, bucket, head)
 
     appender, jobs = Appender(facts, heard), Jobs(facts)
@@ -154,7 +158,7 @@ def ledger(settings: Settings, store: Store, functions: Functions, decisions: De
         Intake(appender, decisions=decisions, price=lists.price),
         jobs,
         lists,
-        rollup,
+        marker,
         Reports(rollup, index, jobs, lists),
         heads,
     )

@@ -20,7 +20,6 @@ Source: ledger.md.
 
 import re
 from typing import Any, cast
-from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -258,19 +257,7 @@ def packed_id(text: str) -> bytes:
 
 def id_text(packed: bytes) -> str:
     """The id as it was sent."""
-    return packed[1:].decode() if packed[:1] == b"t" else str(UUID(bytes=packed[1:]))
-
-
-def without(of: Metered, flags: int) -> Metered:
-    """The entry without what these flags say was said of its job before."""
-    if not flags:
-        return of
-    return msgspec.structs.replace(
-        of,
-        name=None if flags & NAME else of.name,
-        type=None if flags & TYPE else of.type,
-        version=None if flags & VERSION else of.version,
-        environment=None if flags & ENVIRONMENT else of.environment,
-        approach=None if flags & DECISION else of.approach,
-        group=None if flags & DECISION else of.group,
-    )
+    if packed[:1] == b"t":
+        return packed[1:].decode()
+    digits = packed[1:].hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

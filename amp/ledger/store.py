@@ -180,11 +180,7 @@ def _call(write: Write) -> Call:
 
 def _written(reply: Sequence[Any]) -> Written:
     verdict: Any = reply[0].decode()
-    return Written(verdict, *(_told(number, part) for number, part in enumerate(reply[1:])))
-
-
-def _told(number: int, part: Any) -> Any:
-    return int(part) if number == 0 else part
+    return Written(verdict, int(reply[1]), *reply[2:]) if len(reply) > 1 else Written(verdict)
 
 
 def _note_positions(into: tuple[set[int], set[int]], flat: Sequence[bytes]) -> None:

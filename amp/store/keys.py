@@ -1,5 +1,6 @@
 """Every key name in the store. Keys of one user lie in one slot: `{tenant:env:bucket}` is the hash tag."""
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ SERVED_POLICY = b"{amp}:policies:served"
 """What the settings of whoever serves say: the policy of every tenant without its own."""
 BOOK_VERSIONS = b"{amp}:books"
 """The same of prices, tools and rates, by tenant tag and kind; `book_version` is the fact."""
+LEDGER_MARKS = b"{amp}:l:marks"
+"""The tags of tenants whose ledgers were ever written to, by the number of the last mark that says so."""
+LEDGER_MARKS_COUNT = b"{amp}:l:marks:count"
 REFIT_LEASE = b"{amp}:refit"
 REFITS_ASKED = b"{amp}:refits:asked"
 """The number of each tenant's newest ask for a fit."""
@@ -130,8 +134,8 @@ class JobKeys(NamedTuple):
 
 def job_keys(tenant: Tenant, job: str) -> JobKeys:
     name = job.encode()
-    tag = ledger_tag(tenant, bucket(name))
-    return JobKeys(*_of_bucket(tag), tag + b"j:" + name, tag + b"x:" + name)
+    tag, of_bucket = _of_bucket(tenant.tag, bucket(name))
+    return JobKeys(*of_bucket, tag + b"j:" + name, tag + b"x:" + name)
 
 
 def job_key(tenant: Tenant, number: int, job: str) -> bytes:
@@ -142,9 +146,9 @@ def job_key(tenant: Tenant, number: int, job: str) -> bytes:
 def no_job_keys(tenant: Tenant, transaction: str) -> JobKeys:
     """Those of a record without a job: its bucket, and one of many short tables, by its transaction."""
     name = transaction.encode()
-    tag = ledger_tag(tenant, bucket(name))
+    tag, of_bucket = _of_bucket(tenant.tag, bucket(name))
     table = int.from_bytes(blake2b(name, digest_size=2, person=b"no job").digest(), "big") >> 4
-    return JobKeys(*_of_bucket(tag), tag + b"none", tag + b"y:%d" % table)
+    return JobKeys(*of_bucket, tag + b"none", tag + b"y:%d" % table)
 
 
 def bucket_of(name: str) -> int:
@@ -152,13 +156,16 @@ def bucket_of(name: str) -> int:
     return bucket(name.encode())
 
 
-def _of_bucket(tag: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    return tag + b"entries", tag + b"chain", tag + b"jobs", tag + b"types"
+@lru_cache(maxsize=16 * BUCKETS)
+def _of_bucket(tenant_tag: str, number: int) -> tuple[bytes, tuple[bytes, bytes, bytes, bytes]]:
+    """What the ledger's keys of one bucket begin with, and those that all its jobs share."""
+    tag = b"{%s:%d}:l:" % (tenant_tag.encode(), number)
+    return tag, (tag + b"entries", tag + b"chain", tag + b"jobs", tag + b"types")
 
 
 def ledger_tag(tenant: Tenant, number: int) -> bytes:
     """What the ledger's keys of one bucket begin with."""
-    return bucket_tag(tenant, number) + b":l:"
+    return _of_bucket(tenant.tag, number)[0]
 
 
 def ledger_cells(tag: str) -> bytes:
@@ -191,7 +198,7 @@ def book_document(tag: str, kind: str, version: int) -> bytes:
 
 
 def ledger_folding(tag: str) -> bytes:
-    """The worker that folds entries into cells now."""
+    """Who folds entries into cells now."""
     return b"{%s}:l:folding" % tag.encode()
 
 
