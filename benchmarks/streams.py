@@ -53,7 +53,7 @@ def run(*, quick: bool, streams: int = STREAMS) -> Section:
     with machine.shared_out() as cores, world.durable_store() as settings:
         key = asyncio.run(world.new_key(settings))
         with served(
-            "amp.app:application",
+            "benchmarks.served:ours",
             cores=cores.server,
             http="amp.http.protocol:HotProtocol",
             environment=settings.environment(),
