@@ -73,7 +73,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def ours() -> Any:
+def service() -> Any:
     """The service as a worker of `amp serve` has it, its pages with it."""
     from amp import app  # noqa: PLC0415  only the process that serves needs it
     from amp.dashboard.mount import dashboard  # noqa: PLC0415  as above

@@ -53,7 +53,7 @@ def run(*, quick: bool, streams: int = STREAMS) -> Section:
     with machine.shared_out() as cores, world.durable_store() as settings:
         key = asyncio.run(world.new_key(settings))
         with served(
-            "benchmarks.served:ours",
+            "benchmarks.served:service",
             cores=cores.server,
             http="amp.http.protocol:HotProtocol",
             environment=settings.environment(),
