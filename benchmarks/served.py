@@ -74,8 +74,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def service() -> Any:
-    """The whole service, as a worker of `amp serve` has it."""
-    from amp import app  # noqa: PLC0415  for the process that serves
+    """The service as a worker of `amp serve` has it, its pages with it."""
+    from amp import app  # noqa: PLC0415  only the process that serves needs it
     from amp.dashboard.mount import dashboard  # noqa: PLC0415  as above
 
     return app.application(dashboard)
