@@ -46,6 +46,16 @@ def money(amount: Number | None, currency: str | None = None) -> str:
     return _signed(f"{exact:,.{digits}f}") + (f"\u202f{currency}" if currency else "")
 
 
+def amount(value: Number | None) -> str:
+    """1234567 is 1.2M: for an axis."""
+    if value is None:
+        return NOTHING
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return _signed(f"{float(value) / size:,.1f}{letter}")
+    return _signed(f"{value:,.2f}" if abs(value) < 10 else f"{value:,.1f}")
+
+
 def moment(at: str | None) -> Markup | str:
     """An ISO time in UTC, as a `time` element."""
     if not at:
@@ -89,6 +99,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "change": change,
     "ratio": ratio,
     "money": money,
+    "amount": amount,
     "moment": moment,
     "day": day,
     "seconds": seconds,

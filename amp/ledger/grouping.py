@@ -127,6 +127,15 @@ class Cube:
                 return False  # it may be among others
         return question.in_cells
 
+    def values(self, dimension: Dimension) -> list[str]:
+        """What jobs are told apart by, those of the most jobs first."""
+        jobs = {
+            value: days[None].get("J", 0)
+            for value, days in self._cells.get(dimension, {}).items()
+            if value is not None and None in days
+        }
+        return sorted(jobs, key=lambda value: (-jobs[value], value))
+
     def row(self, key: dict[str, str | None], sums: Sums) -> Row:
         """What a cell's sums say; remembered for as long as they stand."""
         name = tuple(key.items())
@@ -223,8 +232,15 @@ def _coordinate(job: Job, run: Run, day: int, name: By) -> str | None:
     return getattr(run if name in RUNS else job, name)
 
 
-def jobs_like(sums: Mapping[str, int], status: str | None, outcome: str | None) -> int | None:
-    """How many of the jobs have this status and this outcome; None where the sums do not tell."""
+def jobs_like(
+    sums: Mapping[str, int], status: str | None, outcome: str | None, not_outcome: str | None = None
+) -> int | None:
+    """How many jobs have this status and this outcome, or not that; None where the sums do not tell."""
+    if not_outcome is not None:
+        if outcome is not None:
+            return None
+        all_, those = jobs_like(sums, status, None), jobs_like(sums, status, not_outcome)
+        return None if all_ is None or those is None else all_ - those
     jobs, reported = sums.get("J", 0), sums.get("R", 0)
     if PENDING in {status, outcome}:
         return jobs - reported if {status, outcome} <= {PENDING, None} else 0

@@ -160,6 +160,14 @@ class LedgerStore:
         )
         return [read_head(reply) for reply in replies]
 
+    async def head(self, tenant: Tenant, bucket: int) -> Head:
+        """Where this bucket's chain ends.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        return read_head(await self._store.ask("GET", ledger_tag(tenant, bucket) + b"chain"))
+
     async def run(self, tenant: Tenant, bucket: int, after: int, count: int) -> list[Stored]:
         """At most `count` entries of a bucket, those that come after this position.
 
@@ -170,6 +178,18 @@ class LedgerStore:
             "XRANGE", ledger_tag(tenant, bucket) + b"entries", b"%d-0" % (after + 1), "+", "COUNT", count
         )
         return [_stored(entry_id, fields) for entry_id, fields in page]
+
+    async def stored_at(self, tenant: Tenant, bucket: int, positions: Sequence[int]) -> dict[int, Stored]:
+        """The entries at these positions of a bucket, with their side data; one that is not there is missing.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        stream = ledger_tag(tenant, bucket) + b"entries"
+        ids = [b"%d-0" % position for position in positions]
+        replies = await self._store.ask_all([("XRANGE", stream, each, each) for each in ids])
+        found = [_stored(*reply[0]) for reply in replies if reply]
+        return {each.position: each for each in found}
 
 
 def _call(write: Write) -> Call:
