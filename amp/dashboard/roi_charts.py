@@ -75,6 +75,7 @@ def of_types(rows: Sequence[Row]) -> dict[str, Any]:
     drawn = [Bar(type_name(row), row.value_ratio, words.ratio(row.value_ratio), _kind(row)) for row in known]
     return {
         "types_chart": bars("chart-types", "Job types by Value Ratio", drawn) if len(drawn) > 1 else None,
+        "types_drawn": len(drawn),
         "value_chart": _value(rows),
         "type_name": type_name,
     }
@@ -163,7 +164,7 @@ def _ratios(name: str, title: str, rows: Sequence[Row], by: str) -> Markup | Non
         _ratio((row.key[by] or "").capitalize() if by == "group" else row.key[by] or "", row, most)
         for row in rows
     ]
-    return interval_chart(name, title, drawn, tell=words.ratio, zero=None)
+    return interval_chart(name, title, drawn, tell=words.ratio, zero=None, apart=by == "approach")
 
 
 def _ratio(label: str, row: Row, most: float) -> Interval:

@@ -51,7 +51,7 @@ def read(query: Mapping[str, str]) -> Listed:
     asked = dict(said)
     if asked["outcomeType"].startswith(NOT):
         asked["outcomeTypeNot"] = asked.pop("outcomeType").removeprefix(NOT)
-    before, after = (filters.whole(query, name, -1, 0, 10**12 - 1) for name in ("before", "after"))
+    before, after = (filters.whole(query, name, -1, 0, filters.MS_MAX) for name in ("before", "after"))
     if before >= 0 and after >= 0:
         raise InvalidParameter("after", "goes without before")
     turn = Turn(SIZE, before if before >= 0 else None, after if after >= 0 else None)

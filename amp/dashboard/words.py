@@ -19,7 +19,7 @@ def count(value: Number | None) -> str:
 
 def percent(share: float | None, digits: int = 1) -> str:
     """0.4567 is 45.7 %."""
-    return NOTHING if share is None else _signed(f"{100 * share:.{digits}f}\u202f%")
+    return NOTHING if share is None else _signed(f"{100 * share:,.{digits}f}\u202f%")
 
 
 def points(difference: float | None) -> str:
@@ -33,8 +33,12 @@ def change(relative: float | None) -> str:
 
 
 def ratio(value: float | None) -> str:
-    """3.4156 is 3.42×."""
-    return NOTHING if value is None else _signed(f"{value:,.{2 if abs(value) < 100 else 0}f}×")
+    """3.4156 is 3.42×, 34.156 is 34.2×."""
+    return (
+        NOTHING
+        if value is None
+        else _signed(f"{value:,.{2 if abs(value) < 10 else 1 if abs(value) < 100 else 0}f}×")
+    )
 
 
 def money(amount: Number | None, currency: str | None = None) -> str:

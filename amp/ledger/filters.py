@@ -14,7 +14,8 @@ from amp.parse import decimal
 PENDING = "PENDING"
 """A legal filter, though no outcome: jobs that have none."""
 ALWAYS_MS = 1 << 62
-_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+MS_MAX = 253_402_300_799_999
+_FIRST_MS = -62_135_596_800_000
 """Of the years 1 to 9999: beyond them a time cannot be written."""
 COORDINATES: tuple[Dimension, ...] = ("type", "environment", "agent", "squad", "approach", "group")
 _FIELDS = {"type": "t", "environment": "e", "agent": "a", "squad": "q", "approach": "p", "group": "g"}
@@ -165,7 +166,7 @@ def whole(asked: Mapping[str, str], name: str, default: int, low: int, high: int
     said = asked.get(name)
     if said is None or said == "":
         return default
-    if not said.isascii() or not said.isdecimal() or len(said) > 12 or not low <= int(said) <= high:
+    if not said.isascii() or not said.isdecimal() or len(said) > 15 or not low <= int(said) <= high:
         raise InvalidParameter(name, f"must be a whole number from {low} to {high}")
     return int(said)
 
@@ -223,7 +224,7 @@ def _end(said: str | None) -> int:
         return ALWAYS_MS
     at_ms, is_day = _moment("endDate", said)
     end_ms = at_ms + (DAY_MS if is_day else 1)
-    return end_ms if end_ms <= _LAST_MS else ALWAYS_MS
+    return end_ms if end_ms <= MS_MAX else ALWAYS_MS
 
 
 def _moment(name: str, said: str) -> tuple[int, bool]:
@@ -233,6 +234,6 @@ def _moment(name: str, said: str) -> tuple[int, bool]:
         ms = round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError) as error:
         raise InvalidParameter(name, "must be a date such as 2026-01-31, or a time") from error
-    if not _FIRST_MS <= ms <= _LAST_MS:
+    if not _FIRST_MS <= ms <= MS_MAX:
         raise InvalidParameter(name, "must lie in the years 1 to 9999")
     return ms, len(said.strip()) == 10

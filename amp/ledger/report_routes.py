@@ -24,8 +24,6 @@ Caller = NamedDependency[Access]
 TheReports = NamedDependency[Reports]
 
 _NUMBER_MAX = 10**6
-_MS_MAX = 253_402_300_799_999
-"""Of the year 9999."""
 LINKS_MAX = 500
 _SORTS = {"": False, "created": True, "created,asc": True, "created,desc": False}
 """Whether the oldest comes first."""
@@ -104,8 +102,8 @@ class ReportRoutes(Controller):
         access: Caller,
         reports: TheReports,
         *,
-        before: Annotated[int | None, Parameter(ge=0, le=_MS_MAX)] = None,
-        after: Annotated[int | None, Parameter(ge=0, le=_MS_MAX)] = None,
+        before: Annotated[int | None, Parameter(ge=0, le=filters.MS_MAX)] = None,
+        after: Annotated[int | None, Parameter(ge=0, le=filters.MS_MAX)] = None,
         size: Annotated[int, Parameter(ge=1, le=SIZE_MAX)] = 25,
         budget: Annotated[int, Parameter(ge=1, le=LOOKED_MAX)] = LOOKED_MAX,
     ) -> Response[bytes]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from amp.errors import InvalidParameter
-from amp.ledger import grouping, leaf_wire, looking, report_wire
+from amp.ledger import converting, grouping, leaf_wire, looking, report_wire
 from amp.ledger.answers import JobResource
 from amp.ledger.books import PriceLists
 from amp.ledger.cells import Dimension, together
@@ -224,7 +224,7 @@ def _told(question: Question, answer: _Answer, rates: Rates) -> Report:
     currency, missing = question.currency, set[str]()
 
     def made(key: Key, days: Days) -> Row:
-        sums, without = grouping.total(days, currency, rates)
+        sums, without = converting.total(days, currency, rates)
         missing.update(without)
         named: dict[str, str | None] = dict(zip(question.by, key, strict=False))
         return answer.cube.row(named, sums) if answer.cube and len(days) == 1 else row(named, sums)
