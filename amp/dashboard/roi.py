@@ -77,4 +77,4 @@ def _query(request: ApiRequest) -> dict[str, str]:
 def _csv(text: str, tenant: Tenant, name: str) -> Response[bytes]:
     file = f"amp-{name}-{tenant.name}-{tenant.env}.csv"
     headers = HEADERS | {"Content-Disposition": f'attachment; filename="{file}"'}
-    return Response(text.encode(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(text.encode(), media_type="text/csv", headers=headers)

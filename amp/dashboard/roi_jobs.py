@@ -16,7 +16,7 @@ from amp.ledger.types import OUTCOME_TYPES, STATUSES
 from amp.rooms import Books
 from amp.tenancy import Tenant
 
-BUDGET = Budget(2000, 0.06)
+BUDGET = Budget(2000, 0.05)
 """Jobs that one leaf looks at: the next one goes on from there."""
 SIZE = 25
 CSV_SIZE = 500

@@ -155,5 +155,5 @@ def _of_row(row: Row) -> Iterator[tuple[str, str]]:
 def beware(row: Row) -> list[str]:
     """The same in a word or two."""
     unpriced = row.unpriced_completions + row.unpriced_tool_events
-    told = {"unpriced": unpriced, "escalated, nobody metered": row.escalated_without_human_cost}
+    told = {"unpriced": unpriced, "unmetered": row.escalated_without_human_cost}
     return [f"{words.count(number)} {word}" for word, number in told.items() if number]

@@ -25,7 +25,7 @@ class _Gathered:
     def __init__(self, size: int, budget: Budget) -> None:
         self._size = size
         self._budget = budget
-        self._until = time.monotonic() + budget.within_s
+        self._until: float | None = None
         self.jobs: list[Job] = []
         self.looked = 0
         self.reached_ms: int | None = None
@@ -37,8 +37,13 @@ class _Gathered:
 
     @property
     def ends(self) -> bool:
-        used_up = self.looked >= self._budget.jobs or (self.looked and time.monotonic() >= self._until)
-        return self.full or bool(used_up)
+        late = self._until is not None and time.monotonic() >= self._until
+        return self.full or late or self.looked >= self._budget.jobs
+
+    def begin(self) -> None:
+        """The time runs from the first look on: to find where the leaf begins takes its own."""
+        if self._until is None:
+            self._until = time.monotonic() + self._budget.within_s
 
     def add(self, jobs: Sequence[Job], looked: Sequence[tuple[int, str]]) -> None:
         """Jobs that passed, of those that were looked at."""
@@ -68,6 +73,7 @@ class Leafing:
         found = _Gathered(turn.size, budget)
         wanted, step = fields(filters), max(_FIRST, turn.size)
         async for some in self._parts(tenant, _within(filters.window, turn), found, step, forward=forward):
+            found.begin()
             hashes = await self._index.look(tenant, [job for _, job in some], wanted)
             judged = self._looking.judged(tenant, hashes, filters, with_records=filters.traced)
             found.add([job for part in [met async for met in judged] for job, _ in part], some)
