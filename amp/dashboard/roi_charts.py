@@ -101,7 +101,12 @@ def _value(rows: Sequence[Row]) -> Markup | None:
     shown = [(name, value) for name, value, _ in values[:PARTS_MAX]]
     if len(values) > PARTS_MAX:
         rest = values[PARTS_MAX:]
-        shown.append((f"{len(rest)} other types", sum((value for _, value, _ in rest), Decimal(0))))
+        shown.append(
+            (
+                f"{len(rest)} other {'type' if len(rest) == 1 else 'types'}",
+                sum((value for _, value, _ in rest), Decimal(0)),
+            )
+        )
     drawn = [
         Bar(
             name,
@@ -145,14 +150,16 @@ def _amounts(rows: Sequence[Row], days: Sequence[str], labels: Sequence[str]) ->
 def of_approaches(rows: Sequence[Row], groups: Sequence[Row]) -> dict[str, Any]:
     """Approaches by Value Ratio, and learned against control, with their intervals."""
     named = [row for row in rows if row.key["approach"]]
-    most = sorted(named, key=lambda row: -row.jobs)[:APPROACHES_MAX]
-    shown = [row for row in named if row in most]
+    sure = [row for row in named if row.value_ratio_interval] or named[:APPROACHES_MAX]
+    least = sorted((row.jobs for row in sure), reverse=True)[:APPROACHES_MAX][-1:]
+    shown = [row for row in sure if [row.jobs] >= least][:APPROACHES_MAX]
     both = [row for row in groups if row.key["group"]]
     return {
         "approach_chart": _ratios("chart-approaches", "Value Ratio by approach", shown, "approach"),
         "group_chart": _ratios("chart-groups", "Value Ratio, learned and control", both, "group"),
         "approaches_drawn": len(shown),
         "approaches_in_all": len(named),
+        "approaches_unsure": sum(row.value_ratio_interval is None for row in named),
     }
 
 
