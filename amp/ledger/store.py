@@ -31,6 +31,7 @@ class Said(NamedTuple):
     approach: str | None = None
     group: str | None = None
     squad: str | None = None
+    request: str | None = None
 
 
 class Write(NamedTuple):
@@ -195,16 +196,12 @@ class LedgerStore:
 def _call(write: Write) -> Call:
     said = ["" if each is None else each for each in write.said]
     arguments = (write.entry, digest(write.entry), write.at_ms, write.job, *said, *write.own)
-    return Call(f"amp_ledger_{write.verb}_v1", write.keys, arguments)
+    return Call(f"amp_ledger_{write.verb}_v2", write.keys, arguments)
 
 
 def _written(reply: Sequence[Any]) -> Written:
     verdict: Any = reply[0].decode()
-    return Written(verdict, *(_told(number, part) for number, part in enumerate(reply[1:])))
-
-
-def _told(number: int, part: Any) -> Any:
-    return int(part) if number == 0 else part
+    return Written(verdict, int(reply[1]), *reply[2:]) if len(reply) > 1 else Written(verdict)
 
 
 def _note_positions(into: tuple[set[int], set[int]], flat: Sequence[bytes]) -> None:
