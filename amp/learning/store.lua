@@ -357,7 +357,8 @@ end
 -- without signals), user, alias for a new user, task name, the word, window ms of such words, the longer of the
 -- windows, retention ms, then as in `report`.
 -- Replies new (the first that is heard of this decision), filled, agreed (it was all said), contradicted,
--- overruled (filled, and another word that stood until now contradicts it), nothing (it says nothing, and nobody spoke), replay, full or expired.
+-- overruled (filled, and another word that stood until now contradicts it), nothing (it says nothing, and changes
+-- nothing), replay, full or expired.
 local function teach(keys, args)
   local row, user, alias, task = args[1], args[2], args[3], args[4]
   local word = parsed(string.rep('\0', AGENT_WORD) .. args[5])[1]
@@ -391,7 +392,7 @@ local function teach(keys, args)
   local told = old and made:sub(39, 45) == old:sub(39, 45) and made:byte(46) % 128 == old:byte(46) % 128
   if told then made = made:sub(1, 14) .. old:sub(15, 18) .. made:sub(19) end
   local name = record:sub(1, 8)
-  if made == old and not says then return 'nothing' end
+  if made == old and word.signals == 0 then return 'nothing' end
   if made ~= old then
     remember_task(keys, int(number(row, 27, 4)), task)
     name = put(keys, record, at, old, made, user, alias, now, kept)

@@ -212,6 +212,7 @@ async def test_jobs_come_in_order_of_creation_over_all_buckets(store, writing):
     for oldest_first in (True, False):
         chunks = [chunk async for chunk in rolled.jobs(ACME, window, oldest_first=oldest_first)]
         found = [times[int(name[1:])] for chunk in chunks for _, name in chunk]
+        assert found == [at_ms for chunk in chunks for at_ms, _ in chunk]
         assert found == sorted((at for at in times if start <= at < end), reverse=not oldest_first)
     assert await rolled.count(ACME, window) == sum(start <= at < end for at in times)
 

@@ -126,6 +126,11 @@ async def test_a_word_taken_back_leaves_a_neutral_row_where_nobody_else_spoke(fa
     assert await stands(facts) == (STARTED, ["bridge"])
 
 
+async def test_a_word_that_says_nothing_agrees_with_nobody(facts, now):
+    silent = said(1, now, None, source="job 2")
+    assert await taught(facts, said(1, now, FAILED), silent) == ["new", "nothing"]
+
+
 async def test_a_word_that_says_nothing_is_no_interaction(facts, now):
     assert await taught(facts, said(1, now, None, step=2), said(1, now, COMPLETED)) == ["nothing", "replay"]
     record, _ = await facts.profile(TENANT, "ada")
