@@ -9,6 +9,7 @@ from amp.dashboard.live import Live
 from amp.dashboard.overview import OverviewPage
 from amp.dashboard.pages import Page, navigate
 from amp.dashboard.pulse import Pulse, Watch
+from amp.dashboard.roi import RoiPage
 from amp.dashboard.session import Seals
 from amp.dashboard.sign_in import FAILURES_A_MINUTE, SignIn
 from amp.dashboard.visitors import Door, visitor_of
@@ -16,7 +17,7 @@ from amp.http import refusals
 from amp.http.limits import RateLimit
 from amp.store.links import Links
 
-PAGES: tuple[type[Page], ...] = (OverviewPage,)
+PAGES: tuple[type[Page], ...] = (OverviewPage, RoiPage)
 """In the order of the navigation."""
 
 

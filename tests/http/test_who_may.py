@@ -49,6 +49,8 @@ ROUTES_OF_LEDGER = {
     ("GET", f"{LEDGER}/jobs/ada/roi"): {"read", "ledger"},
     ("GET", "/api/v2/analytics/jobs/roi-summary"): {"read", "ledger"},
     ("GET", "/v1/ledger/report"): {"read", "ledger"},
+    ("GET", "/v1/ledger/jobs"): {"read", "ledger"},
+    ("GET", "/v1/ledger/jobs/ada/chain"): {"read", "ledger"},
     ("GET", "/v1/ledger/jobs/ada/timeline"): {"read", "ledger"},
     ("GET", "/v1/ledger/pricing"): {"admin", "read"},
     ("GET", "/v1/ledger/tools"): {"admin", "read"},

@@ -66,6 +66,8 @@ NOT_PURE = {
     "book_store.py",
     "books.py",
     "looking.py",
+    "leafing.py",
+    "linked.py",
     "book_routes.py",
     "rollup.py",
     "rollup_store.py",
