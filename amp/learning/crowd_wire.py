@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from amp.learning.admin_wire import ContextDefaults
+from amp.learning.admin_wire import ContextDefaults, FitReply
 from amp.learning.insights import RateReply
 
 
@@ -99,3 +99,5 @@ class ApproachesOverTimeReply(Struct, rename="camel"):
     complexity: str | None
     priors: list[ThenReply]
     """Published and still kept, the oldest first: at most 24, spread over all there are."""
+    fits: list[FitReply]
+    """Published or not, the newest first, at most 100."""

@@ -14,7 +14,7 @@ from amp.learning.measure import Insights
 from amp.learning.overview import Overview
 from amp.learning.preferred import Preferred
 from amp.learning.state import State, StateReply
-from amp.learning.user_wire import HistoryReply, UsersReply
+from amp.learning.user_wire import HistoryReply, UserReply, UsersReply
 from amp.learning.users import LIMIT_MAX, Users
 from amp.tenancy import Access
 
@@ -90,6 +90,10 @@ class UserRoutes(Controller):
         if not search.strip():
             return await users.recent(access.tenant, limit)
         return await users.find(access.tenant, search, limit, after)
+
+    @get("/{user_id:str}", opt={"scopes": ("profile", "read")}, summary="One user, in a line")
+    async def one(self, user_id: FromPath[str], access: Caller, users: TheUsers) -> UserReply:
+        return await users.one(access.tenant, in_path(user_id))
 
     @get(
         "/{user_id:str}/history",

@@ -92,11 +92,12 @@ class Preferred:
         context, named = _context(task_type, complexity)
         approaches = self._policies.of(tenant).approaches
         told: list[ThenReply] = []
-        for fit in _spread(await self._fits.records(tenant)):
+        fits = await self._fits.records(tenant)
+        for fit in _spread(fits):
             then = await self._believed(tenant, fit.prior_version, context, approaches)
             if then is not None:
                 told.append(ThenReply(fit.prior_version, fit.at, fit.users, fit.outcomes, then))
-        return ApproachesOverTimeReply(named, LEVELS[context.level] or None, told)
+        return ApproachesOverTimeReply(named, LEVELS[context.level] or None, told, fits)
 
     async def _believed(
         self, tenant: Tenant, version: int, context: Context, approaches: Approaches

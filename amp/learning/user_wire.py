@@ -5,14 +5,22 @@ from msgspec import Struct
 from amp.learning.wire import InteractionReply, Phase
 
 
+class StatedReply(Struct):
+    """A preference that somebody stated, and that has an effect now."""
+
+    option: str
+    locked: bool
+    since: str
+
+
 class UserReply(Struct, rename="camel"):
     """One user, in a line."""
 
     user_id: str
     phase: Phase
     total_interactions: int
-    preferences: int
-    """How many dimensions have one that has an effect now."""
+    preferences: dict[str, StatedReply]
+    """By the field that sets it, such as `preferredFraming`."""
     last_reported_at: str | None
     """Null: nothing is reported yet, only preferred."""
 
@@ -26,7 +34,7 @@ class UsersReply(Struct, rename="camel"):
     users: list[UserReply]
     """With a search, users whose ids begin so, by id; else those heard of last, the newest first."""
     users_found: int
-    """How many ids that begin so this answer's search has met; not all may be among `users`."""
+    """How many ids that begin so, beside `exact`, the search has met; not all may be among `users`."""
     users_looked_at: int
     """How many ids it has read: it is bounded, and goes on with `after`."""
     after: str | None

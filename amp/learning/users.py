@@ -22,7 +22,7 @@ from amp.learning.service import phase
 from amp.learning.store import LearningStore
 from amp.learning.types import History
 from amp.learning.user_store import Place, UserStore
-from amp.learning.user_wire import HistoryReply, PastReply, UserReply, UsersReply
+from amp.learning.user_wire import HistoryReply, PastReply, StatedReply, UserReply, UsersReply
 from amp.store.keys import BUCKETS
 from amp.tenancy import Tenant
 
@@ -70,10 +70,22 @@ class Users:
             looked.known,
             exact[0] if exact else None,
             await self._read(tenant, named[:limit]),
-            len(looked.found),
+            len(named),
             looked.looked_at,
             looked.next and f"{looked.next.bucket}.{looked.next.cursor}",
         )
+
+    async def one(self, tenant: Tenant, user_id: str) -> UserReply:
+        """One user, in a line.
+
+        Raises:
+            NotFound: nobody has reported or preferred anything for this user.
+            StoreUnavailable: there is no answer.
+        """
+        found = await self._read(tenant, [validation.user_id(user_id)])
+        if not found:
+            raise NotFound("There is no profile for this user.")
+        return found[0]
 
     async def history(self, tenant: Tenant, user_id: str, offset: int, limit: int) -> HistoryReply:
         """What was decided for a user, why, and what was reported, a page at a time, the newest first.
@@ -151,7 +163,13 @@ def _user(name: str, record: Record, approaches: Approaches) -> UserReply:
         user_id=name,
         phase=phase(record.interactions),
         total_interactions=record.interactions,
-        preferences=sum(each is not None for each in approaches.stated(record.preferences)),
+        preferences={
+            dimension.preference: StatedReply(dimension.options[each.option], each.locked, iso(each.since_ms))
+            for dimension, each in zip(
+                approaches.dimensions, approaches.stated(record.preferences), strict=False
+            )
+            if each is not None
+        },
         last_reported_at=iso(int(last_ms)) if last_ms else None,
     )
 

@@ -138,6 +138,7 @@ async def test_over_time_each_prior_that_is_kept_has_its_say(serve, caller, kept
         told = [(each["priorVersion"], each["at"][:10]) for each in body["priors"]]
         assert told == [(1, "2026-11-01"), (2, "2026-11-02")]
         assert [(each["users"], each["outcomes"]) for each in body["priors"]] == [(31, 310)] * 2
+    assert body["fits"] == (await client.get("/v1/insights/population")).json()["fits"]
     worth = [each["dimensions"][3]["options"][3]["expectedReward"] for each in body["priors"]]
     assert worth[0] < worth[1]
     newest = (await asked(client))["dimensions"][3]["options"][3]

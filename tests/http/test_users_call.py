@@ -67,7 +67,10 @@ async def test_who_was_heard_of_last_comes_first(client, flush):
     assert told[2:] == [("eve", "cold_start", 1), ("bob", "cold_start", 1)]
     assert listed["usersKnown"] == 4
     by_name = {each["userId"]: each for each in listed["users"]}
-    assert (by_name["zoe"]["preferences"], by_name["zoe"]["lastReportedAt"]) == (1, None)
+    assert by_name["zoe"]["lastReportedAt"] is None
+    stated = by_name["zoe"]["preferences"]["preferredFraming"]
+    assert (stated["option"], stated["locked"]) == ("learning", False)
+    assert (await client.get(f"{LIST}/zoe")).json() == by_name["zoe"]
     assert by_name["ada"]["lastReportedAt"].startswith("20")
     assert [each["userId"] for each in (await users(client, limit=3))["users"]][2:] == ["eve"]
 
@@ -78,7 +81,7 @@ async def test_an_exact_id_is_found_first_and_those_that_begin_so_by_id(client):
     found = await users(client, search=" ada ")
     assert found["exact"]["userId"] == "ada"
     assert [each["userId"] for each in found["users"]] == ["ada b", "adam"]
-    assert (found["usersFound"], found["usersLookedAt"], found["after"]) == (3, 6, None)
+    assert (found["usersFound"], found["usersLookedAt"], found["after"]) == (2, 6, None)
     assert (await users(client, search="äd"))["users"][0]["userId"] == "ädä"
     nobody = await users(client, search="nobody")
     assert (nobody["exact"], nobody["users"], nobody["usersLookedAt"]) == (None, [], 6)
@@ -250,4 +253,5 @@ async def test_an_id_of_any_letters_in_the_path(client):
     await client.interact("ada/löve ✓?#")
     seen = await history(client, "ada%2Fl%C3%B6ve%20%E2%9C%93%3F%23")
     assert seen["userId"] == "ada/löve ✓?#"
-    refused(await client.get(f"{LIST}/nobody/history"), 404, "NOT_FOUND")
+    for path in ("nobody", "nobody/history"):
+        refused(await client.get(f"{LIST}/{path}"), 404, "NOT_FOUND")

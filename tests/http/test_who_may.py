@@ -25,6 +25,7 @@ ROUTES = {
     ("GET", "/v1/insights/approaches"): {"read", "admin"},
     ("GET", "/v1/insights/approaches/history"): {"read", "admin"},
     ("GET", "/v1/insights/users"): {"read", "admin"},
+    ("GET", "/v1/insights/users/ada"): {"profile", "read"},
     ("GET", "/v1/insights/users/ada/history"): {"profile", "read"},
     ("GET", "/v1/policy"): {"admin", "read"},
     ("GET", "/v1/policy/versions/1"): {"admin", "read"},
