@@ -13,7 +13,8 @@ from litestar.types import ControllerRouterHandler
 
 from amp import rooms
 from amp import settings as configuration
-from amp.bridge import Decisions
+from amp.bridge.decisions import Decisions
+from amp.bridge.routes import BridgeRoutes
 from amp.errors import StoreUnavailable
 from amp.grading.file_routes import FileRoutes
 from amp.grading.session_routes import SessionRoutes
@@ -34,7 +35,7 @@ from amp.learning.token import Sealer
 from amp.ledger import report_routes
 from amp.ledger import routes as ledger_routes
 from amp.ledger.book_routes import BookRoutes
-from amp.rooms import Books, Desk, Room
+from amp.rooms import Books, Desk, Room, Span
 from amp.settings import Settings
 from amp.store import keyring
 from amp.store.connection import Store, connect
@@ -55,6 +56,7 @@ _ROUTES = (
     report_routes.Analytics,
     report_routes.ReportRoutes,
     BookRoutes,
+    BridgeRoutes,
     SessionRoutes,
     AgentRoutes,
     EnvironmentRoutes,
@@ -99,14 +101,19 @@ def create(settings: Settings, store: Store, build: Build = lambda _: Upstairs()
     gate = Gate(keys, RateLimit(settings.redis or "", settings.rate_limit))
     room = rooms.learning(settings, store, functions, sealer)
     books = rooms.ledger(settings, store, functions, Decisions(sealer, room.policies))
-    desk = rooms.grading(settings, store, functions)
+    desk, span = rooms.grading(settings, store, functions), rooms.bridge(store, functions)
     upstairs = build(House(settings, store, keys, room, books, desk))
 
     app = Litestar(
-        [*_ROUTES, *operations.handlers(store), static_files(), *upstairs.routes],
+        [
+            *_ROUTES,
+            *operations.handlers(store, span.progress.exposition),
+            static_files(),
+            *upstairs.routes,
+        ],
         lifespan=[_lifespan(store, functions, keys, room=room, books=books, desk=desk)],
         guards=[guard(gate)],
-        dependencies=_dependencies(room, books, desk) | upstairs.dependencies,
+        dependencies=_dependencies(room, books, desk, span) | upstairs.dependencies,
         exception_handlers=upstairs.refusals,
         request_class=ApiRequest,
         request_max_body_size=BODY_BYTES_MAX,
@@ -135,8 +142,9 @@ def _lifespan(
             room.counting.follow(),
             room.recent.follow(),
             books.lists.follow(),
-            books.rollup.follow(),
+            books.marker.follow(),
             books.heads.follow(),
+            books.news.follow(),
             desk.follower.follow(),
         )
         followers = [asyncio.create_task(each) for each in background]
@@ -150,13 +158,14 @@ def _lifespan(
         with suppress(StoreUnavailable):
             await room.counting.flush()
             await room.recent.flush()
+        await books.marker.put()
         await books.heads.close()
         await store.close()
 
     return running
 
 
-def _dependencies(room: Room, books: Books, desk: Desk) -> dict[str, Provide]:
+def _dependencies(room: Room, books: Books, desk: Desk, span: Span) -> dict[str, Provide]:
     """What a route may ask for, by name."""
     return {
         "access": Provide(access_of, sync_to_thread=False),
@@ -179,6 +188,8 @@ def _dependencies(room: Room, books: Books, desk: Desk) -> dict[str, Provide]:
         "follower": Provide(lambda: desk.follower, sync_to_thread=False),
         "agents": Provide(lambda: desk.agents, sync_to_thread=False),
         "environments": Provide(lambda: desk.environments, sync_to_thread=False),
+        "maps": Provide(lambda: span.maps, sync_to_thread=False),
+        "progress": Provide(lambda: span.progress, sync_to_thread=False),
         "files": Provide(lambda: desk.files, sync_to_thread=False),
         "work": Provide(lambda: desk.work, sync_to_thread=False),
     }

@@ -2,7 +2,12 @@
 
 from typing import NamedTuple
 
-from amp.bridge import Decisions
+from amp.bridge import store as bridge_store
+from amp.bridge.decisions import Decisions
+from amp.bridge.maps import Maps
+from amp.bridge.news import News
+from amp.bridge.progress import Progress
+from amp.bridge.store import BridgeStore
 from amp.grading import shelf_store
 from amp.grading import store as session_store
 from amp.grading.blobs import Blobs
@@ -39,6 +44,7 @@ from amp.learning.token import Sealer
 from amp.learning.user_store import UserStore
 from amp.learning.users import Users
 from amp.ledger import book_store, rollup_store
+from amp.ledger import marks as ledger_marks
 from amp.ledger import store as ledger_store
 from amp.ledger.appending import Appender
 from amp.ledger.book_store import BookStore
@@ -48,6 +54,7 @@ from amp.ledger.head_files import FOLDER, Heads
 from amp.ledger.heads import key_of
 from amp.ledger.intake import Intake
 from amp.ledger.jobs import Jobs
+from amp.ledger.marks import Marker, Marks
 from amp.ledger.reports import Reports
 from amp.ledger.rollup import Rollup
 from amp.ledger.rollup_store import RollupStore
@@ -68,8 +75,10 @@ LIBRARIES = (
     ledger_store.LIBRARY,
     book_store.LIBRARY,
     rollup_store.LIBRARY,
+    ledger_marks.LIBRARY,
     session_store.LIBRARY,
     shelf_store.LIBRARY,
+    bridge_store.LIBRARY,
 )
 
 
@@ -98,9 +107,17 @@ class Books(NamedTuple):
     intake: Intake
     jobs: Jobs
     lists: PriceLists
-    rollup: Rollup
+    marker: Marker
     reports: Reports
     heads: Heads
+    news: News
+
+
+class Span(NamedTuple):
+    """The bridge, as far as it stands in a worker."""
+
+    maps: Maps
+    progress: Progress
 
 
 class Desk(NamedTuple):
@@ -117,10 +134,9 @@ class Desk(NamedTuple):
 
 def learning(settings: Settings, store: Store, functions: Functions, sealer: Sealer) -> Room:
     secret = settings.secret or ""
-    kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
-    facts, documents = LearningStore(store, functions, **kept), PolicyStore(store, functions)
+    facts, documents = LearningStore.of(settings, store, functions), PolicyStore(store, functions)
     ruling = Policies(policies.first(settings), documents)
-    measured = InsightStore(store, functions, policies=ruling, retention_ms=settings.log_retention_ms)
+    measured = InsightStore.of(settings, store, functions, ruling)
     priors = Priors(facts, ruling)
     counting = Counting(measured, ruling)
     ids = UserStore(store, functions)
@@ -157,22 +173,30 @@ def learning(settings: Settings, store: Store, functions: Functions, sealer: Sea
 def ledger(settings: Settings, store: Store, functions: Functions, decisions: Decisions) -> Books:
     facts, index = LedgerStore(store, functions), RollupStore(store, functions)
     lists, rollup = PriceLists(BookStore(store, functions)), Rollup(index, facts)
+    marker = Marker(Marks(store, functions))
     heads = Heads(settings.data / FOLDER, key_of((settings.secret or "").encode()))
 
     def heard(tenant: Tenant, bucket: int, head: Head) -> None:
-        rollup.wrote(tenant)
+        marker.wrote(tenant)
         heads.heard(tenant, bucket, head)
 
-    appender, jobs = Appender(facts, heard), Jobs(facts)
+    news = News(BridgeStore(store, functions))
+    appender, jobs = Appender(facts, heard, news.put), Jobs(facts)
     return Books(
         Ledger(appender, jobs, decisions=decisions),
         Intake(appender, decisions=decisions, price=lists.price),
         jobs,
         lists,
-        rollup,
+        marker,
         Reports(rollup, index, jobs, lists),
         heads,
+        news,
     )
+
+
+def bridge(store: Store, functions: Functions) -> Span:
+    facts = BridgeStore(store, functions)
+    return Span(Maps(facts), Progress(facts))
 
 
 def grading(settings: Settings, store: Store, functions: Functions) -> Desk:

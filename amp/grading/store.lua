@@ -1,10 +1,12 @@
-#!lua name=amp_grading_v1
+#!lua name=amp_grading_v2
 -- Sessions of graded outcomes. Every function validates first and writes last; none rewrites or renumbers an event.
 -- What may follow what is thought in session.py on a reading of the session: a write names the version it was thought
 -- on, and one that comes second is refused as stale and thought again.
 -- KEYS come from store/keys.py, SessionKeys:
 --   1 session  hash: v version, n events, h head, s state (types.py, JSON), o:<id> a definition, d:<id> its description,
 --              t token of the newest write, f fence and u end (ms) and w owner of the lease, x once it is deleted
+--   5 box      stream: ends of outcomes of sessions that follow a decision, for the bridge: o the outcome, v its
+--              result, i its iteration, q the decision's requestId; whoever has read an item takes it out
 --   2 events   stream; the n-th has the id n-0: e the event, q when it is an input that still waits
 --   3 index    sorted set: sessions by the time they were made      4 running  set: those that run
 
@@ -44,9 +46,21 @@ local function append(keys, args, first, channel, who)
   return int(n)
 end
 
+-- Tells the bridge how outcomes ended, each three words: outcome, result, iteration. The decision that a session
+-- follows stands in its metadata.
+local function post(keys, ended)
+  if ended == '' then return end
+  local head = cjson.decode(redis.call('HGET', keys[1], 'h'))
+  local request = type(head.metadata) == 'table' and head.metadata.amp_request_id
+  if not request then return end
+  for outcome, result, iteration in ended:gmatch('(%S+) (%S+) (%d+)') do
+    redis.call('XADD', keys[5], '*', 'o', outcome, 'v', result, 'i', iteration, 'q', request)
+  end
+end
+
 -- ARGV: 1 version, 2 fence, 3 token, 4 channel, 5 session as in the news, 6 session, 7 status, 8 state, 9 head ('' as
--- it is), 10 us of making (for the index; '' when it stands), 11 number of definitions, each three: id, description,
--- definition; then events as in `append`.
+-- it is), 10 us of making (for the index; '' when it stands), 11 outcomes that end as in `post`, 12 number of
+-- definitions, each three: id, description, definition; then events as in `append`.
 -- Replies written (or done, when the same write came before), version and number of events; or gone, stale, fenced.
 local function commit(keys, args)
   local no = refusal(keys, args[1], args[2], args[3])
@@ -55,14 +69,15 @@ local function commit(keys, args)
   local version = int(tonumber(args[1]) + 1)
   redis.call('HSET', keys[1], 'v', version, 't', args[3], 's', args[8])
   if args[9] ~= '' then redis.call('HSET', keys[1], 'h', args[9]) end
-  local next = 12
-  for _ = 1, tonumber(args[11]) do
+  local next = 13
+  for _ = 1, tonumber(args[12]) do
     redis.call('HSET', keys[1], 'd:' .. args[next], args[next + 1], 'o:' .. args[next], args[next + 2])
     next = next + 3
   end
   if args[10] ~= '' then redis.call('ZADD', keys[3], args[10], args[6]) end
   local runs = args[7] == 'running' or args[7] == 'rescheduling'
   redis.call(runs and 'SADD' or 'SREM', keys[4], args[6])
+  post(keys, args[11])
   return { 'written', version, append(keys, args, next, args[4], args[5]) }
 end
 
@@ -99,7 +114,7 @@ local function renew(keys, args)
   return 1
 end
 
-redis.register_function('amp_grading_commit_v1', commit)
-redis.register_function('amp_grading_delete_v1', delete)
-redis.register_function('amp_grading_lease_v1', lease)
-redis.register_function('amp_grading_renew_v1', renew)
+redis.register_function('amp_grading_commit_v2', commit)
+redis.register_function('amp_grading_delete_v2', delete)
+redis.register_function('amp_grading_lease_v2', lease)
+redis.register_function('amp_grading_renew_v2', renew)

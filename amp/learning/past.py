@@ -18,6 +18,8 @@ from amp.learning.record import Record
 from amp.learning.replay import REASONS
 from amp.learning.types import Ask, Choice, Context, History, Ints, Policy
 
+CHANGED = "what was reported of an earlier decision was added to since"
+
 
 class Rested(NamedTuple):
     """What a decision rested on beside the user's own facts."""
@@ -70,6 +72,8 @@ def _one(
         return Told(None, known)
     if record.trimmed and place < rows.KEPT_ROWS:
         return Told(None, REASONS["trimmed"])
+    if _changed_since(history, place):
+        return Told(None, CHANGED)
     ask = _ask(history, place, record, known)
     choice = _choice(row)
     told = rationales([ask], [choice], known.prior, known.approaches, known.policy)[0]
@@ -77,6 +81,14 @@ def _one(
     if changed_ms > decided_ms and not _whatever_is_preferred(ask, choice, known):
         return Told(None, REASONS["preferences"])
     return Told(told)
+
+
+def _changed_since(history: History, place: int) -> bool:
+    """Whether an earlier decision's row was made anew after this one, which may have seen it otherwise."""
+    decided, before = rows.decided_ms(history), history[:place]
+    late = decided[:place] + before["reported_after_ms"] > decided[place]
+    anew = (before["step"] > 0) | rows.has(before, rows.FILLED) | (before["final"] == 0)
+    return bool((late & anew).any())
 
 
 def _ask(history: History, place: int, record: Record, known: Rested) -> Ask:

@@ -224,6 +224,18 @@ async def test_where_a_preference_may_have_spoken_nothing_is_made_up(client):
         )
 
 
+async def test_a_report_that_was_added_to_since_explains_nothing_that_came_between(client):
+    first = await client.decided("ada")
+    await client.outcome(first, final=False, step=1)
+    answer = (await client.context("ada")).json()
+    await client.outcome(answer["requestId"], completed=True)
+    assert (await history(client, "ada"))["interactions"][0]["why"] == answer["rationale"]
+    await client.outcome(first, completed=True, step=2)
+    newest, oldest = (await history(client, "ada"))["interactions"]
+    assert newest["unexplained"] == "what was reported of an earlier decision was added to since"
+    assert oldest["why"]
+
+
 async def test_page_by_page_the_newest_first(client):
     for number in range(5):
         await client.outcome(await client.decided("ada"), timeToStart=number)
