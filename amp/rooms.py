@@ -204,13 +204,14 @@ def grading(settings: Settings, store: Store, functions: Functions) -> Desk:
     agents, environments = Agents(shelf), Environments(shelf)
     files = Files(shelf, Blobs(settings.data / "files"))
     making = Making(agents, environments, files)
-    sessions = Sessions(facts, Lanes(store), making=making, files=files)
+    work = Work(shelf)
+    sessions = Sessions(facts, Lanes(store), making=making, files=files, work=work)
     return Desk(
         sessions,
         Listing(facts, sessions),
-        Follower(store, facts),
+        Follower(facts),
         agents,
         environments,
         files,
-        Work(shelf),
+        work,
     )

@@ -46,6 +46,11 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS_S
 
 
+def core_wait_s(pid: int) -> float:
+    """How long a process could have run and had no core, so far, in seconds; of its first thread."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+
+
 def describe() -> dict[str, str]:
     """What somebody else needs to know to compare figures."""
     return {

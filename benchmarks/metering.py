@@ -68,7 +68,7 @@ def run(*, quick: bool) -> Section:
         machine.shared_out() as cores,
         world.durable_store() as settings,
         served(
-            "amp.app:application",
+            "benchmarks.served:service",
             cores=cores.server,
             http="amp.http.protocol:HotProtocol",
             environment=settings.environment(),

@@ -40,7 +40,17 @@ def measured(results: dict[str, Any]) -> str:
         "| --- | --- | --- | --- |",
         *(
             _target(found[name]["title"], target)
-            for name in ("throughput", "metering", "decision", "client", "memory", "refit")
+            for name in (
+                "throughput",
+                "metering",
+                "decision",
+                "client",
+                "spool",
+                "memory",
+                "refit",
+                "grading",
+                "streams",
+            )
             if name in found
             for target in found[name]["targets"]
         ),

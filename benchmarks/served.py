@@ -73,6 +73,14 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
+def service() -> Any:
+    """The service as a worker of `amp serve` has it, its pages with it."""
+    from amp import app  # noqa: PLC0415  only the process that serves needs it
+    from amp.dashboard.mount import dashboard  # noqa: PLC0415  as above
+
+    return app.application(dashboard)
+
+
 def _wait(port: int) -> None:
     """Until it answers anything; who connects before it is up waits in the listener's backlog."""
     with socket.create_connection(("127.0.0.1", port), timeout=_START_S) as connection:

@@ -1,6 +1,7 @@
 """`python -m benchmarks.streams`: what many open streams cost a worker, and how soon a reader hears."""
 
 import asyncio
+import os
 import re
 import sys
 import time
@@ -40,26 +41,27 @@ def main(
 ) -> None:
     """Measure open streams: about a minute."""
     console = Console(stderr=as_json)
-    section = run(streams)
+    section = run(quick=False, streams=streams)
     report.show(console, section)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(report.plain(section)) + b"\n")
 
 
-def run(streams: int) -> Section:
+def run(*, quick: bool, streams: int = STREAMS) -> Section:
     """Streams over some sessions: memory with all of them open, first bytes, and an event to each."""
+    load = os.getloadavg()[0]
     with machine.shared_out() as cores, world.durable_store() as settings:
         key = asyncio.run(world.new_key(settings))
         with served(
-            "amp.app:application",
+            "benchmarks.served:service",
             cores=cores.server,
             http="amp.http.protocol:HotProtocol",
             environment=settings.environment(),
         ) as server:
-            return asyncio.run(_measure(server, key, streams))
+            return asyncio.run(_measure(server, key, streams // 10 if quick else streams, load))
 
 
-async def _measure(server: Server, key: str, count: int) -> Section:
+async def _measure(server: Server, key: str, count: int, load: float) -> Section:
     url, headers = f"http://127.0.0.1:{server.port}", {"x-api-key": key}
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
         sessions = await _sessions(client, min(SESSIONS, count))
@@ -91,7 +93,7 @@ async def _measure(server: Server, key: str, count: int) -> Section:
         note=(
             f"One worker on one core, {len(sessions)} sessions, a durable store; reader and store share the "
             "other core. An event goes to every session at once; each reader's time is from the first "
-            "request to its event."
+            f"request to its event. Load of the machine before: {load:.1f}."
         ),
     )
 

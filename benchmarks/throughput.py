@@ -61,7 +61,7 @@ def service(cores: machine.Cores, *, users: int) -> Generator[Service]:
         key = asyncio.run(world.new_key(settings))
         asyncio.run(world.teach(settings))
         with served(
-            "amp.app:application",
+            "benchmarks.served:service",
             cores=cores.server,
             http="amp.http.protocol:HotProtocol",
             environment=settings.environment(),

@@ -10,6 +10,9 @@ from amp.grading.tools import TOOLS, Folder, use
 from amp.grading.transcript import AGENT, conversation
 from amp.grading.types import Event, Mark, Usage
 
+CALLS_MAX = 64
+"""Uses of tools in one answer; what comes after them is left out, and may be asked for again."""
+
 
 class Turn(NamedTuple):
     """What an agent is told. It never sees the rubric."""
@@ -64,7 +67,7 @@ class ModelAgent:
         ask = Ask(system, conversation(turn.log), () if turn.kind == "closing" else TOOLS)
         answer = await patience.call(lambda: self._model.complete(ask))
         said: list[Said] = [Message(answer.text)] if answer.text.strip() else []
-        for call in answer.calls:
+        for call in answer.calls[:CALLS_MAX]:
             used = await use(turn.folder, call.name, call.input)
             said.append(ToolUse(call.name, call.input, used.text, used.is_error))
         return Reply(said, answer.usage, done=not answer.calls)

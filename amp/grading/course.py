@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from amp.errors import AmpError
 from amp.grading import session as thinking
-from amp.grading.agent import Turn
+from amp.grading.agent import Agent, Turn
+from amp.grading.allowed import full
 from amp.grading.attending import Attending, Overtaken
 from amp.grading.draft import Phase, Trouble, phase, request_of, ticket
 from amp.grading.grader import Grader, Job, graded
@@ -25,11 +26,10 @@ from amp.grading.scripted import part_of
 from amp.grading.store import Fenced, Gone, SessionStore
 from amp.grading.tools import Folder
 from amp.grading.transcript import work
-from amp.grading.types import Change, Criterion, Definition, Event, Outcome, Pen, Session, State
+from amp.grading.types import Change, Criterion, Definition, Outcome, Pen, Session, State
 from amp.tenancy import Tenant
 
 TURN_S_MAX, GRADING_S_MAX = 30 * 60.0, 10 * 60.0
-_PAGE = 1000
 
 Ended = Literal["rest", "held", "lost", "gone"]
 
@@ -68,8 +68,6 @@ class Course(Attending):
     def __init__(self, place: Place, tenant: Tenant, name: str) -> None:
         super().__init__(place.sessions, tenant, name, place.clock)
         self._place = place
-        self._log: list[Event] = []
-        self._read = 0
         self._defined: Definition | None = None
 
     async def run(self) -> Ended:
@@ -121,7 +119,7 @@ class Course(Attending):
                 reply = await self.attended(self._handed(request), request, TURN_S_MAX)
             else:
                 turn = await self._turn(kind, request)
-                acting = self._place.roles.agent(model).act(turn, self._patience(request))
+                acting = self._agent(model).act(turn, self._patience(request))
                 reply = await self.attended(acting, request, TURN_S_MAX)
         except RoleBroke as failure:
             trouble = failure.trouble
@@ -132,6 +130,11 @@ class Course(Attending):
             lambda session, pen: thinking.answered(session, pen, request, said, usage, done=done)
         )
 
+    def _agent(self, model: str) -> Agent:
+        if full(self.session):
+            raise RoleBroke(Trouble("unknown_error", "the session is full: begin another one"))
+        return self._place.roles.agent(model)
+
     async def _turn(self, kind: Phase, request: str) -> Turn:
         state, head = self.session.state, self.session.head
         number, outcome = _outcome(state, kind)
@@ -139,7 +142,7 @@ class Course(Attending):
             session=self.name,
             request=request,
             kind=kind,
-            log=await self._events(),
+            log=await self.events(),
             folder=self._place.folders(self.tenant, self.name),
             system=head.agent.get("system"),
             metadata=head.metadata,
@@ -178,7 +181,7 @@ class Course(Attending):
             start=start,
             definition=definition,
             iteration=outcome.iteration,
-            messages=work(await self._events(), start),
+            messages=work(await self.events(), start),
             folder=self._place.folders(self.tenant, self.name),
             number=number,
             metadata=self.session.head.metadata,
@@ -227,15 +230,6 @@ class Course(Attending):
                 await self.write(lambda session, pen: thinking.retrying(session, pen, answers, trouble))
 
         return Patience(heard, pause_s=self._place.pause_s)
-
-    async def _events(self) -> list[Event]:
-        """The log so far."""
-        while True:
-            page = await self._place.sessions.events(self.tenant, self.name, after=self._read, count=_PAGE)
-            self._log += [each.event for each in page]
-            self._read = page[-1].seq if page else self._read
-            if len(page) < _PAGE:
-                return self._log
 
     async def _definition(self, outcome_id: str) -> Definition:
         """What an outcome asks for, which never changes."""

@@ -67,7 +67,7 @@ class Draft:
     """One write being thought out; the session that was read stays as it is."""
 
     def __init__(self, session: Session, pen: Pen) -> None:
-        self.state = msgspec.convert(msgspec.to_builtins(session.state), State)
+        self.state = _own(session.state)
         self.events: list[Event] = []
         self.pen = pen
 
@@ -181,6 +181,17 @@ class Draft:
         if since is not None:
             self.state.active_us += max(0, self.pen.at_us - since)
         self.state.running_since_us = None
+
+
+def _own(state: State) -> State:
+    """A copy of all that a draft may change; an outcome that is over never does."""
+    return msgspec.structs.replace(
+        state,
+        outcomes=[each if each.over else msgspec.structs.replace(each) for each in state.outcomes],
+        waiting=list(state.waiting),
+        sent=dict(state.sent),
+        loop=dict(state.loop),
+    )
 
 
 def told(mark: Mark) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from amp.errors import InvalidParameter, NotFound, PayloadTooLarge
 from amp.grading.blobs import Blobs
 from amp.grading.ids import ClockUs, new_id, now_us
 from amp.grading.pages import LAST_US, Cursor, Key, Order, Page, Window, paged, read
+from amp.grading.rubric import blank
 from amp.grading.shelf_store import Document, ShelfStore
 from amp.grading.times import microseconds, rfc3339
+from amp.grading.tools import FILES_MAX, FOLDER_BYTES_MAX
 from amp.grading.types import RUBRIC_LENGTH_MAX
 from amp.tenancy import Tenant
 
@@ -37,14 +39,16 @@ class Files:
         self._clock = clock
 
     async def put(self, tenant: Tenant, upload: Upload) -> Document:
-        """Keeps a file.
+        """Keeps a file; one that a session delivers takes the place of its older one of the same name.
 
         Raises:
             InvalidParameter: the field is named.
-            PayloadTooLarge: it is over FILE_BYTES_MAX.
+            PayloadTooLarge: it is over FILE_BYTES_MAX, or the session's files are too many or too large.
             StoreUnavailable: nobody knows.
         """
         _check(upload)
+        there = await self.delivered(tenant, upload.session) if upload.session else []
+        _check_all(upload, there)
         name, at_us = new_id("file"), self._clock()
         expires_us = None if upload.expires_in_s is None else at_us + upload.expires_in_s * 1_000_000
         document: dict[str, Any] = {
@@ -61,6 +65,9 @@ class Files:
         await self._blobs.write(tenant, name, upload.content)  # first: what is listed can be downloaded
         lists = dict.fromkeys(_lists(document), True)
         await self._store.put(tenant, "file", name, document, made_us=at_us, lists=lists)
+        for each in there:
+            if each["filename"] == upload.filename:
+                await self._forget(tenant, each)
         return document
 
     async def show(self, tenant: Tenant, name: str) -> Document:
@@ -109,7 +116,7 @@ class Files:
             raise InvalidParameter(where, "there is no such file") from error
         except UnicodeDecodeError as error:
             raise InvalidParameter(where, "must be a file of text in UTF-8") from error
-        if not text.strip() or len(text) > RUBRIC_LENGTH_MAX:
+        if blank(text) or len(text) > RUBRIC_LENGTH_MAX:
             raise InvalidParameter(where, f"must have 1 to {RUBRIC_LENGTH_MAX} characters")
         return text
 
@@ -196,6 +203,17 @@ def _delivered(session: str) -> str:
 def _lists(document: Document) -> list[str]:
     scope = document["scope"]
     return ["file", _delivered(scope["id"])] if scope else ["file"]
+
+
+def _check_all(upload: Upload, there: Sequence[Document]) -> None:
+    """Refuses one file too many beside what is there; a file of the same name gives way to it."""
+    others = [each["size_bytes"] for each in there if each["filename"] != upload.filename]
+    if len(others) >= FILES_MAX:
+        raise PayloadTooLarge(f"The session has too many files: at most {FILES_MAX}.")
+    if sum(others) + len(upload.content) > FOLDER_BYTES_MAX:
+        raise PayloadTooLarge(
+            f"The session's files are too large: at most {FOLDER_BYTES_MAX} bytes together."
+        )
 
 
 def _check(upload: Upload) -> None:

@@ -9,9 +9,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 
 from amp.errors import StoreUnavailable
-from amp.grading.store import Gone, Logged, SessionStore
-from amp.store.connection import Store
-from amp.store.keys import GRADING_NEWS
+from amp.grading.store import Gone, Logged, News, SessionStore
 from amp.tenancy import Tenant
 
 AGAIN_S = 0.5
@@ -44,8 +42,7 @@ class Reader:
 class Follower:
     """Hears the news of all sessions and tells those who wait for them."""
 
-    def __init__(self, store: Store, sessions: SessionStore) -> None:
-        self._store = store
+    def __init__(self, sessions: SessionStore) -> None:
         self._sessions = sessions
         self._readers: dict[_Place, set[Reader]] = {}
 
@@ -53,11 +50,11 @@ class Follower:
         """Listens until cancelled; news that were missed meanwhile are made up for."""
         while True:
             try:
-                async for message in self._store.listen(GRADING_NEWS):
-                    if message is None:
+                async for news in self._sessions.news():
+                    if news is None:
                         self._tell_all()
                     else:
-                        self._tell(message)
+                        self._tell(news)
             except StoreUnavailable:
                 await asyncio.sleep(AGAIN_S)
 
@@ -111,9 +108,8 @@ class Follower:
             return True
         return True
 
-    def _tell(self, message: bytes) -> None:
-        tag, session, _ = message.decode().split(" ")
-        for reader in self._readers.get((tag, session), ()):
+    def _tell(self, news: News) -> None:
+        for reader in self._readers.get((news.tag, news.session), ()):
             reader.tell()
 
     def _tell_all(self) -> None:

@@ -2,17 +2,19 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable
 
 from amp.errors import StoreUnavailable
 from amp.grading.ids import ClockUs, new_id
 from amp.grading.store import Fenced, SessionStore, Stale, Written
-from amp.grading.types import Change, Pen, Session
+from amp.grading.types import Change, Event, Pen, Session
 from amp.tenancy import Tenant
 
 LOST = -1
 """The fence of one whose lease is another's."""
 _AGAIN_S = 0.25
+_PAGE = 1000
 
 Think = Callable[[Session, Pen], Change | None]
 
@@ -27,6 +29,14 @@ class Hold:
         """Set when somebody else wrote or the lease is lost: for who attends; for who waits for a worker."""
         self._sessions = sessions
         self._session: Session | None = None
+        self.held_s = 0.0
+        """When the lease was last taken or lengthened, by the monotonic clock: every write does it too."""
+        self._hold_ms = 0
+        self._heard = 0
+        """The newest version of the session that we were told of."""
+        self._log: list[Event] = []
+        self._read = 0
+        """So far the log was read, or written by us."""
         self._writing = asyncio.Lock()
         self._clock = clock
 
@@ -37,10 +47,15 @@ class Hold:
             Gone: there is none.
             StoreUnavailable: nobody knows.
         """
+        held_s, self._hold_ms = time.monotonic(), ttl_ms
         lease = await self._sessions.lease(self.tenant, self.name, owner, ttl_ms)
         if lease is None:
+            self.fence = None
             return False
         self.fence, self._session = lease
+        self.held_s = held_s
+        if self._behind():  # it was written while we read it
+            await self.catch_up()
         return True
 
     async def released(self) -> Session:
@@ -53,6 +68,25 @@ class Hold:
     def session(self) -> Session:
         assert self._session, "leased"
         return self._session
+
+    def told(self, version: int) -> bool:
+        """Somebody wrote this version of the session; whether we must `catch_up`."""
+        self._heard = max(self._heard, version)
+        return self._behind()
+
+    async def catch_up(self) -> None:
+        """Reads what others wrote, unless a write of ours finds it out before.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        async with self._writing:
+            if self._behind():
+                found = await self._sessions.load_all(self.tenant, [self.name])
+                self.seen(found[0])
+
+    def _behind(self) -> bool:
+        return self._session is not None and self._heard > self._session.version
 
     def seen(self, session: Session | None) -> None:
         """Somebody has read the session; None: it is gone."""
@@ -91,9 +125,30 @@ class Hold:
                     self._tell()  # what we have just read, nobody else will tell us
                     continue
                 if self.session.version < written.version:
-                    head = change.head or session.head
-                    self._session = Session(written.version, written.seq, head, change.state)
+                    self._took(session, change, written)
                 return True
+
+    def _took(self, session: Session, change: Change, written: Written) -> None:
+        """The session is what we have just made of it."""
+        head = change.head or session.head
+        self._session = Session(written.version, written.seq, head, change.state, written.bytes)
+        if self._read == session.seq:  # nobody needs to read what we wrote
+            self._log += change.events
+            self._read = written.seq
+
+    async def events(self) -> list[Event]:
+        """The log so far.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        while self._read < self.session.seq:
+            page = await self._sessions.events(self.tenant, self.name, after=self._read, count=_PAGE)
+            if not page:
+                break
+            self._log += [each.event for each in page]
+            self._read = page[-1].seq
+        return self._log
 
     async def _committed(self, version: int, change: Change) -> Written:
         """Sends one write until it is known what came of it."""
@@ -101,9 +156,13 @@ class Hold:
         while True:
             if self.fence == LOST:
                 raise Fenced
+            held_s, fence = time.monotonic(), self.fence
             try:
-                return await self._sessions.commit(
-                    self.tenant, self.name, version, change, token, fence=self.fence
+                written = await self._sessions.commit(
+                    self.tenant, self.name, version, change, token, fence=fence, hold_ms=self._hold_ms
                 )
             except StoreUnavailable:
                 await asyncio.sleep(_AGAIN_S)
+            else:
+                self.held_s = held_s
+                return written

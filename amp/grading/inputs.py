@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from amp.errors import InvalidParameter
+from amp.grading.rubric import blank
 from amp.grading.types import (
     BATCH_MAX,
     DESCRIPTION_LENGTH_MAX,
@@ -292,7 +293,7 @@ def checked(given: Sequence[UserInput | WorkerPost]) -> list[Event]:
 
 def _outcome(where: str, event: Event) -> None:
     event["max_iterations"] = event.get("max_iterations") or ITERATIONS
-    if not event["description"].strip():
+    if blank(event["description"]):
         raise InvalidParameter(f"{where}.description", "must say something")
-    if event["rubric"]["type"] == "text" and not event["rubric"]["content"].strip():
+    if event["rubric"]["type"] == "text" and blank(event["rubric"]["content"]):
         raise InvalidParameter(f"{where}.rubric.content", "must say something")

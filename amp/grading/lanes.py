@@ -5,14 +5,14 @@ have sent it. What there is to do says the session; `SessionStore.running` finds
 for.
 """
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from amp.errors import StoreUnavailable
 from amp.store.connection import Store
-from amp.store.keys import GRADING_LANES, grading_lane
+from amp.store.keys import GRADING_CALLS, GRADING_LANES, grading_lane
 
 _GROUP = "loop"
 _LANES = [grading_lane(number) for number in range(GRADING_LANES)]
@@ -50,7 +50,22 @@ class Lanes:
             StoreUnavailable: perhaps nobody was told: the sweep will find it.
         """
         lane = _LANES[blake2b(session.encode(), digest_size=1).digest()[0] % GRADING_LANES]
-        await self._store.ask("XADD", lane, "MAXLEN", "~", LANE_MAX, "*", "t", tag, "s", session)
+        await self._store.ask_all(
+            [
+                ("XADD", lane, "MAXLEN", "~", LANE_MAX, "*", "t", tag, "s", session),
+                ("PUBLISH", GRADING_CALLS, ""),
+            ]
+        )
+
+    async def calls(self) -> AsyncGenerator[bytes | None]:
+        """One thing whenever somebody was woken from now on; None at first, when it is listened to.
+
+        Raises:
+            StoreUnavailable: the connection is lost, and perhaps a call.
+        """
+        async with aclosing(self._store.listen(GRADING_CALLS)) as heard:
+            async for call in heard:
+                yield call
 
     async def take(self, consumer: str, count: int) -> list[Wake]:
         """New wake-ups, at most `count` a lane; none when there are none: it does not wait.

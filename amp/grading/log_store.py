@@ -1,15 +1,18 @@
 """The log of a session's events in the store: read from any place, either way."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing
 from typing import NamedTuple
 
 import msgspec
 
 from amp.grading.types import Event
 from amp.store.connection import Store
-from amp.store.keys import session_keys
+from amp.store.keys import GRADING_NEWS, session_keys
 from amp.tenancy import Tenant
 
+_PAGE = 500
+_TOOL_USES = (b'{"type":"agent.tool_use"', b'{"type":"agent.custom_tool_use"')
 _event = msgspec.json.Decoder(Event)
 
 
@@ -25,6 +28,16 @@ class Logged(NamedTuple):
     @property
     def event(self) -> Event:
         return _event.decode(self.raw)
+
+
+class News(NamedTuple):
+    """That a session was written."""
+
+    tag: str
+    """The tenant's."""
+    session: str
+    seq: int
+    version: int
 
 
 class EventLog:
@@ -60,6 +73,23 @@ class EventLog:
         page = await self._store.ask("XREVRANGE", key, end, "-", "COUNT", count)
         return [_logged(entry_id, fields) for entry_id, fields in page]
 
+    async def used(self, tenant: Tenant, session: str, ids: Collection[str]) -> set[str]:
+        """Those of these ids that are a tool use in the log, which is read from its end.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        found: set[str] = set()
+        before: int | None = None
+        while len(found) < len(ids) and (
+            page := await self.events_before(tenant, session, before=before, count=_PAGE)
+        ):
+            before = page[-1].seq
+            for one in page:
+                if one.raw.startswith(_TOOL_USES) and (name := one.event["id"]) in ids:
+                    found.add(name)
+        return found
+
     async def at(self, tenant: Tenant, session: str, seqs: Sequence[int]) -> list[Logged]:
         """The events at these places.
 
@@ -70,6 +100,20 @@ class EventLog:
         ids = [b"%d-0" % seq for seq in seqs]
         pages = await self._store.ask_all([("XRANGE", key, each, each) for each in ids]) if ids else []
         return [_logged(*page[0]) for page in pages if page]
+
+    async def news(self) -> AsyncGenerator[News | None]:
+        """What is written from now on, whosever it is; None at first, when it is listened to.
+
+        Raises:
+            StoreUnavailable: the connection is lost, and perhaps some news.
+        """
+        async with aclosing(self._store.listen(GRADING_NEWS)) as heard:
+            async for message in heard:
+                if message is None:
+                    yield None
+                else:
+                    tag, session, seq, version = message.decode().split(" ")
+                    yield News(tag, session, int(seq), int(version))
 
 
 def _logged(entry_id: bytes, fields: Sequence[bytes]) -> Logged:

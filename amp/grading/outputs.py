@@ -35,7 +35,6 @@ class Outputs:
             return  # a step that is done again leaves one file, not two
         kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
         await self._files.put(self._tenant, Upload(path, data, kind, session=self._session))
-        await self._documents()
 
     async def _documents(self) -> dict[str, Document]:
         """The newest of each path; an older one is forgotten, which a killed process may have left."""

@@ -6,7 +6,17 @@ from typing import Any
 from amp.errors import InvalidParameter
 from amp.grading.draft import Draft
 from amp.grading.rubric import freeze
-from amp.grading.types import ITERATIONS, Change, Definition, Event, Outcome, Pen, Session, Usage
+from amp.grading.types import (
+    ITERATIONS,
+    OUTCOMES_MAX,
+    Change,
+    Definition,
+    Event,
+    Outcome,
+    Pen,
+    Session,
+    Usage,
+)
 
 QUEUED = frozenset({"user.message", "system.message"})
 
@@ -50,6 +60,8 @@ class _Batch:
             raise InvalidParameter(
                 "events", "an outcome is active already: wait until it has ended, or interrupt it"
             )
+        if len(state.outcomes) >= OUTCOMES_MAX:
+            raise InvalidParameter("events", f"of a session define at most {OUTCOMES_MAX} outcomes")
         text: str = given["rubric"]["content"]
         try:
             criteria = freeze(text)

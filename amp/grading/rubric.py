@@ -5,6 +5,7 @@ A criterion is a list item of the rubric, numbered in order; without a list item
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -14,6 +15,8 @@ from amp.grading.types import Criterion, Mark, Usage
 CRITERIA_MAX = 500
 """Of a rubric with more list items the whole is one criterion."""
 NAME_LENGTH_MAX = 300
+GAP_LENGTH_MAX, EXPLANATION_LENGTH_MAX = 4_000, 65_536
+"""A judge that says more is cut: each write of a session carries what its gradings said."""
 
 Judgement = Literal["satisfied", "needs_revision", "failed"]
 
@@ -21,7 +24,10 @@ _ITEM = re.compile(r"^\s{0,12}(?:[-*+]|\d{1,9}[.)])\s+(?:\[[ xX]?\]\s+)?(?P<text
 _FENCE = re.compile(r"^\s*(?P<marks>`{3,}|~{3,})(?P<info>.*)$")
 _INLINE = re.compile(r"`check:(?P<check>[^`]*)`[\s.]*$")
 _BARE = re.compile(rf"(?:^|\s)check:\s*(?P<check>(?:{'|'.join(VERBS)})\b.*)$")
-_NO_CHECK = ""
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Mn", "Me", "Zs", "Zl", "Zp"})
+"""Kinds of characters that leave no mark of their own: controls, zero widths, accents of nothing, spaces."""
+_UNSEEN_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Fillers, and the Braille pattern without a dot: by their kind they are letters and symbols."""
 
 
 class Verdict(NamedTuple):
@@ -83,7 +89,12 @@ def items_of(rubric: str) -> list[str]:
         within = within and (bool(edge) or bool(fence) or line[:1].isspace())
         if within:
             items[-1].append(line.strip())
-    return ["\n".join(lines) for lines in items]
+    return [text for text in ("\n".join(lines) for lines in items) if not blank(text)]
+
+
+def blank(text: str) -> bool:
+    """Whether a reader would see nothing."""
+    return all(letter in _UNSEEN_LETTERS or unicodedata.category(letter) in _UNSEEN for letter in text)
 
 
 def split(item: str) -> tuple[str, str | None]:
@@ -114,17 +125,19 @@ def _fenced(item: str) -> tuple[str, str] | None:
 
 
 def _words(before: str, check: str) -> str:
-    return before.strip().rstrip(":-(\u2013\u2014").strip() or check
+    words = before.strip().rstrip(":-(\u2013\u2014").strip()
+    return check if blank(words) else words
 
 
 def _whole(rubric: str) -> str:
-    first = next((line.strip(" #*") for line in rubric.splitlines() if line.strip(" #*")), "the rubric")
-    return _short(first)
+    lines = (line.strip(" #*") for line in rubric.splitlines())
+    return _short(next((line for line in lines if not blank(line)), "the rubric"))
 
 
 def _short(name: str) -> str:
-    line = " ".join(name.split())
-    return line if len(line) <= NAME_LENGTH_MAX else line[: NAME_LENGTH_MAX - 1] + "…"
+    """In one line, without control characters, which a terminal might obey."""
+    line = " ".join("".join(" " if unicodedata.category(each) == "Cc" else each for each in name).split())
+    return _cut(line, NAME_LENGTH_MAX)
 
 
 def for_judge(criteria: Sequence[Criterion]) -> list[Criterion]:
@@ -141,23 +154,27 @@ def merged(criteria: Sequence[Criterion], checked: dict[int, str], judged: Judge
     marks = [_mark(each, checked, judged) for each in criteria]
     usage = judged.usage if judged else Usage()
     if judged and judged.result == "failed":
-        return Verdict("failed", judged.explanation, marks, usage)
+        return Verdict("failed", _cut(judged.explanation, EXPLANATION_LENGTH_MAX), marks, usage)
     open_ = [each for each in marks if not each.passed]
     claims = judged.result if judged else "satisfied"
     if marks and not open_ and claims == "satisfied":
-        return Verdict("satisfied", _explained(judged, marks), marks, usage)
-    return Verdict("needs_revision", _gaps_told(judged, open_), marks, usage)
+        return Verdict("satisfied", _cut(_explained(judged, marks), EXPLANATION_LENGTH_MAX), marks, usage)
+    return Verdict("needs_revision", _cut(_gaps_told(judged, open_), EXPLANATION_LENGTH_MAX), marks, usage)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _mark(each: Criterion, checked: dict[int, str], judged: Judged | None) -> Mark:
     if each.check is not None:
         gap = checked.get(each.id, "The check did not run.")
-        return Mark(each.id, each.name, not gap, gap)
+        return Mark(each.id, each.name, not gap, _cut(gap, GAP_LENGTH_MAX))
     if judged is None or each.id not in judged.passed:
         return Mark(each.id, each.name, False, "The grader did not mark this criterion.")
     passed = judged.passed[each.id]
     gap = "" if passed else judged.gaps.get(each.id) or "The grader named no gap."
-    return Mark(each.id, each.name, passed, gap)
+    return Mark(each.id, each.name, passed, _cut(gap, GAP_LENGTH_MAX))
 
 
 def _explained(judged: Judged | None, marks: Sequence[Mark]) -> str:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from amp.errors import Forbidden, InvalidParameter, NotFound, StoreUnavailable
+from amp.errors import InvalidParameter, NotFound, StoreUnavailable
 from amp.grading import inputs, render, resources
+from amp.grading.allowed import ANSWERS, BUSY, at_rest, fit, permit
 from amp.grading.files import Files
 from amp.grading.ids import ClockUs, new_id, now_us
 from amp.grading.lanes import Lanes
@@ -17,14 +18,14 @@ from amp.grading.making import Making
 from amp.grading.posted import posted
 from amp.grading.receiving import closed, received
 from amp.grading.store import ONCE_S, Gone, SessionStore, Stale
-from amp.grading.types import EVENTS_MAX, Change, Event, Head, Pen, Sent, Session, State
+from amp.grading.types import Change, Event, Head, Pen, Sent, Session, State
 from amp.grading.wire import SessionPatch, SessionRequest, patched
+from amp.grading.work_service import Work
 from amp.tenancy import Access, Tenant
 
 ATTEMPTS = 20
 """Of a write that others overtake: a loop writes several times a second."""
 _SENT_MAX = 8
-_BUSY = ("running", "rescheduling")
 
 Document = dict[str, Any]
 Think = Callable[[Session, Pen], Change]
@@ -58,12 +59,14 @@ class Sessions:
         *,
         making: Making,
         files: Files,
+        work: Work,
         clock: ClockUs = now_us,
     ) -> None:
         self._store = store
         self._lanes = lanes
         self._making = making
         self._files = files
+        self._work = work
         self._clock = clock
 
     async def create(self, access: Access, request: SessionRequest, sending: Sending) -> Document:
@@ -132,22 +135,36 @@ class Sessions:
         events = inputs.checked(given)
         session = await self.find(access, name)
         by_worker = inputs.of_worker(events[0])
-        _permit(access, session, by_worker=by_worker)
+        permit(access, session, by_worker=by_worker)
         before = await self._sent(access, session, sending)
         if before is not None:
             return before
         events = await self._making.resolved(access.tenant, events, "events")
+        await self._answering(access.tenant, name, events)
         digest = sending.digest(access)
         echoes: list[Event] = []
 
         def think(session: Session, pen: Pen) -> Change:
-            if session.seq + len(events) > EVENTS_MAX:
-                raise InvalidParameter("events", f"of a session may be at most {EVENTS_MAX}")
+            fit(session, events, len(sending.body))
             change, echoes[:] = (posted if by_worker else received)(session, events, pen)
             return _remembering(change, digest, session.seq, echoes)
 
         await self._write(access, name, think)
         return list(echoes)
+
+    async def _answering(self, tenant: Tenant, name: str, events: Sequence[Event]) -> None:
+        """Refuses an answer to a tool use that never was."""
+        wanted = {
+            (number, field): event[field]
+            for number, event in enumerate(events)
+            if event["type"] in ANSWERS and (field := ANSWERS[event["type"]])
+        }
+        used = await self._store.used(tenant, name, set(wanted.values())) if wanted else ()
+        for (number, field), use in wanted.items():
+            if use not in used:
+                raise InvalidParameter(
+                    f"events[{number}].{field}", "there is no such tool use in the session"
+                )
 
     async def update(self, access: Access, name: str, patch: SessionPatch) -> Document:
         """Changes what the caller said of a session.
@@ -162,6 +179,7 @@ class Sessions:
             head, changed = _updated(session, patch)
             if not changed:
                 return Change(session.state)
+            fit(session, [{"type": "session.updated"}], len(msgspec.json.encode(changed)))
             event = pen.event("session.updated", **changed)
             head.updated_us = pen.at_us
             return Change(msgspec.structs.replace(session.state, at_us=pen.at_us), [event], head=head)
@@ -181,7 +199,7 @@ class Sessions:
         def think(session: Session, pen: Pen) -> Change:
             if session.head.archived_us is not None:
                 return Change(session.state)
-            _at_rest(session, "archived")
+            at_rest(session, "archived")
             change = closed(session, pen) if session.state.status != "terminated" else Change(session.state)
             head = msgspec.structs.replace(session.head, archived_us=self._clock(), updated_us=self._clock())
             return change._replace(head=head)
@@ -190,20 +208,35 @@ class Sessions:
         return await self.show(access, name)
 
     async def delete(self, access: Access, name: str) -> None:
-        """Forgets a session that is not running, and all that it delivered.
+        """Forgets a session that is not running, all that it delivered, and its work.
+
+        What a request that was cut off has left, the next one forgets, though it finds no session.
 
         Raises:
             InvalidParameter: it is running.
             NotFound: there is no such session.
             StoreUnavailable: nobody knows; it may be sent again.
         """
+        try:
+            await self._ended(access, name)
+        except NotFound:
+            await self._forget(access.tenant, name)
+            raise
+        await self._forget(access.tenant, name)
+
+    async def _forget(self, tenant: Tenant, name: str) -> None:
+        await self._files.delete_of(tenant, name)
+        await self._work.delete_of(tenant, name)
+
+    async def _ended(self, access: Access, name: str) -> None:
         for _ in range(ATTEMPTS):
             session = await self.find(access, name)
-            _at_rest(session, "deleted")
+            at_rest(session, "deleted")
             pen = Pen(session.seq, session.state.at_us, self._clock(), new_id)
             with suppress(Stale, Gone):
-                await self._store.delete(access.tenant, name, session.version, pen.event("session.deleted"))
-                return await self._files.delete_of(access.tenant, name)
+                return await self._store.delete(
+                    access.tenant, name, session.version, pen.event("session.deleted")
+                )
         raise StoreUnavailable
 
     async def _write(self, access: Access, name: str, think: Think) -> None:
@@ -220,7 +253,7 @@ class Sessions:
         raise StoreUnavailable
 
     async def _woken(self, tenant: Tenant, name: str, state: State) -> None:
-        if state.status in _BUSY:
+        if state.status in BUSY:
             with suppress(StoreUnavailable):  # it is written; the sweep finds it
                 await self._lanes.wake(tenant.tag, name)
 
@@ -230,17 +263,6 @@ class Sessions:
         if before is None or self._clock() - before.at_us > ONCE_S * 1_000_000:
             return None
         return [one.event for one in await self._store.at(access.tenant, session.head.id, before.seqs)]
-
-
-def _permit(access: Access, session: Session, *, by_worker: bool) -> None:
-    """Only a worker of the session's environment says what agents and graders say; users say the rest."""
-    if by_worker:
-        if not access.has("worker") or access.environment != session.head.environment_id:
-            raise Forbidden(
-                "Only a worker's key of this environment may post this.", details={"scope": "worker"}
-            )
-    else:
-        access.require("sessions")
 
 
 def _remembering(change: Change, digest: str, seq: int, echoes: Sequence[Event]) -> Change:
@@ -261,7 +283,7 @@ def _updated(session: Session, patch: SessionPatch) -> tuple[Head, Document]:
         raise InvalidParameter("session_id", "the session has ended")
     agent = session.head.agent
     if patch.agent is not None:
-        if session.state.status in _BUSY:
+        if session.state.status in BUSY:
             raise InvalidParameter("agent", "cannot be changed while the session is running")
         agent = resources.refitted(agent, patch.agent)
     title = session.head.title if patch.title is msgspec.UNSET else patch.title
@@ -269,13 +291,6 @@ def _updated(session: Session, patch: SessionPatch) -> tuple[Head, Document]:
     head = msgspec.structs.replace(session.head, title=title, metadata=metadata, agent=agent)
     told = (("title", title), ("metadata", metadata), ("agent", agent))
     return head, {name: value for name, value in told if value != getattr(session.head, name)}
-
-
-def _at_rest(session: Session, verb: str) -> None:
-    if session.state.status in _BUSY:
-        raise InvalidParameter(
-            "session_id", f"a session that is {session.state.status} cannot be {verb}; interrupt it"
-        )
 
 
 def _unknown(name: str) -> NotFound:

@@ -4,11 +4,12 @@
 -- on, and one that comes second is refused as stale and thought again.
 -- KEYS come from store/keys.py, SessionKeys:
 --   1 session  hash: v version, n events, h head, s state (types.py, JSON), o:<id> a definition, d:<id> its description,
---              t token of the newest write, f fence and u end (ms) and w owner of the lease, x once it is deleted
---   5 box      stream: ends of outcomes of sessions that follow a decision, for the bridge: o the outcome, v its
---              result, i its iteration, q the decision's requestId; whoever has read an item takes it out
+--              b bytes of events and definitions, t token of the newest write, f fence and u end (ms) and w owner of the
+--              lease, x once it is deleted
 --   2 events   stream; the n-th has the id n-0: e the event, q when it is an input that still waits
 --   3 index    sorted set: sessions by the time they were made      4 running  set: those that run
+--   5 box      stream: ends of outcomes of sessions that follow a decision, for the bridge: o the outcome, v its
+--              result, i its iteration, q the decision's requestId; whoever has read an item takes it out
 
 local GONE_S = 60 -- so long a deleted session's last event stays for whoever follows it
 
@@ -31,10 +32,12 @@ local function refusal(keys, version, fence, token)
 end
 
 -- Appends events, given as event and '1' for one that waits in turn from ARGV `first` on, and tells the news.
-local function append(keys, args, first, channel, who)
+-- `size` are bytes that were written besides. Returns the number of events and their bytes.
+local function append(keys, args, first, who, version, size)
   local n = tonumber(redis.call('HGET', keys[1], 'n') or '0')
   for i = first, #args, 2 do
     n = n + 1
+    size = size + #args[i]
     if args[i + 1] == '1' then
       redis.call('XADD', keys[2], int(n) .. '-0', 'e', args[i], 'q', '1')
     else
@@ -42,8 +45,8 @@ local function append(keys, args, first, channel, who)
     end
   end
   redis.call('HSET', keys[1], 'n', int(n))
-  redis.call('PUBLISH', channel, who .. ' ' .. int(n))
-  return int(n)
+  redis.call('PUBLISH', args[4], who .. ' ' .. int(n) .. ' ' .. version)
+  return int(n), int(redis.call('HINCRBY', keys[1], 'b', size))
 end
 
 -- Tells the bridge how outcomes ended, each three words: outcome, result, iteration. The decision that a session
@@ -59,39 +62,45 @@ local function post(keys, ended)
 end
 
 -- ARGV: 1 version, 2 fence, 3 token, 4 channel, 5 session as in the news, 6 session, 7 status, 8 state, 9 head ('' as
--- it is), 10 us of making (for the index; '' when it stands), 11 outcomes that end as in `post`, 12 number of
--- definitions, each three: id, description, definition; then events as in `append`.
--- Replies written (or done, when the same write came before), version and number of events; or gone, stale, fenced.
+-- it is), 10 us of making (for the index; '' when it stands), 11 ms for which a write under a lease holds it from now
+-- on, 12 outcomes that end as in `post`, 13 number of definitions, each three: id, description, definition; then
+-- events as in `append`.
+-- Replies written (or done, when the same write came before), version, number of events, bytes; or gone, stale, fenced.
 local function commit(keys, args)
   local no = refusal(keys, args[1], args[2], args[3])
-  if no == 'done' then return { no, redis.call('HGET', keys[1], 'v'), redis.call('HGET', keys[1], 'n') } end
+  if no == 'done' then
+    local kept = redis.call('HMGET', keys[1], 'v', 'n', 'b')
+    return { no, kept[1], kept[2], kept[3] }
+  end
   if no then return { no } end
   local version = int(tonumber(args[1]) + 1)
   redis.call('HSET', keys[1], 'v', version, 't', args[3], 's', args[8])
+  if args[2] ~= '' then redis.call('HSET', keys[1], 'u', int(now_ms() + tonumber(args[11]))) end
   if args[9] ~= '' then redis.call('HSET', keys[1], 'h', args[9]) end
-  local next = 13
-  for _ = 1, tonumber(args[12]) do
+  local next, size = 14, 0
+  for _ = 1, tonumber(args[13]) do
     redis.call('HSET', keys[1], 'd:' .. args[next], args[next + 1], 'o:' .. args[next], args[next + 2])
+    size = size + #args[next + 1] + #args[next + 2]
     next = next + 3
   end
   if args[10] ~= '' then redis.call('ZADD', keys[3], args[10], args[6]) end
   local runs = args[7] == 'running' or args[7] == 'rescheduling'
   redis.call(runs and 'SADD' or 'SREM', keys[4], args[6])
-  post(keys, args[11])
-  return { 'written', version, append(keys, args, next, args[4], args[5]) }
+  post(keys, args[12])
+  return { 'written', version, append(keys, args, next, args[5], version, size) }
 end
 
 -- ARGV as commit's first six, then the last event. Replies as commit. What is left goes after a minute.
 local function delete(keys, args)
   local no = refusal(keys, args[1], '', args[3])
   if no then return { no } end
-  append(keys, args, 7, args[4], args[5])
+  append(keys, args, 7, args[5], int(tonumber(args[1]) + 1), 0)
   redis.call('HSET', keys[1], 'x', '1')
   redis.call('ZREM', keys[3], args[6])
   redis.call('SREM', keys[4], args[6])
   redis.call('EXPIRE', keys[1], GONE_S)
   redis.call('EXPIRE', keys[2], GONE_S)
-  return { 'written', args[1], redis.call('HGET', keys[1], 'n') }
+  return { 'written', args[1], redis.call('HGET', keys[1], 'n'), '0' }
 end
 
 -- ARGV: owner, ms. Replies held when another owner's time is not over, gone, or leased and the fence; the owner that
@@ -106,12 +115,12 @@ local function lease(keys, args)
   return { 'leased', fence }
 end
 
--- ARGV: fence, ms; 0 gives the lease back. Replies 1 when it is ours still.
+-- ARGV: fence, ms; 0 gives the lease back. Replies the version when it is ours still, else 0.
 local function renew(keys, args)
-  local kept = redis.call('HMGET', keys[1], 'f', 'x')
+  local kept = redis.call('HMGET', keys[1], 'f', 'x', 'v')
   if kept[1] ~= args[1] or kept[2] then return 0 end
   redis.call('HSET', keys[1], 'u', int(now_ms() + tonumber(args[2])))
-  return 1
+  return kept[3]
 end
 
 redis.register_function('amp_grading_commit_v2', commit)

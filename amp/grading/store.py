@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from amp.errors import StoreUnavailable
-from amp.grading.log_store import EventLog, Logged
+from amp.grading.index_store import SessionIndex
+from amp.grading.log_store import Logged, News
 from amp.grading.packing import encode, ended, packed
 from amp.grading.types import Change, Definition, Event, Head, Lease, Session, State
 from amp.store.connection import Store
@@ -22,21 +23,30 @@ from amp.store.keys import (
     BRIDGE_NEWS,
     GRADING_NEWS,
     GRADING_TENANTS,
-    SESSION_BUCKETS,
-    grading_tag,
     session_bucket,
     session_keys,
     session_once,
 )
 from amp.tenancy import Tenant
 
-__all__ = ["LIBRARY", "ONCE_S", "Fenced", "Gone", "Logged", "SessionStore", "Stale", "Written"]
+__all__ = [
+    "LIBRARY",
+    "ONCE_S",
+    "Fenced",
+    "Gone",
+    "Logged",
+    "News",
+    "SessionStore",
+    "Stale",
+    "Written",
+]
 
 LIBRARY = files("amp.grading").joinpath("store.lua").read_text()
 
 ONCE_S = 120
 """So long a request that comes again finds what the first has made."""
 
+_READ = ("v", "n", "h", "s", "b", "x")
 _head = msgspec.json.Decoder(Head)
 _state = msgspec.json.Decoder(State)
 _definition = msgspec.json.Decoder(Definition)
@@ -59,9 +69,10 @@ class Written(NamedTuple):
 
     version: int
     seq: int
+    bytes: int
 
 
-class SessionStore(EventLog):
+class SessionStore(SessionIndex):
     """Sessions in Redis or Valkey."""
 
     def __init__(self, store: Store, functions: Functions) -> None:
@@ -112,7 +123,7 @@ class SessionStore(EventLog):
             StoreUnavailable: there is no answer.
         """
         replies = await self._store.ask_all(
-            [("HMGET", session_keys(tenant, each).session, "v", "n", "h", "s", "x") for each in sessions]
+            [("HMGET", session_keys(tenant, each).session, *_READ) for each in sessions]
         )
         return [_session(reply) for reply in replies]
 
@@ -147,10 +158,12 @@ class SessionStore(EventLog):
         token: str,
         *,
         fence: int | None = None,
+        hold_ms: int = 0,
     ) -> Written:
         """Writes a step: events, state and definitions as one.
 
-        `token` is new for each step; the same step may be sent again with it. A loop gives its lease's fence.
+        `token` is new for each step; the same step may be sent again with it. A loop gives its lease's fence,
+        and holds the lease for `hold_ms` from now.
 
         Raises:
             Stale: the session is not the one of this version any more.
@@ -158,9 +171,8 @@ class SessionStore(EventLog):
             Gone: it was deleted.
             StoreUnavailable: nobody knows; the same may be sent again with the same token.
         """
-        return await self._commit(
-            tenant, session, version, change, token, "" if fence is None else str(fence)
-        )
+        lease = "" if fence is None else str(fence)
+        return await self._commit(tenant, session, version, change, token, lease, hold_ms=hold_ms)
 
     async def delete(self, tenant: Tenant, session: str, version: int, last: Event) -> None:
         """Ends a session; whoever follows it reads the last event.
@@ -189,53 +201,22 @@ class SessionStore(EventLog):
             case _:
                 raise Gone
 
-    async def renew(self, tenant: Tenant, session: str, fence: int, ttl_ms: int) -> bool:
-        """Holds the lease for so long from now; False when it is another's, or the session is gone.
+    async def renew(self, held: Sequence[tuple[Tenant, str, int]], ttl_ms: int) -> list[int | None]:
+        """Holds leases, each of tenant, session and fence, for so long from now.
+
+        Of each the session's version; 0 when the lease is another's or the session is gone; None when nobody
+        knows.
 
         Raises:
-            StoreUnavailable: nobody knows.
+            StoreUnavailable: nobody knows of any.
         """
-        return bool(await self._functions.call(_call("renew", tenant, session, (fence, ttl_ms))))
+        calls = [_call("renew", tenant, session, (fence, ttl_ms)) for tenant, session, fence in held]
+        replies = await self._functions.call_all(calls) if calls else []
+        return [None if isinstance(each, Exception) else int(each) for each in replies]
 
     async def release(self, tenant: Tenant, session: str, fence: int) -> None:
         """Gives the lease back, if it is ours still."""
-        await self.renew(tenant, session, fence, 0)
-
-    async def made(
-        self, tenant: Tenant, *, low_us: int, high_us: int, newest_first: bool, count: int
-    ) -> list[tuple[int, str]]:
-        """The first `count` of each bucket's sessions made in this time, with both ends, in one order.
-
-        Raises:
-            StoreUnavailable: there is no answer.
-        """
-        ends = ("ZREVRANGEBYSCORE", high_us, low_us) if newest_first else ("ZRANGEBYSCORE", low_us, high_us)
-        limit = ("WITHSCORES", "LIMIT", 0, count)
-        commands = [
-            (ends[0], grading_tag(tenant.tag, number) + b"sessions", *ends[1:], *limit)
-            for number in range(SESSION_BUCKETS)
-        ]
-        found: list[tuple[int, str]] = []
-        for flat in await self._store.ask_all(commands):
-            found += [(int(float(at)), name.decode()) for name, at in zip(flat[::2], flat[1::2], strict=True)]
-        return sorted(found, reverse=newest_first)
-
-    async def running(self, tag: str) -> list[str]:
-        """The sessions of the tenant with this tag that are running, for a sweep.
-
-        Raises:
-            StoreUnavailable: there is no answer.
-        """
-        commands = [("SMEMBERS", grading_tag(tag, number) + b"running") for number in range(SESSION_BUCKETS)]
-        return [name.decode() for members in await self._store.ask_all(commands) for name in members]
-
-    async def tenants(self) -> list[str]:
-        """The tags of tenants that ever made a session.
-
-        Raises:
-            StoreUnavailable: there is no answer.
-        """
-        return [tag.decode() for tag in await self._store.ask("SMEMBERS", GRADING_TENANTS)]
+        await self.renew([(tenant, session, fence)], 0)
 
     async def _commit(  # noqa: PLR0917  as the function takes them
         self,
@@ -246,6 +227,8 @@ class SessionStore(EventLog):
         token: str,
         fence: str,
         made: str = "",
+        *,
+        hold_ms: int = 0,
     ) -> Written:
         over = ended(change.events)
         arguments = (
@@ -257,6 +240,7 @@ class SessionStore(EventLog):
             encode(change.state),
             encode(change.head) if change.head else "",
             made,
+            hold_ms,
             over,
             *packed(change),
         )
@@ -278,7 +262,7 @@ def _news(tenant: Tenant, session: str) -> tuple[bytes, str, str]:
 def _judged(reply: Sequence[Any]) -> Written:
     match reply[0]:
         case b"written" | b"done":
-            return Written(int(reply[1]), int(reply[2]))
+            return Written(int(reply[1]), int(reply[2]), int(reply[3]))
         case b"stale":
             raise Stale
         case b"fenced":
@@ -288,7 +272,7 @@ def _judged(reply: Sequence[Any]) -> Written:
 
 
 def _session(reply: Sequence[Any]) -> Session | None:
-    version, seq, head, state, deleted = reply
+    version, seq, head, state, size, deleted = reply
     if version is None or deleted:
         return None
-    return Session(int(version), int(seq), _head.decode(head), _state.decode(state))
+    return Session(int(version), int(seq), _head.decode(head), _state.decode(state), int(size or 0))

@@ -1,11 +1,15 @@
 """The tools of an agent that calls a model: files in the session's own folder, and nothing else.
 
 A path is a name in the session's list of files, never a path of a disk: there is no way out, no link, no
-shell.
+shell. Workbooks and PDFs are read and written in a thread: a large one takes seconds, and the loop's leases
+do not wait.
 """
 
+import asyncio
 import csv
 import io
+import math
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -14,10 +18,14 @@ from amp.grading.texts import Unreadable, text_of
 
 FILE_BYTES_MAX = 32 << 20
 FILES_MAX = 200
+FOLDER_BYTES_MAX = 256 << 20
+"""Of all files of a session."""
 READ_LENGTH_MAX = 60_000
 PATH_LENGTH_MAX = 255
 _SHEETS_MAX = 50
 _CELLS_MAX = 200_000
+_ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""What XML 1.0 cannot hold."""
 
 
 class Folder(Protocol):
@@ -120,7 +128,7 @@ async def documents(folder: Folder) -> list[tuple[str, str]]:
     for path, size in sorted((await folder.sizes()).items()):
         data = await folder.read(path) or b""
         try:
-            found.append((path, text_of(path, data)))
+            found.append((path, await asyncio.to_thread(text_of, path, data)))
         except Unreadable as error:
             found.append((path, f"({size:,} bytes; no text: {error})"))
     return found
@@ -137,7 +145,7 @@ async def _read(folder: Folder, given: dict[str, Any]) -> str:
     if data is None:
         raise Misused(f"{path} does not exist.")
     try:
-        text = text_of(path, data)
+        text = await asyncio.to_thread(text_of, path, data)
     except Unreadable as error:
         raise Misused(f"{path} cannot be read: {error}.") from error
     if len(text) <= READ_LENGTH_MAX:
@@ -166,7 +174,7 @@ async def _table(folder: Folder, given: dict[str, Any]) -> str:
             raise Misused("A .csv has one table: give rows.")
         return await _put(folder, path, _csv(next(iter(sheets.values()))))
     if path.lower().endswith(".xlsx"):
-        return await _put(folder, path, _workbook(sheets))
+        return await _put(folder, path, await asyncio.to_thread(_workbook, sheets))
     raise Misused("path must end in .csv or .xlsx.")
 
 
@@ -206,19 +214,25 @@ def _csv(rows: list[list[Any]]) -> bytes:
 
 def _workbook(sheets: Mapping[str, list[list[Any]]]) -> bytes:
     from openpyxl import Workbook  # noqa: PLC0415  a fifth of a second, and few write workbooks
-    from openpyxl.utils.exceptions import IllegalCharacterError  # noqa: PLC0415  as above
 
+    # all of it before the first sheet is begun: openpyxl leaves one that fails half written, in a file
+    checked = {name: [[_in_workbook(cell) for cell in row] for row in rows] for name, rows in sheets.items()}
     book = Workbook(write_only=True)
-    try:
-        for name, rows in sheets.items():
-            sheet: Any = book.create_sheet(name)
-            for row in rows:
-                sheet.append([_cell(cell) for cell in row])
-    except (IllegalCharacterError, ValueError) as error:
-        raise Misused(f"A cell cannot be written: {error}.") from error
+    for name, rows in checked.items():
+        sheet: Any = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()
+
+
+def _in_workbook(cell: Any) -> Any:
+    if isinstance(cell, float) and not math.isfinite(cell):
+        raise Misused("A workbook has no cell that is not a finite number.")
+    if isinstance(cell, str) and _ILLEGAL.search(cell):
+        raise Misused("A cell of a workbook has no control characters.")
+    return _cell(cell)
 
 
 def _cell(cell: Any) -> Any:
@@ -237,6 +251,8 @@ async def _put(folder: Folder, path: str, data: bytes) -> str:
     sizes = await folder.sizes()
     if path not in sizes and len(sizes) >= FILES_MAX:
         raise Misused(f"There are {FILES_MAX} files already, which is the most.")
+    if sum(sizes.values()) - sizes.get(path, 0) + len(data) > FOLDER_BYTES_MAX:
+        raise Misused(f"All files together would have more than {FOLDER_BYTES_MAX:,} bytes.")
     await folder.write(path, data)
     return f"Wrote {path} ({len(data):,} bytes)."
 

@@ -51,14 +51,15 @@ def conversation(log: Iterable[Event]) -> list[Line]:
 def work(log: Sequence[Event], start: str) -> list[str]:
     """What the agent said for the evaluation that begins with the event `start`."""
     said: list[str] = []
-    for event in log:
-        if event.get("id") == start:
-            break
-        if event["type"] == "agent.message":
+    open_ = False
+    for event in reversed(log):  # the evaluation is near the end, however long the log is
+        if not open_:
+            open_ = event["id"] == start
+        elif event["type"] == "agent.message":
             said.append(_text(event))
         elif event["type"] in {"user.define_outcome", "span.outcome_evaluation_end"}:
-            said.clear()
-    return said
+            break
+    return said[::-1]
 
 
 def _user(lines: list[Line], text: str) -> None:

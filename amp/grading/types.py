@@ -28,6 +28,12 @@ TERMINAL: frozenset[Result] = frozenset({"satisfied", "max_iterations_reached", 
 
 EVENTS_MAX = 10_000
 """Of a session; who sends more is refused, the loop itself may finish what it has begun."""
+EVENTS_OF_LOOP_MAX = 12_000
+"""With so many in the log an agent begins nothing more."""
+SESSION_BYTES_MAX = 64 << 20
+"""Of a session's events and definitions; files are counted apart."""
+OUTCOMES_MAX = 100
+"""Of a session: each step writes their records."""
 BATCH_MAX = 50
 ITERATIONS, ITERATIONS_MAX = 3, 20
 RUBRIC_LENGTH_MAX = 262_144
@@ -165,6 +171,8 @@ class Session(NamedTuple):
     """Of the newest event; 0 when there is none."""
     head: Head
     state: State
+    bytes: int = 0
+    """Of its events and definitions."""
 
 
 class Lease(NamedTuple):

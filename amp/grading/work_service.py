@@ -52,15 +52,6 @@ class Work:
         await self._put(tenant, item, 0)
         return item.id
 
-    async def find(self, tenant: Tenant, environment: str, name: str) -> Item:
-        """One item.
-
-        Raises:
-            NotFound: there is none.
-            StoreUnavailable: there is no answer.
-        """
-        return (await self._find(tenant, environment, name))[1]
-
     async def poll(
         self, access: Access, environment: str, *, block_ms: int, reclaim_ms: int, worker: str | None
     ) -> Document | None:
@@ -137,13 +128,26 @@ class Work:
 
         await self._change(tenant, environment, name, think)
 
+    async def delete_of(self, tenant: Tenant, session: str) -> None:
+        """Forgets all work of a session.
+
+        Raises:
+            StoreUnavailable: some may be left; it may be done again.
+        """
+        keys = await self._store.listed(
+            tenant, _all(session), low_us=0, high_us=LAST_US, newest_first=False, count=100_000
+        )
+        for _, item in await self._items(tenant, [name for _, name in keys]):
+            if item:
+                await self._store.drop(tenant, "work", item.id, list(_lists(item)))
+
     async def show(self, access: Access, environment: str, name: str) -> Document:
         """One item as it stands.
 
         Raises:
             Forbidden, NotFound, StoreUnavailable: as `poll`.
         """
-        return work.told(await self.find(_readable(access, environment), environment, name))
+        return work.told((await self._find(_readable(access, environment), environment, name))[1])
 
     async def update(self, access: Access, environment: str, name: str, request: WorkUpdate) -> Document:
         """Other metadata.
@@ -252,21 +256,27 @@ class Work:
 
     async def _put(self, tenant: Tenant, item: Item, version: int) -> bool:
         document: dict[str, Any] = msgspec.to_builtins(item)
-        lists = {_all(item.environment_id): True, _waiting(item.environment_id): not item.over}
         return await self._store.put(
-            tenant, "work", item.id, document, made_us=item.created_us, version=version, lists=lists
+            tenant, "work", item.id, document, made_us=item.created_us, version=version, lists=_lists(item)
         )
 
 
 _NEWEST: Order = "desc"
 
 
-def _all(environment: str) -> str:
-    return f"work@{environment}"
+def _all(whose: str) -> str:
+    """The list of an environment's work, or of a session's."""
+    return f"work@{whose}"
 
 
 def _waiting(environment: str) -> str:
     return f"open@{environment}"
+
+
+def _lists(item: Item) -> dict[str, bool]:
+    """The lists that it may be in, and whether it is."""
+    environment = item.environment_id
+    return {_all(environment): True, _all(item.session): True, _waiting(environment): not item.over}
 
 
 def _bound(access: Access, environment: str) -> Tenant:

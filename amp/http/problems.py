@@ -24,10 +24,17 @@ SESSION_PATHS = tuple(
         "agents",
         "environments",
         "files",
-        "vaults",
-        "memory_stores",
+        "deployment_runs",
         "deployments",
+        "dreams",
+        "memory_stores",
+        "messages",
+        "models",
+        "organizations",
         "skills",
+        "tunnels",
+        "user_profiles",
+        "vaults",
     )
 )
 """What the paths of sessions begin with; their client must understand the 404 where we have nothing, too."""

@@ -220,10 +220,12 @@ def ledger_folding(tag: str) -> bytes:
 
 SESSION_BUCKETS = 16
 GRADING_NEWS = b"{amp}:g:news"
-"""The channel that says which session has new events: `tenant:env session seq`."""
+"""The channel that says which session was written: `tenant:env session seq version`."""
 GRADING_TENANTS = b"{amp}:g:tenants"
 """The tags of tenants that ever made a session: where a sweep looks for sessions that nobody runs."""
 GRADING_LANES = 16
+GRADING_CALLS = b"{amp}:g:calls"
+"""The channel that says that a lane has a new wake-up."""
 
 
 class SessionKeys(NamedTuple):

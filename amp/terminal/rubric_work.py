@@ -27,6 +27,7 @@ from amp.grading.transcript import Line
 from amp.grading.types import Definition
 from amp.settings import Settings
 from amp.terminal import talk
+from amp.terminal.session_view import cut_line
 
 _STYLE = {"error": "bold red", "warning": "yellow"}
 _SHOWN_MAX = 60_000
@@ -117,10 +118,10 @@ def attempt(settings: Settings, trial: Trial, *, as_json: bool) -> None:
         share = f"{row['passed']} of {len(verdicts)}"
         table.add_row(
             str(row["id"]),
-            str(row["name"])[:80],
+            Text(cut_line(str(row["name"]), 80)),
             share,
             Text(f"{row['agreement']:.0%}", style),
-            str(row["gap"])[:160],
+            Text(cut_line(str(row["gap"]), 160)),
         )
     console = Console(highlight=False)
     console.print(table)
@@ -139,7 +140,15 @@ def agreement(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
         passed = sum(mark.passed for mark in marks)
         share = max(passed, len(marks) - passed) / len(marks)
         gap = next((mark.gap for mark in marks if mark.gap), "")
-        rows.append({"id": first.id, "name": first.name, "passed": passed, "agreement": share, "gap": gap})
+        rows.append(
+            {
+                "id": first.id,
+                "name": first.name,
+                "passed": passed,
+                "agreement": share,
+                "gap": " ".join(gap.split()),
+            }
+        )
     return rows
 
 

@@ -16,6 +16,7 @@ from amp.grading.shelf_store import ShelfStore
 from amp.grading.shelves import Agents, Environments
 from amp.grading.store import SessionStore
 from amp.grading.types import Event
+from amp.grading.work_service import Work
 from amp.settings import Settings
 from amp.store.connection import connect
 from amp.store.functions import Functions
@@ -25,6 +26,13 @@ from amp.tenancy import ALL_SCOPES, Access, Tenant
 LOOK_EVERY_S = 0.1
 
 Answer = TypeVar("Answer")
+
+
+class _Unheard(Lanes):
+    """Nobody is called to what a command makes: it runs that itself, as it is set up here."""
+
+    async def wake(self, tag: str, session: str) -> None:
+        del tag, session
 
 
 class Desk(NamedTuple):
@@ -37,7 +45,7 @@ class Desk(NamedTuple):
     environments: Environments
     files: Files
     runner: Runner
-    """A loop, if the command wants to run what it makes: it shares the work with those that serve."""
+    """A loop for what the command makes, and for nothing else."""
 
     async def follow(self, name: str, *, after: int = 0) -> AsyncGenerator[Event]:
         """A session's events, those that there are and those that come; processed ones once.
@@ -70,7 +78,8 @@ async def _worked(settings: Settings, owner: Tenant, work: Callable[[Desk], Awai
     facts, shelf = SessionStore(store, functions), ShelfStore(store, functions)
     agents, environments = Agents(shelf), Environments(shelf)
     files = Files(shelf, Blobs(settings.data / "files"))
-    sessions = Sessions(facts, Lanes(store), making=Making(agents, environments, files), files=files)
+    making = Making(agents, environments, files)
+    sessions = Sessions(facts, _Unheard(store), making=making, files=files, work=Work(shelf))
     access = Access("terminal", owner, frozenset({ALL_SCOPES}))
     try:
         async with loop.client(settings) as http:

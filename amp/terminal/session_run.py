@@ -16,7 +16,7 @@ from amp.settings import Settings
 from amp.tenancy import tenant
 from amp.terminal import talk
 from amp.terminal.session_desk import Desk, with_desk
-from amp.terminal.session_view import View, criteria, listed
+from amp.terminal.session_view import View, about, criteria, listed
 
 LISTED_MAX = 50
 
@@ -71,7 +71,7 @@ def show(whose: Whose, name: str, *, as_json: bool) -> None:
         talk.write_json({**session, "files": files})
         return
     console = Console(highlight=False)
-    console.print(listed([session]))
+    console.print(about(session))
     for record in session["outcome_evaluations"]:
         console.print(f"\n{record['outcome_id']}  {record['result']}, iteration {record['iteration'] + 1}")
         console.print(f"  {record['description'][:400]}", markup=False)
@@ -92,7 +92,7 @@ def tail(whose: Whose, name: str, *, as_json: bool, follow: bool) -> None:
 
 
 def run(whose: Whose, order: Order, *, as_json: bool) -> None:
-    """Makes an agent and a session for one outcome, runs it here if nobody else does, and shows its course.
+    """Makes an agent and a session for one outcome, runs it here, and shows its course.
 
     Raises:
         CommandFailed: the outcome was not met.
@@ -113,7 +113,7 @@ def run(whose: Whose, order: Order, *, as_json: bool) -> None:
         )
         name = (await desk.sessions.create(desk.access, request, Sending(b"")))["id"]
         talk.say(f"Session {name}")
-        running = asyncio.ensure_future(desk.runner.run())
+        running = asyncio.ensure_future(desk.runner.run_one(owner, name))
         try:
             await _watched(desk, name, as_json=as_json, follow=False)
         finally:
@@ -149,7 +149,9 @@ def _put(folder: Path, name: str, content: bytes) -> None:
 async def _watched(desk: Desk, name: str, *, as_json: bool, follow: bool) -> None:
     console = Console(highlight=False)
     view = View(console)
-    with Console(stderr=True).status("Waiting") as status:
+    # on the console that is drawn on, if it is a terminal: two of them would write into each other's lines
+    spins = console if console.is_terminal and not as_json else Console(stderr=True)
+    with spins.status("Waiting") as status:
         async for event in desk.follow(name):
             if as_json:
                 talk.write_json(event)

@@ -58,7 +58,7 @@ def mortal(point, session):
 
 async def run(url, data, *, quick):
     if quick:  # the same loop, in a hurry
-        loop.LEASE_MS, runner.BEAT_S, runner.LOOK_S, runner.WATCH_S = 400, 0.1, 0.1, 0.05
+        loop.LEASE_MS, runner.BEAT_S, runner.LOOK_S = 400, 0.1, 0.1
     settings = Settings(redis=url, data=Path(data), secret="x" * 32, **SETTINGS)
     async with loop.client(settings) as http:
         running = asyncio.ensure_future(loop.runner(settings, connect(url), http).run())

@@ -72,7 +72,7 @@ def test_a_regular_expression_has_its_time_and_no_more():
     began = time.perf_counter()
     gap = decided("matches a.txt ^(a|a)*$", {"a.txt": b"a" * 40 + b"b"})
     assert "took longer" in gap
-    assert time.perf_counter() - began < 5 * MATCH_S_MAX
+    assert time.perf_counter() - began < 30 * MATCH_S_MAX, "it would take days; a busy machine takes seconds"
 
 
 @pytest.mark.parametrize(

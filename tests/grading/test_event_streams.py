@@ -226,7 +226,7 @@ async def test_a_reader_that_takes_nothing_is_dropped_and_nobody_waits_for_it(  
     await reader.readuntil(b": open")
     large = {"type": "text", "text": "x" * 500_000}
     began = asyncio.get_running_loop().time()
-    for _ in range(16):
+    for _ in range(12):
         await client.beta.sessions.events.send(
             made.id, events=[{"type": "user.message", "content": [large] * 10}]
         )

@@ -137,6 +137,11 @@ async def test_a_worker_of_the_environment_plays_both_roles(looping, client, env
 
         turn = await job()
         assert (turn.data.id, turn.metadata["step"]) == (made.id, "turn")
+        asks = {"type": "agent.tool_use", "name": "pay", "input": {}, "evaluated_permission": "ask"}
+        use = (await post(asks))["data"][0]["id"]
+        allow = {"type": "user.tool_confirmation", "tool_use_id": use, "result": "allow"}
+        (echo,) = (await client.beta.sessions.events.send(made.id, events=[allow])).data
+        assert (echo.tool_use_id, echo.result) == (use, "allow")
         said_ = {"type": "agent.message", "content": [{"type": "text", "text": "By a worker."}]}
         end = {"type": "span.model_request_end", "model_usage": {"input_tokens": 9}}
         await post(said_, {**end, "model_request_start_id": turn.metadata["answers"]})

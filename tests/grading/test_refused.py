@@ -37,6 +37,7 @@ BAD_EVENTS = {
     "description null": [outcome(description=None)],
     "description empty": [outcome(description="")],
     "description blank": [outcome(description=" \n")],
+    "description unseen": [outcome(description="\u200b\x07\xa0")],
     "description too long": [outcome(description="x" * (DESCRIPTION_LENGTH_MAX + 1))],
     "no rubric": [outcome(rubric=...)],
     "rubric a string": [outcome(rubric="- it is written")],
@@ -44,6 +45,7 @@ BAD_EVENTS = {
     "rubric of an unknown type": [outcome(rubric={"type": "url", "url": "http://x"})],
     "rubric empty": [outcome(rubric={"type": "text", "content": ""})],
     "rubric blank": [outcome(rubric={"type": "text", "content": "  \n "})],
+    "rubric unseen": [outcome(rubric={"type": "text", "content": "\ufeff\u200b\x00"})],
     "rubric too long": [outcome(rubric={"type": "text", "content": "x" * (RUBRIC_LENGTH_MAX + 1)})],
     "rubric a file that is not there": [outcome(rubric={"type": "file", "file_id": "file_x"})],
     "rubric a file without id": [outcome(rubric={"type": "file"})],
@@ -69,6 +71,13 @@ BAD_EVENTS = {
     "confirmation of nothing": [{"type": "user.tool_confirmation", "result": "allow"}],
     "tool result of nothing": [{"type": "user.tool_result"}],
     "custom tool result of nothing": [{"type": "user.custom_tool_result"}],
+    "confirmation of an unknown use": [
+        {"type": "user.tool_confirmation", "tool_use_id": "sevt_x", "result": "allow"}
+    ],
+    "tool result of an unknown use": [{"type": "user.tool_result", "tool_use_id": "sevt_x"}],
+    "custom tool result of an unknown use": [
+        {"type": "user.custom_tool_result", "custom_tool_use_id": "sevt_x", "content": [text()]}
+    ],
     "no event": [],
     "51 events": [message(text())] * 51,
     "user and worker at once": [message(text()), {"type": "agent.thinking"}],
@@ -288,7 +297,7 @@ async def test_a_file_over_its_limit(raw, tmp_path):
 
 
 async def test_a_rubric_file_that_is_no_text(raw, ids):
-    for content in (b"\xff\xfe", b"", b"  ", b"x" * (4 * RUBRIC_LENGTH_MAX + 1)):
+    for content in (b"\xff\xfe", b"", b"  ", "\ufeff\u200b".encode(), b"x" * (4 * RUBRIC_LENGTH_MAX + 1)):
         file = (await raw.post("/v1/files", files={"file": ("x", content)})).json()["id"]
         event = outcome(rubric={"type": "file", "file_id": file})
         refused(await raw.post(f"/v1/sessions/{ids[2]}/events", json={"events": [event]}))

@@ -1,10 +1,10 @@
 """From a rubric to frozen criteria, and from marks to one verdict: nothing passes by default."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from amp.grading.rubric import CRITERIA_MAX, Judged, for_judge, freeze, merged
+from amp.grading.rubric import CRITERIA_MAX, Judged, blank, for_judge, freeze, merged
 from amp.grading.types import Criterion
 
 
@@ -57,7 +57,29 @@ def test_a_rubric_of_too_many_items_is_one_criterion():
     assert [each.id for each in freeze("- x\n" * (CRITERIA_MAX + 1))] == [1]
 
 
-@given(st.text())
+@pytest.mark.parametrize(
+    "nothing", ["\xa0", "\u200b", "\x00", "\x1b", "\u2007", "\ufeff", "\u0301", "\u3164"]
+)
+def test_what_nobody_sees_is_no_criterion(nothing):
+    assert blank(nothing)
+    assert names(nothing) == [(1, "the rubric", None)]
+    assert names(f"- {nothing}\n- Seen{nothing}\n{nothing}")[0][1].startswith("Seen")
+    assert names(f"- {nothing}`check: file_exists a.md`") == [(1, "file_exists a.md", "file_exists a.md")]
+
+
+def test_a_name_holds_nothing_that_a_terminal_obeys():
+    assert names("- Red\x1b[31m and\x07 loud") == [(1, "Red [31m and loud", None)]
+
+
+INVISIBLE = st.text(
+    st.characters(categories=["Cc", "Cf", "Mn", "Zs", "Zl", "Zp"]) | st.sampled_from("-*# \n`1.")
+)
+
+
+@given(st.text() | INVISIBLE)
+@example("\xa0")
+@example("- \u200b")
+@example("-  \x00\n1. \u2060")
 def test_any_text_has_criteria_numbered_from_one(text):
     try:
         criteria = freeze(text)
@@ -65,7 +87,7 @@ def test_any_text_has_criteria_numbered_from_one(text):
         return
     assert [each.id for each in criteria] == list(range(1, len(criteria) + 1))
     assert criteria
-    assert all(each.name for each in criteria)
+    assert not any(blank(each.name) for each in criteria)
 
 
 TWO = [Criterion(1, "One"), Criterion(2, "Two")]

@@ -29,7 +29,7 @@ async def test_a_session_is_read_as_it_was_made(sessions, made):
     assert (session.version, session.seq, session.state.status) == (1, 2, "running")
     assert session.head.agent["name"] == "writer"
     assert await logged(sessions) == [(1, "user.message"), (2, "session.status_running")]
-    assert await sessions.running("acme:test") == ["sesn_1"]
+    assert await sessions.running(["other:test", "acme:test"]) == [("acme:test", "sesn_1")]
     assert await sessions.tenants() == ["acme:test"]
 
 
@@ -85,13 +85,13 @@ async def test_a_lease_is_one_owner_s_and_fences_off_the_one_before(sessions, ma
     await made()
     first = await sessions.lease(ACME, "sesn_1", "a", 60_000)
     assert await sessions.lease(ACME, "sesn_1", "b", 60_000) is None
-    assert await sessions.renew(ACME, "sesn_1", first.fence, 60_000)
+    assert await sessions.renew([(ACME, "sesn_1", first.fence), (ACME, "sesn_2", 1)], 60_000) == [1, 0]
     await sessions.release(ACME, "sesn_1", first.fence)
     second = await sessions.lease(ACME, "sesn_1", "b", 60_000)
     assert second.fence > first.fence
     with pytest.raises(Fenced):
         await step(sessions, pen, first.session, "late", fence=first.fence)
-    assert not await sessions.renew(ACME, "sesn_1", first.fence, 60_000)
+    assert await sessions.renew([(ACME, "sesn_1", first.fence)], 60_000) == [0]
     await step(sessions, pen, second.session, "in time", fence=second.fence)
     assert await logged(sessions) == [(1, "in time")]
 
@@ -141,7 +141,7 @@ async def test_what_is_deleted_is_gone_but_for_its_last_event(sessions, made, pe
     with pytest.raises(Gone):
         await sessions.lease(ACME, "sesn_1", "a", 1000)
     assert await logged(sessions) == [(1, "session.deleted")]
-    assert await sessions.running("acme:test") == []
+    assert await sessions.running(["acme:test"]) == []
     assert await sessions.made(ACME, low_us=0, high_us=10**16, newest_first=True, count=9) == []
 
 

@@ -16,11 +16,14 @@ COMMAND = (sys.executable, "-c", "from amp.cli import main; main()")
 
 
 @contextmanager
-def serving(data, *arguments):
-    """`amp serve` on this folder: the process, and what it announced. Stopped as systemd would."""
+def serving(data, *arguments, **environ):
+    """`amp serve` on this folder: the process, and what it announced. Stopped as systemd would.
+
+    `environ` goes into its environment.
+    """
     command = [*COMMAND, "serve", "--json", "--port", "0", "--data", str(data), *arguments]
     process = subprocess.Popen(
-        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=environment() | environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         announced = process.stdout.readline()

@@ -117,3 +117,23 @@ def test_streams_are_measured():
     assert all(0 < median <= p99 for median, p99, _ in rows.values())
     assert rows["memory with 40 open, MB"][0] >= rows["memory of the worker before, MB"][0]
     assert found["targets"][0]["what"] == "memory of a worker with 40 open streams"
+
+
+def test_the_loop_is_measured():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.grading", "--sessions", "4", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    rows = {row[0]: row[1:] for row in found["rows"]}
+    whole, writes = (
+        rows["an iteration beyond its roles' time, ms"],
+        rows["  of it its two durable writes, ms"],
+    )
+    assert all(0 < part < all_ for part, all_ in zip(writes, whole, strict=True))
+    assert rows["round trips of the loop an iteration"][0] >= 2
+    assert found["targets"][0]["what"].startswith("4 sessions")

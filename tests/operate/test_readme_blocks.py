@@ -4,9 +4,11 @@ import json
 import os
 import re
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from model_service import beside, judged, said
 from running import COMMAND, environment, serving
 
 from benchmarks.readme import RESULTS, measured
@@ -19,13 +21,15 @@ ADDRESS = "http://127.0.0.1:8000"
 
 
 def block(language, holding):
-    """The one block of this language in which this stands."""
-    [code] = [code for _, found, code in BLOCKS if found == language and holding in code]
+    """The one block of this language in which this stands; one that CI runs is not meant."""
+    [code] = [code for mark, found, code in BLOCKS if found == language and holding in code and not mark]
     return code
 
 
 SECOND_TERMINAL = block("bash", "activate")
-LOOP = block("python", "get_context")
+LOOP = block("python", "reads AMP_API_KEY")
+CLIENT = block("python", "amp.decision(")
+FAKE = block("python", "FakeAmp")
 CURL = block("bash", "/v1/outcome")
 OWN = block("bash", "STUDIO_KEY")
 SHOW = block("bash", "amp demo")
@@ -36,12 +40,16 @@ AGAIN = block("bash", "python -m benchmarks")
 LOOK = block("bash", "amp dashboard link")
 LEDGER_KEY = block("bash", "REVENIUM_METERING_API_KEY")
 LEDGER = block("python", "AgenticOutcomeClient")
+GRADED_SERVE = block("bash", "amp serve\n")
+GRADED_KEY = block("bash", "ANTHROPIC_API_KEY")
+GRADED = block("python", "define_outcome")
+GRADED_TERMINAL = block("bash", "amp rubric lint")
+MODEL_ADDRESS = "http://127.0.0.1:11434/v1"
 
 
-@pytest.fixture(scope="module")
-def terminal(tmp_path_factory):
+@contextmanager
+def second_terminal(folder, **environ):
     """A second terminal in the clone, beside a served instance: it runs a block after README's lines."""
-    folder = tmp_path_factory.mktemp("clone")
     programs = folder / ".venv" / "bin"
     programs.mkdir(parents=True)
     (programs / "amp").write_text(f'#!/bin/sh\nexec "{COMMAND[0]}" {COMMAND[1]} "{COMMAND[2]}" "$@"\n')
@@ -49,7 +57,7 @@ def terminal(tmp_path_factory):
     (programs / "activate").write_text(f'export PATH="{programs}{os.pathsep}$PATH"\n')
     for program in ("amp", "python"):
         (programs / program).chmod(0o755)
-    with serving(folder / "data") as (_, announced):
+    with serving(folder / "data", **environ) as (_, announced):
 
         def run(code):
             before = SECOND_TERMINAL.replace(ADDRESS, announced["url"])
@@ -68,6 +76,33 @@ def terminal(tmp_path_factory):
         yield run
 
 
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory):
+    with second_terminal(tmp_path_factory.mktemp("clone")) as run:
+        yield run
+
+
+@pytest.fixture
+def model():
+    """The model service of README, played: it writes the report when it is told of a gap."""
+    with beside() as model:
+        text = "| drink | euros |\n| --- | --- |\n| tea | 3 |\n| coffee | 4 |\n\nTogether 7 euros.\n"
+        write = said(None, calls=[("write_file", {"path": "report.md", "content": text})])
+        model.agent = [said("I would write a report."), write, said("There it is.")]
+        model.grader = [said(judged(False, False)), said(judged(True, True))]
+        yield model
+
+
+@pytest.fixture
+def graded(model, tmp_path):
+    """A second terminal beside an instance that was served as README says, for graded outcomes."""
+    name, _, address = GRADED_SERVE.split()[0].partition("=")
+    assert f"{name}={MODEL_ADDRESS} amp serve\n" == GRADED_SERVE
+    assert address == MODEL_ADDRESS
+    with second_terminal(tmp_path, **{name: model.url}) as run:
+        yield run
+
+
 def test_the_install_commands_are_run_by_ci_as_they_stand():
     """`.ci/run` takes them out of README by their mark and runs them on a clean checkout."""
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
@@ -78,7 +113,23 @@ def test_the_install_commands_are_run_by_ci_as_they_stand():
 
 def test_every_block_is_run_by_a_test():
     """A block that is added to README needs a test here."""
-    run = [SECOND_TERMINAL, LOOP, CURL, OWN, SHOW, SIMULATE, LIFT, JUDGE, AGAIN, LOOK, LEDGER_KEY, LEDGER]
+    run = [
+        SECOND_TERMINAL,
+        LOOP,
+        CLIENT,
+        FAKE,
+        CURL,
+        OWN,
+        SHOW,
+        SIMULATE,
+        LIFT,
+        JUDGE,
+        AGAIN,
+        LOOK,
+        LEDGER_KEY,
+        LEDGER,
+    ]
+    run += [GRADED_SERVE, GRADED_KEY, GRADED, GRADED_TERMINAL]
     assert sorted(code for mark, language, code in BLOCKS if not mark and language != "text") == sorted(run)
 
 
@@ -86,6 +137,15 @@ def test_the_loop_in_python_learns(terminal):
     """The ten lines, pasted: the last prints the interaction that the outcome made."""
     assert len(LOOP.splitlines()) == 10
     assert terminal(f"python - <<'LOOP'\n{LOOP}LOOP\n").splitlines()[-1] == "1"
+
+
+def test_the_fake_server_serves_somebody_elses_test(tmp_path):
+    (tmp_path / "test_agent.py").write_text(FAKE)
+    command = [COMMAND[0], "-m", "pytest", "-q", "-c", os.devnull, "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(
+        command, env=environment(), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_loop_by_curl_learns(terminal):
@@ -101,6 +161,40 @@ def test_the_ledgers_client_reports_with_the_key_that_readme_makes(terminal):
     told = terminal(LEDGER_KEY + script + "NO_PROXY=127.0.0.1 python job.py\namp ledger report\n")
     assert "Value Ratio 300" in told
     assert "1 job, 0 of them pending" in told
+
+
+def test_the_client_decides_meters_tracks_and_corrects(terminal):
+    """Three reports and two records have arrived, and the ledger has the job."""
+    script = CLIENT.replace("amp.flush()", "import time; time.sleep(1.2); amp.flush()")
+    told = terminal(f"python - <<'CLIENT'\n{script}CLIENT\namp ledger report --where type=coding\n")
+    assert re.search(r"Counters\(sent=6, replayed=0, queued=0, failed=0, dropped=0", told)
+    assert "1 job, 0 of them pending" in told
+
+
+def test_an_outcome_is_worked_on_until_its_grader_is_satisfied(graded, model):
+    """The vendor's client, address and key changed: two gradings, the report, and what it holds."""
+    told = graded(f"{GRADED_KEY}NO_PROXY=127.0.0.1 python - <<'GRADED'\n{GRADED}GRADED\n")
+    lines = told.splitlines()
+    assert lines.count("span.outcome_evaluation_start") == lines.count("span.outcome_evaluation_end") == 2
+    assert "session.status_idle" in lines
+    assert "result='satisfied'" in told
+    assert lines[-1].startswith("report.md b'| drink | euros |")
+    assert {body["model"] for role in model.asked.values() for body in role} == {"qwen3"}
+
+
+def test_an_outcome_is_run_from_a_terminal(graded, model, tmp_path):
+    """Lint, run, try, draft, list, as they stand."""
+    second = json.dumps({"result": "satisfied", "criteria": [{"id": 2, "passed": True}]})
+    model.grader = [said(second.replace("true", "false")), said(second)]
+    assert "AMP_LLM_BASE_URL" in GRADED_TERMINAL
+    told = graded(GRADED_TERMINAL.replace(MODEL_ADDRESS, model.url))
+    assert "Nothing to mend." in told
+    assert "iteration 1: needs revision" in told
+    assert "iteration 2: satisfied, 2 of 2 criteria" in told
+    assert "Satisfied in 3 of 3 gradings" in told
+    assert "There it is." in told, "the draft is what the model says"
+    assert "satisfied (2)" in told
+    assert (tmp_path / "work" / "report.md").read_text().startswith("| drink | euros |")
 
 
 def test_a_tenant_makes_its_own_dimensions(terminal):

@@ -26,6 +26,7 @@ ROOMS = {"learning", "ledger", "grading"}
 NOT_PURE = {
     "store.py",
     "insight_store.py",
+    "index_store.py",
     "service.py",
     "routes.py",
     "insight_routes.py",
@@ -54,6 +55,7 @@ NOT_PURE = {
     "agent.py",
     "attending.py",
     "grader.py",
+    "tools.py",
     "course.py",
     "holding.py",
     "loop.py",

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+import threading
+from contextlib import asynccontextmanager, contextmanager
 
 HANG, CUT = "hang", "cut"
 
@@ -86,3 +87,26 @@ async def serving():
         yield service
     finally:
         server.close()
+
+
+@contextmanager
+def beside():
+    """The same for a test that does not run in a loop of its own: it serves from a thread."""
+    loop, found = asyncio.new_event_loop(), []
+    up, over = threading.Event(), asyncio.Event()
+
+    async def run():
+        async with serving() as service:
+            found.append(service)
+            up.set()
+            await over.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),), daemon=True)
+    thread.start()
+    try:
+        assert up.wait(10)
+        yield found[0]
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(10)
+        loop.close()
