@@ -29,7 +29,7 @@ from amp.http.reference import reference, static_files
 from amp.http.requests import ApiRequest, access_of
 from amp.learning import routes
 from amp.learning.admin_routes import AdminRoutes
-from amp.learning.insight_routes import InsightRoutes
+from amp.learning.insight_routes import InsightRoutes, UserRoutes
 from amp.learning.policy_routes import PolicyRoutes
 from amp.learning.token import Sealer
 from amp.ledger import report_routes
@@ -49,6 +49,7 @@ _ROUTES = (
     PolicyRoutes,
     AdminRoutes,
     InsightRoutes,
+    UserRoutes,
     ledger_routes.Meters,
     ledger_routes.Callers,
     report_routes.JobLists,
@@ -139,6 +140,7 @@ def _lifespan(
             room.policies.follow(),
             room.attendance.keep(),
             room.counting.follow(),
+            room.recent.follow(),
             books.lists.follow(),
             books.marker.follow(),
             books.heads.follow(),
@@ -155,6 +157,7 @@ def _lifespan(
         await asyncio.gather(*followers, return_exceptions=True)
         with suppress(StoreUnavailable):
             await room.counting.flush()
+            await room.recent.flush()
         await books.marker.put()
         await books.heads.close()
         await store.close()
@@ -172,6 +175,8 @@ def _dependencies(room: Room, books: Books, desk: Desk, span: Span) -> dict[str,
         "overview": Provide(lambda: room.overview, sync_to_thread=False),
         "book": Provide(lambda: room.book, sync_to_thread=False),
         "state_now": Provide(lambda: room.state, sync_to_thread=False),
+        "preferred": Provide(lambda: room.preferred, sync_to_thread=False),
+        "users": Provide(lambda: room.users, sync_to_thread=False),
         "insights": Provide(lambda: room.insights, sync_to_thread=False),
         "ledger": Provide(lambda: books.ledger, sync_to_thread=False),
         "intake": Provide(lambda: books.intake, sync_to_thread=False),

@@ -21,7 +21,7 @@ from amp.grading.shelf_store import ShelfStore
 from amp.grading.shelves import Agents, Environments
 from amp.grading.store import SessionStore
 from amp.grading.work_service import Work
-from amp.learning import fit_store, insight_store, policies
+from amp.learning import fit_store, insight_store, policies, user_store
 from amp.learning import store as learning_store
 from amp.learning.admin import Admin
 from amp.learning.attendance import Attendance
@@ -33,12 +33,16 @@ from amp.learning.overview import Overview
 from amp.learning.policies import Policies
 from amp.learning.policy_book import PolicyBook
 from amp.learning.policy_store import PolicyStore
+from amp.learning.preferred import Preferred
 from amp.learning.priors import Priors
 from amp.learning.profiles import Profiles
+from amp.learning.recent import Recent
 from amp.learning.service import Learning
 from amp.learning.state import State
 from amp.learning.store import LearningStore
 from amp.learning.token import Sealer
+from amp.learning.user_store import UserStore
+from amp.learning.users import Users
 from amp.ledger import book_store, rollup_store
 from amp.ledger import marks as ledger_marks
 from amp.ledger import store as ledger_store
@@ -67,6 +71,7 @@ LIBRARIES = (
     learning_store.LIBRARY,
     fit_store.LIBRARY,
     insight_store.LIBRARY,
+    user_store.LIBRARY,
     ledger_store.LIBRARY,
     book_store.LIBRARY,
     rollup_store.LIBRARY,
@@ -90,6 +95,9 @@ class Room(NamedTuple):
     insights: Insights
     book: PolicyBook
     state: State
+    preferred: Preferred
+    users: Users
+    recent: Recent
 
 
 class Books(NamedTuple):
@@ -131,27 +139,34 @@ def learning(settings: Settings, store: Store, functions: Functions, sealer: Sea
     measured = InsightStore.of(settings, store, functions, ruling)
     priors = Priors(facts, ruling)
     counting = Counting(measured, ruling)
+    ids = UserStore(store, functions)
+    recent = Recent(ids)
     learning = Learning(
         facts,
         priors,
         sealer,
         policies=ruling,
         counting=counting,
+        recent=recent,
         group_key=group_key(secret),
     )
     fits = FitStore(store, functions, retention_ms=settings.log_retention_ms)
+    insights = Insights(measured)
     book = PolicyBook(documents, facts, policies=ruling, priors=priors)
     return Room(
         ruling,
         Attendance(fits, priors, ruling),
         learning,
-        Profiles(facts, priors, policies=ruling),
+        Profiles(facts, priors, policies=ruling, ids=ids, recent=recent),
         Admin(facts, fits, policies=ruling),
         Overview(fits, priors, policies=ruling),
         counting,
-        Insights(measured),
+        insights,
         book,
         State(fits, priors, book, policies=ruling),
+        Preferred(fits, priors, insights, policies=ruling),
+        Users(facts, ids, priors, policies=ruling),
+        recent,
     )
 
 

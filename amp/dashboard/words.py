@@ -86,6 +86,16 @@ def seconds(value: float | None) -> str:
     return f"{value:.0f}\u202fs" if value >= 10 else f"{value:.1f}\u202fs"
 
 
+def reward(value: float | None) -> str:
+    """0.7123 is 0.71: rewards lie between 0 and 1."""
+    return NOTHING if value is None else _signed(f"{value:.2f}")
+
+
+def plain(name: str | None) -> str:
+    """cold_start is cold start."""
+    return (name or NOTHING).replace("_", " ")
+
+
 def sentence(text: str | None) -> str:
     """With a capital and a full stop."""
     said = (text or "").strip()
@@ -108,4 +118,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "day": day,
     "seconds": seconds,
     "sentence": sentence,
+    "reward": reward,
+    "plain": plain,
 }

@@ -102,10 +102,12 @@ def _folded(cells: Mapping[_Kind, list[int]], approaches: Approaches) -> Counted
     """By group, and by option of each dimension."""
     groups = {False: Rate(), True: Rate()}
     options: dict[str, dict[str, Rate]] = {dimension.name: {} for dimension in approaches.dimensions}
+    controls: dict[str, dict[str, Rate]] = {}
     for (control, version, combination), (decided, reported) in cells.items():
         rate = Rate(decided, reported)
         groups[control] += rate
         for dimension, option in approaches.told(version, combination).items():
-            shown = options.setdefault(dimension, {})
-            shown[option] = shown.get(option, Rate()) + rate
-    return Counted(groups[False], groups[True], options)
+            for counts in (options, controls) if control else (options,):
+                shown = counts.setdefault(dimension, {})
+                shown[option] = shown.get(option, Rate()) + rate
+    return Counted(groups[False], groups[True], options, controls)

@@ -80,6 +80,11 @@ def bucket_tag(tenant: Tenant, number: int) -> bytes:
     return b"{%s:%d}" % (tenant.tag.encode(), number)
 
 
+def recent_users(tenant: Tenant, number: int) -> bytes:
+    """The bucket's users who were heard of last, by when."""
+    return bucket_tag(tenant, number) + b":recent"
+
+
 def prior_version(tag: str) -> bytes:
     """The version of the tenant's prior; its blobs lie in the same slot."""
     return b"{%s}:prior" % tag.encode()
