@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import os
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from amp import settings as configuration
 from amp.bridge import Decisions
 from amp.errors import StoreUnavailable
 from amp.grading.file_routes import FileRoutes
+from amp.grading.insight_routes import GradedRoutes
 from amp.grading.session_routes import SessionRoutes
 from amp.grading.shelf_routes import AgentRoutes, EnvironmentRoutes
 from amp.grading.work_routes import WorkRoutes
@@ -40,6 +41,9 @@ from amp.store import keyring
 from amp.store.connection import Store, connect
 from amp.store.functions import Functions
 from amp.store.keyring import Keyring, KeyTable
+from amp.store.uses import Uses
+from amp.trust import Trust
+from amp.trust_routes import TrustRoutes
 
 _ROUTES = (
     routes.Contexts,
@@ -59,6 +63,8 @@ _ROUTES = (
     EnvironmentRoutes,
     WorkRoutes,
     FileRoutes,
+    GradedRoutes,
+    TrustRoutes,
 )
 
 
@@ -71,6 +77,7 @@ class House(NamedTuple):
     room: Room
     books: Books
     desk: Desk
+    trust: Trust
 
 
 class Upstairs(NamedTuple):
@@ -94,18 +101,20 @@ def create(settings: Settings, store: Store, build: Build = lambda _: Upstairs()
     """The whole service on this store, and what is built upon it."""
     secret = settings.secret or ""
     functions, sealer = Functions(store, rooms.LIBRARIES), Sealer(secret.encode())
-    keys = KeyTable(Keyring(store, keyring.pepper(secret)))
-    gate = Gate(keys, RateLimit(settings.redis or "", settings.rate_limit))
-    room = rooms.learning(settings, store, functions, sealer)
+    uses = Uses(store)
+    keys = KeyTable(Keyring(store, keyring.pepper(secret)), uses=uses)
+    gate = Gate(keys, RateLimit(settings.redis or "", settings.rate_limit), uses)
+    room = rooms.learning(settings, store, functions, sealer, uses)
     books = rooms.ledger(settings, store, functions, Decisions(sealer, room.policies))
     desk = rooms.grading(settings, store, functions)
-    upstairs = build(House(settings, store, keys, room, books, desk))
+    trust = Trust(store, keys, uses, ledger=books.standing, backlog=room.backlog, graded=desk.graded)
+    upstairs = build(House(settings, store, keys, room, books, desk, trust))
 
     app = Litestar(
         [*_ROUTES, *operations.handlers(store), static_files(), *upstairs.routes],
-        lifespan=[_lifespan(store, functions, keys, room=room, books=books, desk=desk)],
+        lifespan=[_lifespan(store, functions, keys, uses, room=room, books=books, desk=desk)],
         guards=[guard(gate)],
-        dependencies=_dependencies(room, books, desk) | upstairs.dependencies,
+        dependencies=_dependencies(room, books, desk, trust) | upstairs.dependencies,
         exception_handlers=upstairs.refusals,
         request_class=ApiRequest,
         request_max_body_size=BODY_BYTES_MAX,
@@ -116,7 +125,14 @@ def create(settings: Settings, store: Store, build: Build = lambda _: Upstairs()
 
 
 def _lifespan(
-    store: Store, functions: Functions, keys: KeyTable, *, room: Room, books: Books, desk: Desk
+    store: Store,
+    functions: Functions,
+    keys: KeyTable,
+    uses: Uses,
+    *,
+    room: Room,
+    books: Books,
+    desk: Desk,
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     """What runs beside the requests, from start to end."""
 
@@ -127,17 +143,7 @@ def _lifespan(
         await room.policies.catch_up()  # the first answer is by the tenant's own policy already,
         await books.lists.catch_up()  # the first record has its price,
         await room.attendance.once()  # and no prior is older than the other workers'
-        background = (
-            keys.poll(),
-            room.policies.follow(),
-            room.attendance.keep(),
-            room.counting.follow(),
-            books.lists.follow(),
-            books.rollup.follow(),
-            books.heads.follow(),
-            desk.follower.follow(),
-        )
-        followers = [asyncio.create_task(each) for each in background]
+        followers = [asyncio.create_task(each) for each in _background(keys, uses, room, books, desk)]
         gc.collect()
         gc.freeze()  # what lives as long as the worker is never walked again,
         gc.set_threshold(20_000, 20, 20)  # and what lives as long as a request more rarely
@@ -147,13 +153,31 @@ def _lifespan(
         await asyncio.gather(*followers, return_exceptions=True)
         with suppress(StoreUnavailable):
             await room.counting.flush()
+            await uses.flush()
         await books.heads.close()
         await store.close()
 
     return running
 
 
-def _dependencies(room: Room, books: Books, desk: Desk) -> dict[str, Provide]:
+def _background(
+    keys: KeyTable, uses: Uses, room: Room, books: Books, desk: Desk
+) -> Sequence[Coroutine[Any, Any, None]]:
+    """What goes on until it is cancelled."""
+    return [
+        keys.poll(),
+        uses.follow(),
+        room.policies.follow(),
+        room.attendance.keep(),
+        room.counting.follow(),
+        books.lists.follow(),
+        books.rollup.follow(),
+        books.heads.follow(),
+        desk.follower.follow(),
+    ]
+
+
+def _dependencies(room: Room, books: Books, desk: Desk, trust: Trust) -> dict[str, Provide]:
     """What a route may ask for, by name."""
     return {
         "access": Provide(access_of, sync_to_thread=False),
@@ -176,4 +200,6 @@ def _dependencies(room: Room, books: Books, desk: Desk) -> dict[str, Provide]:
         "environments": Provide(lambda: desk.environments, sync_to_thread=False),
         "files": Provide(lambda: desk.files, sync_to_thread=False),
         "work": Provide(lambda: desk.work, sync_to_thread=False),
+        "graded": Provide(lambda: desk.graded, sync_to_thread=False),
+        "trust": Provide(lambda: trust, sync_to_thread=False),
     }

@@ -8,8 +8,10 @@ from amp.grading import store as session_store
 from amp.grading.blobs import Blobs
 from amp.grading.files import Files
 from amp.grading.following import Follower
+from amp.grading.graded import Graded
 from amp.grading.lanes import Lanes
 from amp.grading.listing import Listing
+from amp.grading.lists_store import SessionLists
 from amp.grading.making import Making
 from amp.grading.service import Sessions
 from amp.grading.shelf_store import ShelfStore
@@ -20,6 +22,7 @@ from amp.learning import fit_store, insight_store, policies
 from amp.learning import store as learning_store
 from amp.learning.admin import Admin
 from amp.learning.attendance import Attendance
+from amp.learning.backlog import LearningBacklog
 from amp.learning.counting import Counting
 from amp.learning.fit_store import FitStore
 from amp.learning.insight_store import InsightStore
@@ -48,11 +51,13 @@ from amp.ledger.reports import Reports
 from amp.ledger.rollup import Rollup
 from amp.ledger.rollup_store import RollupStore
 from amp.ledger.service import Ledger
+from amp.ledger.standing import LedgerStanding, Verifications
 from amp.ledger.store import LedgerStore
 from amp.settings import Settings
 from amp.store import keyring
 from amp.store.connection import Store
 from amp.store.functions import Functions
+from amp.store.uses import DEGRADED, Uses
 from amp.tenancy import Tenant
 
 LIBRARIES = (
@@ -81,6 +86,7 @@ class Room(NamedTuple):
     insights: Insights
     book: PolicyBook
     state: State
+    backlog: LearningBacklog
 
 
 class Books(NamedTuple):
@@ -93,6 +99,7 @@ class Books(NamedTuple):
     rollup: Rollup
     reports: Reports
     heads: Heads
+    standing: LedgerStanding
 
 
 class Desk(NamedTuple):
@@ -105,16 +112,17 @@ class Desk(NamedTuple):
     environments: Environments
     files: Files
     work: Work
+    graded: Graded
 
 
-def learning(settings: Settings, store: Store, functions: Functions, sealer: Sealer) -> Room:
+def learning(settings: Settings, store: Store, functions: Functions, sealer: Sealer, uses: Uses) -> Room:
     secret = settings.secret or ""
     kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
     facts, documents = LearningStore(store, functions, **kept), PolicyStore(store, functions)
     ruling = Policies(policies.first(settings), documents)
     measured = InsightStore(store, functions, policies=ruling, retention_ms=settings.log_retention_ms)
     priors = Priors(facts, ruling)
-    counting = Counting(measured, ruling)
+    counting = Counting(measured, ruling, degraded=lambda tenant: uses.turned(tenant, DEGRADED))
     learning = Learning(
         facts,
         priors,
@@ -136,6 +144,7 @@ def learning(settings: Settings, store: Store, functions: Functions, sealer: Sea
         Insights(measured),
         book,
         State(fits, priors, book, policies=ruling),
+        LearningBacklog(facts, fits, measured),
     )
 
 
@@ -157,6 +166,7 @@ def ledger(settings: Settings, store: Store, functions: Functions, decisions: De
         rollup,
         Reports(rollup, index, jobs, lists),
         heads,
+        LedgerStanding(facts, index, Verifications(store), heads),
     )
 
 
@@ -174,4 +184,5 @@ def grading(settings: Settings, store: Store, functions: Functions) -> Desk:
         environments,
         files,
         Work(shelf),
+        Graded(sessions, facts, SessionLists(store), files),
     )

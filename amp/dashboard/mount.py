@@ -5,18 +5,20 @@ from litestar.di import Provide
 
 from amp.app import House, Upstairs
 from amp.dashboard import assets, trouble
+from amp.dashboard.graded import GradedPage
 from amp.dashboard.live import Live
 from amp.dashboard.overview import OverviewPage
 from amp.dashboard.pages import Page, navigate
 from amp.dashboard.pulse import Pulse, Watch
 from amp.dashboard.session import Seals
 from amp.dashboard.sign_in import FAILURES_A_MINUTE, SignIn
+from amp.dashboard.trust import TrustPage
 from amp.dashboard.visitors import Door, visitor_of
 from amp.http import refusals
 from amp.http.limits import RateLimit
 from amp.store.links import Links
 
-PAGES: tuple[type[Page], ...] = (OverviewPage,)
+PAGES: tuple[type[Page], ...] = (OverviewPage, GradedPage, TrustPage)
 """In the order of the navigation."""
 
 
@@ -56,4 +58,5 @@ def _watches(house: House) -> dict[str, Watch]:
         "learning": house.room.insights.version,
         "deciding": house.room.state.versions,
         "ledger": house.books.reports.version,
+        "grading": house.desk.follower.version,
     }

@@ -72,6 +72,16 @@ def seconds(value: float | None) -> str:
     return f"{value:.0f}\u202fs" if value >= 10 else f"{value:.1f}\u202fs"
 
 
+def size(value: int | None) -> str:
+    """1536 is 1.5 KiB."""
+    if value is None:
+        return NOTHING
+    for unit, length in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if value >= length:
+            return f"{value / length:.1f}\u202f{unit}"
+    return f"{value}\u202fB"
+
+
 def sentence(text: str | None) -> str:
     """With a capital and a full stop."""
     said = (text or "").strip()
@@ -92,5 +102,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "moment": moment,
     "day": day,
     "seconds": seconds,
+    "size": size,
     "sentence": sentence,
 }

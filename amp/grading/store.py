@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from amp.grading.lists import words_of
 from amp.grading.log_store import EventLog, Logged
 from amp.grading.types import Change, Definition, Event, Head, Lease, Session, State
 from amp.store.connection import Store
@@ -261,7 +262,7 @@ class SessionStore(EventLog):
             fence,
             token,
             *_news(tenant, session),
-            change.state.status,
+            " ".join(words_of(change.state)),
             _encode(change.state),
             _encode(change.head) if change.head else "",
             made,

@@ -22,6 +22,8 @@ REFITS_ASKED = b"{amp}:refits:asked"
 """The number of each tenant's newest ask for a fit."""
 REFITS_DONE = b"{amp}:refits:done"
 """What came of each tenant's last fit that was asked for."""
+KEYS_USED = b"{amp}:keys:used"
+"""When each key, by its public id, was last used, in ms; at most a minute behind."""
 WORKERS = b"{amp}:workers"
 """Each worker's time and the prior versions that it holds."""
 
@@ -100,6 +102,11 @@ def counts(tenant: Tenant, day: int) -> bytes:
 def snapshot(tenant: Tenant) -> bytes:
     """The newest measurement of what learning is worth."""
     return b"{%s}:insights" % tenant.tag.encode()
+
+
+def turned_away(tenant: Tenant, day: int) -> bytes:
+    """What was refused or degraded on one UTC day: `worker:what` to how often."""
+    return b"{%s}:turned:%d" % (tenant.tag.encode(), day)
 
 
 def policy_version(tag: str) -> bytes:
@@ -190,6 +197,11 @@ def book_document(tag: str, kind: str, version: int) -> bytes:
     return b"{%s}:l:%s:%d" % (tag.encode(), kind.encode(), version)
 
 
+def ledger_verified(tag: str) -> bytes:
+    """What the last walk over the tenant's chains has found."""
+    return b"{%s}:l:verified" % tag.encode()
+
+
 def ledger_folding(tag: str) -> bytes:
     """The worker that folds entries into cells now."""
     return b"{%s}:l:folding" % tag.encode()
@@ -214,6 +226,8 @@ class SessionKeys(NamedTuple):
     """The bucket's sessions by the time they were made."""
     running: bytes
     """The bucket's sessions that are running."""
+    lists: bytes
+    """The bucket's sessions by what they are, and by the time they were made."""
 
 
 def session_bucket(session: str) -> int:
@@ -223,7 +237,14 @@ def session_bucket(session: str) -> int:
 def session_keys(tenant: Tenant, session: str) -> SessionKeys:
     name = session.encode()
     tag = grading_tag(tenant.tag, session_bucket(session))
-    return SessionKeys(tag + b"s:" + name, tag + b"e:" + name, tag + b"sessions", tag + b"running")
+    return SessionKeys(
+        tag + b"s:" + name, tag + b"e:" + name, tag + b"sessions", tag + b"running", session_lists(tag)
+    )
+
+
+def session_lists(tag: bytes) -> bytes:
+    """A bucket's sessions by what they are: of one that begins with `grading_tag`."""
+    return tag + b"lists"
 
 
 def grading_tag(tag: str, number: int) -> bytes:
