@@ -181,6 +181,8 @@ def _drawn(outcome: OutcomeReply) -> dict[str, Any]:
         "columns": columns,
         "rows": rows,
         "left_out": max(0, len(outcome.criteria) - CRITERIA_MAX),
+        "explanation": _alone(outcome.explanation, told[-1:]),
+        "told": [(each, _alone(each.explanation, [each])) for each in outcome.evaluations],
         "gaps": [each for each in (told[-1].marks if told else []) if not each.passed][:CRITERIA_MAX],
         "rubric": rubric,
         "rubric_cut": cut,
@@ -205,6 +207,12 @@ def _rows(outcome: OutcomeReply) -> tuple[list[tuple[str, list[Mark]]], list[str
         for each in outcome.criteria[:CRITERIA_MAX]
     ]
     return rows, columns
+
+
+def _alone(explanation: str | None, graded: list[EvaluationReply]) -> str:
+    """What a grader says besides the gaps, which are shown by themselves."""
+    gaps = {f"{mark.id}. {mark.name}: {mark.gap}" for each in graded for mark in each.marks}
+    return "\n".join(line for line in (explanation or "").splitlines() if line not in gaps)
 
 
 def _mark(graded: EvaluationReply | None, criterion: int) -> Mark:
