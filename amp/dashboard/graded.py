@@ -14,7 +14,7 @@ from amp.dashboard.matrix import Mark, matrix
 from amp.dashboard.pages import HEADERS, Page, Tab, page, see_other
 from amp.dashboard.transcript import TYPES, shown, turns
 from amp.errors import InvalidParameter, NotFound
-from amp.grading.graded_wire import EvaluationReply, OutcomeReply, SessionsReply
+from amp.grading.graded_wire import EvaluationReply, GradedOutcomeReply, SessionsReply
 from amp.grading.listing import Span
 from amp.grading.lists import RESULTS, STATUSES
 from amp.grading.service import Sending
@@ -170,7 +170,7 @@ def _filters(found: SessionsReply, status: str | None, result: str | None) -> li
     ]
 
 
-def _drawn(outcome: OutcomeReply) -> dict[str, Any]:
+def _drawn(outcome: GradedOutcomeReply) -> dict[str, Any]:
     """One outcome with its matrix; the newest grading's gaps in words."""
     rows, columns = _rows(outcome)
     rubric, cut = shown(outcome.rubric, RUBRIC_MAX)
@@ -189,12 +189,12 @@ def _drawn(outcome: OutcomeReply) -> dict[str, Any]:
     }
 
 
-def _chart(outcome: OutcomeReply, columns: list[str], rows: list[tuple[str, list[Mark]]]) -> Markup:
+def _chart(outcome: GradedOutcomeReply, columns: list[str], rows: list[tuple[str, list[Mark]]]) -> Markup:
     name = f"chart-{outcome.outcome_id}"
     return matrix(name, "Criteria over iterations", columns, rows)
 
 
-def _rows(outcome: OutcomeReply) -> tuple[list[tuple[str, list[Mark]]], list[str]]:
+def _rows(outcome: GradedOutcomeReply) -> tuple[list[tuple[str, list[Mark]]], list[str]]:
     """Criteria over the iterations that were graded, and the one that is under way."""
     graded = {each.iteration: each for each in outcome.evaluations}
     last = max(graded, default=-1)

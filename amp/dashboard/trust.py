@@ -84,4 +84,4 @@ def _standing(key: KeyReply) -> tuple[str, str]:
         return "", "expired"
     if key.expires_at and key.expires_at <= iso(now_ms() + _SOON_MS):
         return "warn", "ends soon"
-    return "good", "good"
+    return "good", "in force"

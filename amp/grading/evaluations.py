@@ -6,8 +6,8 @@ from typing import Any
 from amp.grading.graded_wire import (
     CriterionReply,
     EvaluationReply,
+    GradedOutcomeReply,
     MarkReply,
-    OutcomeReply,
     SessionRow,
     TokensReply,
 )
@@ -64,9 +64,9 @@ def evaluations(events: Iterable[Event]) -> dict[str, list[EvaluationReply]]:
     return found
 
 
-def outcome(standing: Outcome, asked: Definition, graded: list[EvaluationReply]) -> OutcomeReply:
+def outcome(standing: Outcome, asked: Definition, graded: list[EvaluationReply]) -> GradedOutcomeReply:
     """One outcome with its gradings."""
-    return OutcomeReply(
+    return GradedOutcomeReply(
         outcome_id=standing.outcome_id,
         description=asked.description,
         rubric=asked.rubric,

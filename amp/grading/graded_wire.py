@@ -86,7 +86,7 @@ class EvaluationReply(Struct, rename="camel"):
     marks: list[MarkReply]
 
 
-class OutcomeReply(Struct, rename="camel"):
+class GradedOutcomeReply(Struct, rename="camel"):
     """One outcome with all its gradings."""
 
     outcome_id: str
@@ -118,7 +118,7 @@ class GradedReply(Struct, rename="camel"):
 
     session: SessionRow
     environment_id: str
-    outcomes: list[OutcomeReply]
+    outcomes: list[GradedOutcomeReply]
     """The newest 20, in their order."""
     earlier_outcomes: int
     """That are not told."""
