@@ -1,4 +1,4 @@
-"""Graded sessions: what the pages say is what the API says, whoever wrote it; live, and in the right hands."""
+"""Graded sessions: pages say what the API says, whoever wrote it; live, and in the right hands."""
 
 import asyncio
 import json

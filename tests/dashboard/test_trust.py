@@ -1,4 +1,4 @@
-"""Trust: what the page says can be lost, was verified, waits and was turned away is so; no secret is shown."""
+"""Trust: what can be lost, was verified, waits and was turned away is what the page says; never a secret."""
 
 import html
 import json
@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from amp.clock import iso, now_ms
 from amp.dashboard import words
+from amp.errors import StoreUnavailable
 from amp.ledger.audit import Finding, Walked
 from amp.ledger.standing import Verifications
 from amp.ledger.verified import verified
@@ -146,6 +147,35 @@ async def test_what_can_be_lost_is_what_the_store_is_set_to(site, api, settings,
     assert "Can be lost Something" in text
     assert safe["loses"] in text
     assert safe["fix"] in text
+
+
+async def test_what_the_store_and_the_limit_kept_from_callers_is_counted(site, open_site, monkeypatch):
+    asked = {"userId": "ada", "task": "x"}
+    api = await site.api()
+    assert (await api.post("/v1/context", json=asked)).status_code == 200
+    with monkeypatch.context() as patched:
+        patched.setattr(site.house.store, "ask_each", _nothing)
+        told = (await api.post("/v1/context", json=asked)).json()
+        assert told["metadata"]["degraded"]
+        answer = await api.post("/v1/outcome", json={"requestId": told["requestId"], "started": True})
+        assert answer.status_code == 503
+        assert (await api.get("/v1/profile/ada")).status_code == 503
+    await site.house.trust._uses.flush()
+    today = (await api.get("/v1/insights/trust")).json()["turnedAway"][0]
+    assert (today["degraded"], today["failed"], today["statuses"]) == (1, 2, {"503": 2})
+    monkeypatch.setattr("amp.http.limits.COUNT_OR_PASS_WITHIN_S", 30.0)  # on a busy machine too it counts
+    limited = await open_site(rate_limit=2)
+    api = await limited.api(tenant="many")
+    statuses = [(await api.post("/v1/context", json=asked)).status_code for _ in range(4)]
+    assert statuses == [200, 200, 429, 429]
+    await limited.house.trust._uses.flush()
+    reader = await limited.api("read", tenant="many")
+    today = (await reader.get("/v1/insights/trust")).json()["turnedAway"][0]
+    assert (today["limited"], today["refused"]) == (2, 0)
+
+
+async def _nothing(_):
+    raise StoreUnavailable
 
 
 async def test_a_page_takes_less_than_150_ms(full):
