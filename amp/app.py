@@ -13,7 +13,8 @@ from litestar.types import ControllerRouterHandler
 
 from amp import rooms
 from amp import settings as configuration
-from amp.bridge import Decisions
+from amp.bridge.decisions import Decisions
+from amp.bridge.routes import BridgeRoutes
 from amp.errors import StoreUnavailable
 from amp.grading.file_routes import FileRoutes
 from amp.grading.insight_routes import GradedRoutes
@@ -35,7 +36,7 @@ from amp.learning.token import Sealer
 from amp.ledger import report_routes
 from amp.ledger import routes as ledger_routes
 from amp.ledger.book_routes import BookRoutes
-from amp.rooms import Books, Desk, Room
+from amp.rooms import Books, Desk, Room, Span
 from amp.settings import Settings
 from amp.store import keyring
 from amp.store.connection import Store, connect
@@ -58,6 +59,7 @@ _ROUTES = (
     report_routes.Analytics,
     report_routes.ReportRoutes,
     BookRoutes,
+    BridgeRoutes,
     SessionRoutes,
     AgentRoutes,
     EnvironmentRoutes,
@@ -106,15 +108,20 @@ def create(settings: Settings, store: Store, build: Build = lambda _: Upstairs()
     gate = Gate(keys, RateLimit(settings.redis or "", settings.rate_limit), uses)
     room = rooms.learning(settings, store, functions, sealer, uses)
     books = rooms.ledger(settings, store, functions, Decisions(sealer, room.policies))
-    desk = rooms.grading(settings, store, functions)
+    desk, span = rooms.grading(settings, store, functions), rooms.bridge(store, functions)
     trust = Trust(store, keys, uses, ledger=books.standing, backlog=room.backlog, graded=desk.graded)
     upstairs = build(House(settings, store, keys, room, books, desk, trust))
 
     app = Litestar(
-        [*_ROUTES, *operations.handlers(store), static_files(), *upstairs.routes],
+        [
+            *_ROUTES,
+            *operations.handlers(store, span.progress.exposition),
+            static_files(),
+            *upstairs.routes,
+        ],
         lifespan=[_lifespan(store, functions, keys, uses, room=room, books=books, desk=desk)],
         guards=[guard(gate)],
-        dependencies=_dependencies(room, books, desk, trust) | upstairs.dependencies,
+        dependencies=_dependencies(room, books, desk, span) | _of_trust(trust) | upstairs.dependencies,
         exception_handlers=upstairs.refusals,
         request_class=ApiRequest,
         request_max_body_size=BODY_BYTES_MAX,
@@ -154,6 +161,7 @@ def _lifespan(
         with suppress(StoreUnavailable):
             await room.counting.flush()
             await uses.flush()
+        await books.marker.put()
         await books.heads.close()
         await store.close()
 
@@ -171,13 +179,18 @@ def _background(
         room.attendance.keep(),
         room.counting.follow(),
         books.lists.follow(),
-        books.rollup.follow(),
+        books.marker.follow(),
         books.heads.follow(),
+        books.news.follow(),
         desk.follower.follow(),
     ]
 
 
-def _dependencies(room: Room, books: Books, desk: Desk, trust: Trust) -> dict[str, Provide]:
+def _of_trust(trust: Trust) -> dict[str, Provide]:
+    return {"trust": Provide(lambda: trust, sync_to_thread=False)}
+
+
+def _dependencies(room: Room, books: Books, desk: Desk, span: Span) -> dict[str, Provide]:
     """What a route may ask for, by name."""
     return {
         "access": Provide(access_of, sync_to_thread=False),
@@ -198,8 +211,9 @@ def _dependencies(room: Room, books: Books, desk: Desk, trust: Trust) -> dict[st
         "follower": Provide(lambda: desk.follower, sync_to_thread=False),
         "agents": Provide(lambda: desk.agents, sync_to_thread=False),
         "environments": Provide(lambda: desk.environments, sync_to_thread=False),
+        "maps": Provide(lambda: span.maps, sync_to_thread=False),
+        "progress": Provide(lambda: span.progress, sync_to_thread=False),
         "files": Provide(lambda: desk.files, sync_to_thread=False),
         "work": Provide(lambda: desk.work, sync_to_thread=False),
         "graded": Provide(lambda: desk.graded, sync_to_thread=False),
-        "trust": Provide(lambda: trust, sync_to_thread=False),
     }

@@ -1,4 +1,4 @@
-"""What runs beside the workers: the background fit and the loop of graded outcomes, each a process."""
+"""What runs beside the workers, each a process: background fit, loop of graded outcomes, followers."""
 
 import multiprocessing
 import os
@@ -14,7 +14,7 @@ from amp.store.keeper import Say
 EVERY_S = 1.0
 """A process is started again at most this often."""
 
-REFIT_NICENESS = 19
+NICENESS = 19
 """Whoever waits for an answer comes first."""
 
 _spawn = multiprocessing.get_context("spawn")
@@ -53,7 +53,7 @@ def deaf_to_ctrl_c() -> Generator[None]:
 def refit() -> None:
     """The process of the background fit."""
     end_with_parent()
-    os.nice(REFIT_NICENESS)
+    os.nice(NICENESS)
     from amp.learning import refit as room  # noqa: PLC0415  the parent never needs it
 
     room.main()
@@ -63,6 +63,15 @@ def loop() -> None:
     """The process that runs sessions of graded outcomes."""
     end_with_parent()
     from amp.grading import loop as room  # noqa: PLC0415  the parent never needs it
+
+    room.main()
+
+
+def followers() -> None:
+    """The process of the followers."""
+    end_with_parent()
+    os.nice(NICENESS)
+    from amp import followers as room  # noqa: PLC0415  the parent never needs it
 
     room.main()
 

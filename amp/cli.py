@@ -11,6 +11,7 @@ from amp import __version__
 from amp.errors import AmpError, StoreUnavailable
 from amp.exits import EXIT_CODES, CommandFailed, StoreMissing
 from amp.terminal import talk
+from amp.terminal.bridge import bridge
 from amp.terminal.dashboard import dashboard
 from amp.terminal.demos import demo
 from amp.terminal.keys import keys
@@ -36,6 +37,7 @@ cli.add_typer(demo, name="demo")
 cli.add_typer(keys, name="keys")
 cli.add_typer(dashboard, name="dashboard")
 cli.add_typer(policy, name="policy")
+cli.add_typer(bridge, name="bridge")
 cli.add_typer(log, name="log")
 cli.add_typer(ledger, name="ledger")
 cli.add_typer(pricing, name="pricing")

@@ -19,7 +19,7 @@ _HTTP_SECONDS = Histogram(
 )
 _OUTCOMES = Counter(
     "amp_outcomes",
-    "Outcome reports that the store judged: new, replaced, replay, conflict or expired.",
+    "Outcome reports that the store judged: new, replaced, filled, replay, conflict or expired.",
     ["result"],
 )
 _CONTEXTS = Counter(

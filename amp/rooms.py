@@ -2,7 +2,12 @@
 
 from typing import NamedTuple
 
-from amp.bridge import Decisions
+from amp.bridge import store as bridge_store
+from amp.bridge.decisions import Decisions
+from amp.bridge.maps import Maps
+from amp.bridge.news import News
+from amp.bridge.progress import Progress
+from amp.bridge.store import BridgeStore
 from amp.grading import shelf_store
 from amp.grading import store as session_store
 from amp.grading.blobs import Blobs
@@ -38,6 +43,7 @@ from amp.learning.state import State
 from amp.learning.store import LearningStore
 from amp.learning.token import Sealer
 from amp.ledger import book_store, rollup_store
+from amp.ledger import marks as ledger_marks
 from amp.ledger import store as ledger_store
 from amp.ledger.appending import Appender
 from amp.ledger.book_store import BookStore
@@ -47,6 +53,7 @@ from amp.ledger.head_files import FOLDER, Heads
 from amp.ledger.heads import key_of
 from amp.ledger.intake import Intake
 from amp.ledger.jobs import Jobs
+from amp.ledger.marks import Marker, Marks
 from amp.ledger.reports import Reports
 from amp.ledger.rollup import Rollup
 from amp.ledger.rollup_store import RollupStore
@@ -68,8 +75,10 @@ LIBRARIES = (
     ledger_store.LIBRARY,
     book_store.LIBRARY,
     rollup_store.LIBRARY,
+    ledger_marks.LIBRARY,
     session_store.LIBRARY,
     shelf_store.LIBRARY,
+    bridge_store.LIBRARY,
 )
 
 
@@ -96,10 +105,18 @@ class Books(NamedTuple):
     intake: Intake
     jobs: Jobs
     lists: PriceLists
-    rollup: Rollup
+    marker: Marker
     reports: Reports
     heads: Heads
+    news: News
     standing: LedgerStanding
+
+
+class Span(NamedTuple):
+    """The bridge, as far as it stands in a worker."""
+
+    maps: Maps
+    progress: Progress
 
 
 class Desk(NamedTuple):
@@ -117,10 +134,9 @@ class Desk(NamedTuple):
 
 def learning(settings: Settings, store: Store, functions: Functions, sealer: Sealer, uses: Uses) -> Room:
     secret = settings.secret or ""
-    kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
-    facts, documents = LearningStore(store, functions, **kept), PolicyStore(store, functions)
+    facts, documents = LearningStore.of(settings, store, functions), PolicyStore(store, functions)
     ruling = Policies(policies.first(settings), documents)
-    measured = InsightStore(store, functions, policies=ruling, retention_ms=settings.log_retention_ms)
+    measured = InsightStore.of(settings, store, functions, ruling)
     priors = Priors(facts, ruling)
     counting = Counting(measured, ruling, degraded=lambda tenant: uses.turned(tenant, DEGRADED))
     learning = Learning(
@@ -151,23 +167,31 @@ def learning(settings: Settings, store: Store, functions: Functions, sealer: Sea
 def ledger(settings: Settings, store: Store, functions: Functions, decisions: Decisions) -> Books:
     facts, index = LedgerStore(store, functions), RollupStore(store, functions)
     lists, rollup = PriceLists(BookStore(store, functions)), Rollup(index, facts)
+    marker = Marker(Marks(store, functions))
     heads = Heads(settings.data / FOLDER, key_of((settings.secret or "").encode()))
 
     def heard(tenant: Tenant, bucket: int, head: Head) -> None:
-        rollup.wrote(tenant)
+        marker.wrote(tenant)
         heads.heard(tenant, bucket, head)
 
-    appender, jobs = Appender(facts, heard), Jobs(facts)
+    news = News(BridgeStore(store, functions))
+    appender, jobs = Appender(facts, heard, news.put), Jobs(facts)
     return Books(
         Ledger(appender, jobs, decisions=decisions),
         Intake(appender, decisions=decisions, price=lists.price),
         jobs,
         lists,
-        rollup,
+        marker,
         Reports(rollup, index, jobs, lists),
         heads,
+        news,
         LedgerStanding(facts, index, Verifications(store), heads),
     )
+
+
+def bridge(store: Store, functions: Functions) -> Span:
+    facts = BridgeStore(store, functions)
+    return Span(Maps(facts), Progress(facts))
 
 
 def grading(settings: Settings, store: Store, functions: Functions) -> Desk:

@@ -14,7 +14,7 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from amp.beside import Beside, deaf_to_ctrl_c, end_with_parent, loop, refit
+from amp.beside import Beside, deaf_to_ctrl_c, end_with_parent, followers, loop, refit
 from amp.errors import StoreUnavailable
 from amp.exits import CommandFailed, StoreMissing
 from amp.observe import SHARED_FOLDER
@@ -164,7 +164,11 @@ class Supervisor(Multiprocess):
         self.failed = False
         self._ready = ready
         self._say = say
-        self._beside = [Beside("background fit", refit), Beside("loop of graded outcomes", loop)]
+        self._beside = [
+            Beside("background fit", refit),
+            Beside("loop of graded outcomes", loop),
+            Beside("process of the followers", followers),
+        ]
 
     def run(self) -> None:
         try:

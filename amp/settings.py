@@ -79,6 +79,9 @@ class Settings:
     outcome_window_ms: int = _setting(
         "24h", parse.duration_ms, "How long after a context its outcome counts."
     )
+    bridge_window_ms: int = _setting(
+        "30d", parse.duration_ms, "How long after a context a job's outcome or a grade may teach it."
+    )
     explore_floor: float = _setting("0.01", parse.share, "Share of decisions drawn uniformly.")
     log_retention_ms: int = _setting("30d", parse.duration_ms, "How long events stay in the log.")
     llm_base_url: str | None = _setting(

@@ -13,13 +13,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from amp.ledger import store as ledger_store
+from amp.ledger.rollup import Rollup
+from amp.ledger.rollup_store import RollupStore
 from amp.ledger.store import LedgerStore
 from amp.settings import Settings
 from amp.store.connection import connect
 from amp.store.functions import Functions
 from benchmarks import load, machine, world, wrk
 from benchmarks.report import Section, Target
-from benchmarks.served import Server, served
+from benchmarks.served import Server, followed, served
 from benchmarks.throughput import LITESTAR, RAW, Round
 
 COMPLETION, TOOL = "POST /meter/v2/ai/completions", "POST /meter/v2/tool/events"
@@ -50,6 +52,14 @@ class Held(NamedTuple):
     bytes: int
 
 
+class Taken(NamedTuple):
+    """A turn: what it cost the worker, and what the store."""
+
+    round: Round
+    store_us: float
+    """CPU of a record."""
+
+
 def run(*, quick: bool) -> Section:
     """All contenders in turn, several rounds."""
     rounds, seconds = (3, 1.0) if quick else (7, 3.0)
@@ -65,6 +75,7 @@ def run(*, quick: bool) -> Section:
         ) as ours,
         served("benchmarks.empty:raw", cores=cores.server) as raw,
         served("benchmarks.empty:litestar", cores=cores.server) as litestar,
+        followed(settings.environment(), cores.others) as followers,
     ):
         room = Room(settings, ours, asyncio.run(world.new_key(settings)), drive)
         sample = list(islice(_completions(), 1000))
@@ -76,23 +87,29 @@ def run(*, quick: bool) -> Section:
         for turn in turns.values():
             turn(_WARM_S)
         before = asyncio.run(_held(settings))
-        found = {name: list[Round]() for name in turns}
+        asyncio.run(_folded(settings))
+        folding_s = machine.cpu_s(followers)
+        found = {name: list[Taken]() for name in turns}
         for _ in range(rounds):
             for name, turn in turns.items():
                 found[name].append(turn(seconds))
         after = asyncio.run(_held(settings))
+        asyncio.run(_folded(settings))
+        folding_s = machine.cpu_s(followers) - folding_s
     entries = after.entries - before.entries
-    return _section(found, (after.bytes - before.bytes) / entries, entries, generator)
+    return _section(
+        found, (after.bytes - before.bytes) / entries, entries, (generator, folding_s / entries * 1e6)
+    )
 
 
-def _empty(room: Room, server: Server, bodies: list[bytes], seconds: float) -> Round:
+def _empty(room: Room, server: Server, bodies: list[bytes], seconds: float) -> Taken:
     before_s = machine.cpu_s(server.pid)
     done = room.drive(server.port, "/empty", bodies, room.key, seconds, once=_once())
     cpu_s = machine.cpu_s(server.pid) - before_s
-    return Round(done.requests / done.seconds, cpu_s / done.requests * 1e6, cpu_s / done.seconds)
+    return Taken(Round(done.requests / done.seconds, cpu_s / done.requests * 1e6, cpu_s / done.seconds), 0.0)
 
 
-def _metered(room: Room, name: str, seconds: float) -> Round:
+def _metered(room: Room, name: str, seconds: float) -> Taken:
     """A turn; what is counted is what stands in the ledger afterwards.
 
     Raises:
@@ -101,15 +118,18 @@ def _metered(room: Room, name: str, seconds: float) -> Round:
     each = A_BATCH if name == BATCH else 1
     records = islice(_tools() if name == TOOL else _completions(), int(_RATE_MAX * seconds))
     bodies = list(_batches(records)) if name == BATCH else list(records)
+    store = int((room.settings.data / "store.lock").read_text())
     held, before_s = asyncio.run(_held(room.settings)), machine.cpu_s(room.server.pid)
+    store_s = machine.cpu_s(store)
     once = "" if name == BATCH else _once()
     done = room.drive(room.server.port, _PATHS[name], bodies, room.key, seconds, once=once)
-    cpu_s = machine.cpu_s(room.server.pid) - before_s
+    cpu_s, store_s = machine.cpu_s(room.server.pid) - before_s, machine.cpu_s(store) - store_s
     stored = asyncio.run(_held(room.settings)).entries - held.entries
     if stored < each * done.requests or done.requests > len(bodies):
         raise RuntimeError(f"{each * done.requests} acknowledged, {stored} in the ledger")
     taken = each * done.requests
-    return Round(taken / done.seconds, cpu_s / taken * 1e6, cpu_s / done.seconds)
+    round_ = Round(taken / done.seconds, cpu_s / taken * 1e6, cpu_s / done.seconds)
+    return Taken(round_, store_s / taken * 1e6)
 
 
 def _once() -> str:
@@ -190,7 +210,21 @@ async def _held(settings: Settings) -> Held:
     return Held(sum(head.length for head in heads), int(used.partition(":")[2]))
 
 
-def _section(found: dict[str, list[Round]], record_bytes: float, entries: int, generator: str) -> Section:
+async def _folded(settings: Settings) -> None:
+    """Waits until all that was taken in is in the sums of reports."""
+    store = connect(settings.redis or "")
+    functions = Functions(store, [ledger_store.LIBRARY])
+    rollup = Rollup(RollupStore(store, functions), LedgerStore(store, functions))
+    while await rollup.behind(world.TENANT):  # noqa: ASYNC110  another process does it
+        await asyncio.sleep(0.1)
+    await store.close()
+
+
+def _section(
+    taken: dict[str, list[Taken]], record_bytes: float, entries: int, how: tuple[str, float]
+) -> Section:
+    generator, folding_us = how
+    found = {name: [each.round for each in turns] for name, turns in taken.items()}
     base_cpu_us = median(each.cpu_us for each in found[LITESTAR])
     ratios = {
         name: [mine.per_s / base.per_s for mine, base in zip(rounds, found[LITESTAR], strict=True)]
@@ -201,6 +235,7 @@ def _section(found: dict[str, list[Round]], record_bytes: float, entries: int, g
             name,
             median(each.per_s for each in rounds),
             median(each.cpu_us for each in rounds),
+            median(each.store_us for each in taken[name]),
             f"{median(each.busy for each in rounds):.0%}",
             f"{median(ratios[name]):.2f}",
             f"{min(ratios[name]):.2f}-{max(ratios[name]):.2f}",
@@ -217,7 +252,8 @@ def _section(found: dict[str, list[Round]], record_bytes: float, entries: int, g
         f"As in Requests above; load by {generator}; median of {len(found[LITESTAR])} interleaved rounds. "
         f"Records as the client sends them, {A_JOB} a job, each with an idempotency key; in batches "
         f"{A_BATCH} a request, without keys, and counted one by one. What was acknowledged was counted in "
-        f"the ledger. Bytes: growth of used_memory over {entries:,} entries."
+        f"the ledger. Bytes: growth of used_memory over {entries:,} entries. Beside the worker "
+        f"the followers folded all of it into sums, as served: {folding_us:.0f} us of CPU a record."
     )
-    columns = ["one worker", "records/s", "CPU us", "core busy", "x Litestar", "range", "by CPU"]
+    columns = ["one worker", "records/s", "CPU us", "store us", "core busy", "x Litestar", "range", "by CPU"]
     return Section("Metering", columns, rows, targets, note)

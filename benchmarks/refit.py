@@ -21,7 +21,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from amp.beside import REFIT_NICENESS
+from amp.beside import NICENESS
 from amp.learning import fit, prior
 from amp.learning.approaches import PUBLISHED
 from amp.learning.types import History, Policy
@@ -137,7 +137,7 @@ def _fitting(users: int) -> Generator[None]:
 
 def _fit_on(users: int, ready: Event) -> None:
     os.sched_setaffinity(0, range(os.cpu_count() or 1))  # wherever there is room, as in the service
-    os.nice(REFIT_NICENESS)
+    os.nice(NICENESS)
     histories = _histories(users)
     ready.set()
     while True:

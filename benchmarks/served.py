@@ -1,4 +1,7 @@
-"""One worker of any ASGI application, as `amp serve` would run it, in a process and on a core of its own."""
+"""One worker of any ASGI application, as `amp serve` would run it, in a process and on a core of its own.
+
+And what runs beside it, on the other cores.
+"""
 
 import os
 import socket
@@ -10,6 +13,8 @@ from typing import Any, NamedTuple
 
 import uvicorn
 
+from amp import followers
+from amp.beside import NICENESS
 from amp.serve import WORKER, WORKER_ENVIRONMENT
 
 _START_S, _STOP_S = 30.0, 15.0
@@ -33,7 +38,7 @@ def served(
     """Serves `module:factory` on a free port of 127.0.0.1 until the block ends; `http` is uvicorn's."""
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         port: int = listener.getsockname()[1]
-        arguments = [application, http, str(listener.fileno()), ",".join(map(str, cores))]
+        arguments = [",".join(map(str, cores)), application, http, str(listener.fileno())]
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.served", *arguments],
             pass_fds=[listener.fileno()],
@@ -43,12 +48,29 @@ def served(
         _wait(port)
         yield Server(port, process.pid)
     finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
+
+
+@contextmanager
+def followed(environment: Mapping[str, str], cores: set[int]) -> Generator[int]:
+    """Runs the followers as `amp serve` does, at low priority, until the block ends: their process id."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.served", ",".join(map(str, cores))],
+        env=os.environ | WORKER_ENVIRONMENT | dict(environment),
+    )
+    try:
+        yield process.pid
+    finally:
+        _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait(port: int) -> None:
@@ -59,12 +81,21 @@ def _wait(port: int) -> None:
             raise RuntimeError("the server ended instead of serving; what it said stands above")
 
 
-def _serve(application: str, http: str, listener: int, cores: str) -> None:
-    os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
+def _serve(application: str, http: str, listener: str) -> None:
     options: dict[str, Any] = WORKER | {"http": http}
     config = uvicorn.Config(application, factory=True, timeout_graceful_shutdown=1, **options)
-    uvicorn.Server(config).run([socket.socket(fileno=listener)])
+    uvicorn.Server(config).run([socket.socket(fileno=int(listener))])
+
+
+def _follow() -> None:
+    os.nice(NICENESS)
+    followers.main()
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    _, ours, *what = sys.argv
+    os.sched_setaffinity(0, {int(core) for core in ours.split(",")})
+    if what:
+        _serve(*what)
+    else:
+        _follow()

@@ -20,9 +20,10 @@ from amp.learning.fit_store import FitStore
 from amp.learning.policies import Policies, first
 from amp.learning.refit import Refit
 from amp.learning.rows import Decision
-from amp.learning.store import LIBRARY, LearningStore, Report
+from amp.learning.store import LIBRARY, LearningStore
 from amp.learning.token import IV_BYTES, Sealer
 from amp.learning.types import Signals
+from amp.learning.words import Report
 from amp.settings import Settings
 from amp.store.connection import Store, connect
 from amp.store.functions import Functions

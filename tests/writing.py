@@ -19,6 +19,7 @@ class Writing:
     """One tenant's ledger; whatever is not said is nothing."""
 
     def __init__(self, store, owner=ACME, libraries=()):
+        self._store = store
         self.functions = Functions(store, [LIBRARY, *libraries])
         self.ledger = LedgerStore(store, self.functions)
         self.owner = owner
@@ -98,3 +99,12 @@ class Writing:
         return await self._write(
             Write("amend", bucket_of(job), job_keys(self.owner, job), job, at_ms, pack(entry), Said(), own)
         )
+
+    async def spoil(self, job):
+        """Makes the first entry of the job's bucket one that nobody can read."""
+        name = job_keys(self.owner, job).entries
+        store = self._store
+        (_, (_, entry, _, side, _, link)), *_ = await store.ask("XRANGE", name, "-", "+")
+        await store.ask("DEL", name)
+        spoiled = entry.replace(job.encode(), b"\xff" + job.encode()[1:])
+        await store.ask("XADD", name, "1-0", "e", spoiled, "s", side, "l", link)

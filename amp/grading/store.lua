@@ -1,4 +1,4 @@
-#!lua name=amp_grading_v1
+#!lua name=amp_grading_v2
 -- Sessions of graded outcomes. Every function validates first and writes last; none rewrites or renumbers an event.
 -- What may follow what is thought in session.py on a reading of the session: a write names the version it was thought
 -- on, and one that comes second is refused as stale and thought again.
@@ -8,7 +8,9 @@
 --              l the words under which it is listed
 --   2 events   stream; the n-th has the id n-0: e the event, q when it is an input that still waits
 --   3 index    sorted set: sessions by the time they were made      4 running  set: those that run
---   5 lists    sorted set, all scores 0: word:us of making:session, twice each, by status and by outcome's result
+--   5 box      stream: ends of outcomes of sessions that follow a decision, for the bridge: o the outcome, v its
+--              result, i its iteration, q the decision's requestId; whoever has read an item takes it out
+--   6 lists    sorted set, all scores 0: word:us of making:session, twice each, by status and by outcome's result
 
 local GONE_S = 60 -- so long a deleted session's last event stays for whoever follows it
 
@@ -52,14 +54,26 @@ local function list(keys, words, session)
   local made = redis.call('ZSCORE', keys[3], session)
   if before == words or not made then return end
   local name = ':' .. string.format('%016.0f', tonumber(made)) .. ':' .. session
-  for word in string.gmatch(before, '%S+') do redis.call('ZREM', keys[5], word .. name) end
-  for word in string.gmatch(words, '%S+') do redis.call('ZADD', keys[5], '0', word .. name) end
+  for word in string.gmatch(before, '%S+') do redis.call('ZREM', keys[6], word .. name) end
+  for word in string.gmatch(words, '%S+') do redis.call('ZADD', keys[6], '0', word .. name) end
   redis.call('HSET', keys[1], 'l', words)
 end
 
--- ARGV: 1 version, 2 fence, 3 token, 4 channel, 5 session as in the news, 6 session, 7 status and where else it is listed, 8 state, 9 head ('' as
--- it is), 10 us of making (for the index; '' when it stands), 11 number of definitions, each three: id, description,
--- definition; then events as in `append`.
+-- Tells the bridge how outcomes ended, each three words: outcome, result, iteration. The decision that a session
+-- follows stands in its metadata.
+local function post(keys, ended)
+  if ended == '' then return end
+  local head = cjson.decode(redis.call('HGET', keys[1], 'h'))
+  local request = type(head.metadata) == 'table' and head.metadata.amp_request_id
+  if not request then return end
+  for outcome, result, iteration in ended:gmatch('(%S+) (%S+) (%d+)') do
+    redis.call('XADD', keys[5], '*', 'o', outcome, 'v', result, 'i', iteration, 'q', request)
+  end
+end
+
+-- ARGV: 1 version, 2 fence, 3 token, 4 channel, 5 session as in the news, 6 session, 7 words of `list`, the
+-- status first, 8 state, 9 head ('' as it is), 10 us of making (for the index; '' when it stands), 11 outcomes that
+-- end as in `post`, 12 number of definitions, each three: id, description, definition; then events as in `append`.
 -- Replies written (or done, when the same write came before), version and number of events; or gone, stale, fenced.
 local function commit(keys, args)
   local no = refusal(keys, args[1], args[2], args[3])
@@ -68,8 +82,8 @@ local function commit(keys, args)
   local version = int(tonumber(args[1]) + 1)
   redis.call('HSET', keys[1], 'v', version, 't', args[3], 's', args[8])
   if args[9] ~= '' then redis.call('HSET', keys[1], 'h', args[9]) end
-  local next = 12
-  for _ = 1, tonumber(args[11]) do
+  local next = 13
+  for _ = 1, tonumber(args[12]) do
     redis.call('HSET', keys[1], 'd:' .. args[next], args[next + 1], 'o:' .. args[next], args[next + 2])
     next = next + 3
   end
@@ -78,6 +92,7 @@ local function commit(keys, args)
   local status = string.match(args[7], '%S+')
   local runs = status == 'running' or status == 'rescheduling'
   redis.call(runs and 'SADD' or 'SREM', keys[4], args[6])
+  post(keys, args[11])
   return { 'written', version, append(keys, args, next, args[4], args[5]) }
 end
 
@@ -115,7 +130,7 @@ local function renew(keys, args)
   return 1
 end
 
-redis.register_function('amp_grading_commit_v1', commit)
-redis.register_function('amp_grading_delete_v1', delete)
-redis.register_function('amp_grading_lease_v1', lease)
-redis.register_function('amp_grading_renew_v1', renew)
+redis.register_function('amp_grading_commit_v2', commit)
+redis.register_function('amp_grading_delete_v2', delete)
+redis.register_function('amp_grading_lease_v2', lease)
+redis.register_function('amp_grading_renew_v2', renew)

@@ -1,26 +1,31 @@
 """The only file of the room that knows how sessions lie in the store: one atomic write a step, and reads.
 
-Load, think, commit: `load` reads a session, session.py thinks what comes next, `commit` writes it if the
-session is still the one that was read, and refuses it as Stale otherwise. A loop that advances a session
-holds its lease and commits under the lease's fence: one that was thought dead can write nothing any more.
+`load` reads a session, session.py thinks what comes next, `commit` writes it if the session is still the one
+that was read, and refuses it as Stale otherwise. A loop that advances a session holds its lease and commits
+under the lease's fence: one that was thought dead can write nothing any more.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 import msgspec
 
+from amp.errors import StoreUnavailable
 from amp.grading.lists import words_of
 from amp.grading.log_store import EventLog, Logged
+from amp.grading.packing import encode, ended, packed
 from amp.grading.types import Change, Definition, Event, Head, Lease, Session, State
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
 from amp.store.keys import (
+    BRIDGE_NEWS,
     GRADING_NEWS,
     GRADING_TENANTS,
     SESSION_BUCKETS,
     grading_tag,
+    session_bucket,
     session_keys,
     session_once,
 )
@@ -36,7 +41,6 @@ ONCE_S = 120
 _head = msgspec.json.Decoder(Head)
 _state = msgspec.json.Decoder(State)
 _definition = msgspec.json.Decoder(Definition)
-_encode = msgspec.json.Encoder().encode
 
 
 class Stale(Exception):
@@ -165,7 +169,7 @@ class SessionStore(EventLog):
         Raises:
             Stale, Gone, StoreUnavailable: as `commit`.
         """
-        arguments = (version, "", "", *_news(tenant, session), _encode(last), "")
+        arguments = (version, "", "", *_news(tenant, session), encode(last), "")
         _judged(await self._functions.call(_call("delete", tenant, session, arguments)))
 
     async def lease(self, tenant: Tenant, session: str, owner: str, ttl_ms: int) -> Lease | None:
@@ -207,16 +211,9 @@ class SessionStore(EventLog):
             StoreUnavailable: there is no answer.
         """
         ends = ("ZREVRANGEBYSCORE", high_us, low_us) if newest_first else ("ZRANGEBYSCORE", low_us, high_us)
+        limit = ("WITHSCORES", "LIMIT", 0, count)
         commands = [
-            (
-                ends[0],
-                grading_tag(tenant.tag, number) + b"sessions",
-                *ends[1:],
-                "WITHSCORES",
-                "LIMIT",
-                0,
-                count,
-            )
+            (ends[0], grading_tag(tenant.tag, number) + b"sessions", *ends[1:], *limit)
             for number in range(SESSION_BUCKETS)
         ]
         found: list[tuple[int, str]] = []
@@ -251,30 +248,28 @@ class SessionStore(EventLog):
         fence: str,
         made: str = "",
     ) -> Written:
-        definitions: list[bytes | str] = []
-        for each in change.definitions:
-            definitions += [each.outcome_id, each.description, _encode(each)]
-        events: list[bytes | str] = []
-        for event in change.events:
-            events += [_encode(event), "1" if event.get("processed_at", "") is None else ""]
+        over = ended(change.events)
         arguments = (
             version,
             fence,
             token,
             *_news(tenant, session),
             " ".join(words_of(change.state)),
-            _encode(change.state),
-            _encode(change.head) if change.head else "",
+            encode(change.state),
+            encode(change.head) if change.head else "",
             made,
-            len(change.definitions),
-            *definitions,
-            *events,
+            over,
+            *packed(change),
         )
-        return _judged(await self._functions.call(_call("commit", tenant, session, arguments)))
+        written = _judged(await self._functions.call(_call("commit", tenant, session, arguments)))
+        if over:
+            with suppress(StoreUnavailable):  # only a hint: a sweep finds what is in the box
+                await self._store.ask("SADD", BRIDGE_NEWS, f"{tenant.tag} {session_bucket(session)}")
+        return written
 
 
 def _call(verb: str, tenant: Tenant, session: str, arguments: Sequence[bytes | str | int]) -> Call:
-    return Call(f"amp_grading_{verb}_v1", session_keys(tenant, session), arguments)
+    return Call(f"amp_grading_{verb}_v2", session_keys(tenant, session), arguments)
 
 
 def _news(tenant: Tenant, session: str) -> tuple[bytes, str, str]:

@@ -1,6 +1,7 @@
 """What an operator's machines ask: alive, ready, metrics. No key needed."""
 
 import os
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from litestar import Response, get
@@ -10,8 +11,11 @@ from amp.observe import SHARED_FOLDER, exposition
 from amp.store.connection import Store
 from amp.store.readiness import Check, check
 
+More = Callable[[], Awaitable[bytes]]
+"""Metrics of processes beside the workers, as Prometheus text."""
 
-def handlers(store: Store) -> list[HTTPRouteHandler]:
+
+def handlers(store: Store, more: More) -> list[HTTPRouteHandler]:
     @get("/livez", summary="The process answers")
     async def livez() -> dict[str, str]:
         return {"status": "ok"}
@@ -25,7 +29,7 @@ def handlers(store: Store) -> list[HTTPRouteHandler]:
 
     @get("/metrics", media_type="text/plain; version=0.0.4", summary="Prometheus metrics")
     async def metrics() -> bytes:
-        return exposition(os.environ.get(SHARED_FOLDER))
+        return exposition(os.environ.get(SHARED_FOLDER)) + await more()
 
     return [livez, readyz, metrics]
 

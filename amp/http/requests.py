@@ -1,5 +1,6 @@
 """What every HTTP request has: an id of its own, and a body that is parsed one way only."""
 
+import re
 import secrets
 from itertools import count
 from typing import Any
@@ -9,7 +10,7 @@ import msgspec
 from litestar import Request
 from litestar.datastructures import State
 
-from amp.errors import InvalidInput, InvalidUserId
+from amp.errors import InvalidInput, InvalidParameter, InvalidUserId
 from amp.http.body import parse
 from amp.tenancy import Access
 
@@ -26,6 +27,7 @@ WITHOUT_STORE = "without_store"
 REFUSALS = "refusals"
 """In a route's `opt`: the error classes of its fields."""
 
+_TAG = re.compile(r'(?:W/)?"?([0-9]{1,9})"?')
 _PROCESS = secrets.token_hex(6)
 _NUMBER = count(1)
 
@@ -53,6 +55,20 @@ class ApiRequest(Request[Any, Any, State]):
 def access_of(request: ApiRequest) -> Access:
     """What the caller's key opens; the guard has put it there."""
     return request.scope["state"][ACCESS]
+
+
+def expected_version(tag: str | None, source: str) -> int | None:
+    """The version that If-Match names; None where any will do. `source` is whose ETag it is.
+
+    Raises:
+        InvalidParameter: no version.
+    """
+    if tag is None or tag.strip() == "*":
+        return None
+    match = _TAG.fullmatch(tag.strip())
+    if not match:
+        raise InvalidParameter("If-Match", f"must be a version, as in the ETag of {source}")
+    return int(match[1])
 
 
 def in_path(raw: str) -> str:

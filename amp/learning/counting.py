@@ -103,9 +103,7 @@ class Counting:
         """Days that take no more reports: they are written, and counts would start anew."""
         newest = max(day for _, day in self._days)
         for key in [key for key, day in self._days.items() if not day.changed]:
-            policy = self._policies.of(key[0]).policy
-            open_ms = max(policy.outcome_window_ms, policy.earlier_window_ms)
-            if key[1] < newest - open_ms // DAY_MS - 2:
+            if key[1] < newest - self._store.open_ms(key[0]) // DAY_MS - 2:
                 del self._days[key]
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from importlib.resources import files
+from typing import Self
 
 import msgspec
 
 from amp.learning.insights import Snapshot
 from amp.learning.policies import Policies
 from amp.learning.reporting import Counted, together
+from amp.settings import Settings
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
 from amp.store.keys import BUCKETS, bucket_tag, counts, snapshot, user_keys
@@ -26,16 +28,40 @@ _SNAPSHOT = msgspec.json.Decoder(Snapshot)
 class InsightStore:
     """Counts and measurements in Redis or Valkey."""
 
-    def __init__(self, store: Store, functions: Functions, *, policies: Policies, retention_ms: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        functions: Functions,
+        *,
+        policies: Policies,
+        retention_ms: int,
+        bridge_window_ms: int = 0,
+    ) -> None:
         self._store = store
         self._functions = functions
         self._policies = policies
         self._retention_ms = retention_ms
+        self._bridge_window_ms = bridge_window_ms
+
+    @classmethod
+    def of(cls, settings: Settings, store: Store, functions: Functions, policies: Policies) -> Self:
+        """With the retention and the window that the settings say."""
+        return cls(
+            store,
+            functions,
+            policies=policies,
+            retention_ms=settings.log_retention_ms,
+            bridge_window_ms=settings.bridge_window_ms,
+        )
+
+    def open_ms(self, tenant: Tenant) -> int:
+        """How long after a decision something may be said of it, in whatever way."""
+        policy = self._policies.of(tenant).policy
+        return max(policy.outcome_window_ms, policy.earlier_window_ms, self._bridge_window_ms)
 
     def _kept_ms(self, tenant: Tenant) -> int:
-        """How long after its end a day is kept: outcomes may come as late as the policy lets them."""
-        policy = self._policies.of(tenant).policy
-        return max(policy.outcome_window_ms, policy.earlier_window_ms, self._retention_ms)
+        """How long after its end a day is kept: as long as it may still be reported."""
+        return max(self.open_ms(tenant), self._retention_ms)
 
     async def count(self, worker: str, days: Iterable[tuple[Tenant, int, Counted]]) -> None:
         """Writes what this worker has counted of some days, in place of what it wrote before.

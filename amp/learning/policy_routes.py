@@ -1,13 +1,11 @@
 """HTTP in, HTTP out for a tenant's policy."""
 
-import re
-
 from litestar import Controller, Response, get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from amp.errors import InvalidParameter
-from amp.http.requests import ApiRequest
+from amp.http.requests import ApiRequest, expected_version
 from amp.learning.amend import PolicyChange
 from amp.learning.policy_book import PolicyBook
 from amp.learning.policy_wire import DryRunReply, PolicyReply
@@ -15,8 +13,6 @@ from amp.tenancy import Access
 
 Caller = NamedDependency[Access]
 TheBook = NamedDependency[PolicyBook]
-
-_TAG = re.compile(r'(?:W/)?"?([0-9]{1,9})"?')
 
 
 class PolicyRoutes(Controller):
@@ -38,7 +34,7 @@ class PolicyRoutes(Controller):
     async def change(
         self, request: ApiRequest, data: JSONBody[PolicyChange], access: Caller, book: TheBook
     ) -> Response[PolicyReply] | Response[DryRunReply]:
-        expected = _expected(request.headers.get("if-match"))
+        expected = expected_version(request.headers.get("if-match"), "GET /v1/policy")
         if _flag(request, "dryRun"):
             return Response(await book.dry_run(access.tenant, data, expected))
         return _tagged(await book.change(access.tenant, data, expected))
@@ -47,15 +43,6 @@ class PolicyRoutes(Controller):
 def _tagged(policy: PolicyReply) -> Response[PolicyReply]:
     """With its version as an ETag, for If-Match."""
     return Response(policy, headers={"ETag": f'"{policy.version}"'})
-
-
-def _expected(tag: str | None) -> int | None:
-    if tag is None or tag.strip() == "*":
-        return None
-    match = _TAG.fullmatch(tag.strip())
-    if not match:
-        raise InvalidParameter("If-Match", "must be a version, as in the ETag of GET /v1/policy")
-    return int(match[1])
 
 
 def _flag(request: ApiRequest, name: str) -> bool:

@@ -66,7 +66,7 @@ class PolicyStore:
         tag = tenant.tag
         ours, standing = await self._functions.call(
             Call(
-                "amp_learning_rule_v2",
+                "amp_learning_rule_v3",
                 (policy_version(tag), policy_document(tag, version)),
                 (version, document),
             )

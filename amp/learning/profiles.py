@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from msgspec import UnsetType
+from msgspec import UnsetType, structs
 
 from amp.clock import iso
 from amp.errors import InvalidParameter, InvalidPreference, NotFound
@@ -140,14 +140,20 @@ class Profiles:
             NotFound: nobody has reported or preferred anything for this user.
         """
         user, record, details = await self._load(tenant, user_id)
-        packed = {row.tobytes()[: rows.NONCE_BYTES]: (row, b"") for row in rows.every(record.rows)}
-        async for event in self._store.events(tenant, user, record.alias):
-            nonce = event.row[: rows.NONCE_BYTES]
-            packed[nonce] = (np.frombuffer(event.row, rows.ROW)[0], event.metadata)
         approaches = self._policies.of(tenant).approaches
+        packed = {row.tobytes()[: rows.NONCE_BYTES]: (row, b"") for row in rows.every(record.rows)}
+        against: list[InteractionReply] = []
+        async for event in self._store.events(tenant, user, record.alias):
+            nonce, row = event.row[: rows.NONCE_BYTES], np.frombuffer(event.row, rows.ROW)[0]
+            if event.against:
+                told = _interaction(row, details, b"", approaches)
+                against.append(structs.replace(told, said_by=[event.way.name.lower()]))
+            else:  # only the agent's own report has metadata
+                metadata = packed[nonce][1] if event.way and nonce in packed else event.metadata
+                packed[nonce] = row, metadata
         interactions = [_interaction(row, details, metadata, approaches) for row, metadata in packed.values()]
         interactions.sort(key=lambda each: each.decided_at)
-        return ExportReply(self._profile(tenant, user, record, details), interactions)
+        return ExportReply(self._profile(tenant, user, record, details), interactions, against)
 
     async def _load(self, tenant: Tenant, user_id: str) -> tuple[str, Record, Details]:
         user = validation.user_id(user_id)
@@ -233,6 +239,7 @@ def _interaction(row: np.void, details: Details, metadata: bytes, approaches: Ap
         policy_version=int(row["policy_version"]),
         prior_version=int(row["prior_version"]),
         metadata=msgspec.json.decode(metadata) if metadata else None,
+        said_by=rows.said_by(row),
     )
 
 

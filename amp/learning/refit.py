@@ -279,10 +279,9 @@ def main() -> None:
 
 async def _run(settings: configuration.Settings, store: Store) -> None:
     functions = Functions(store, [learning_store.LIBRARY, fit_store.LIBRARY, insight_store.LIBRARY])
-    kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
-    facts, secret = LearningStore(store, functions, **kept), settings.secret or ""
+    facts, secret = LearningStore.of(settings, store, functions), settings.secret or ""
     ruling = Policies(policies.first(settings), PolicyStore(store, functions))
-    insights = InsightStore(store, functions, policies=ruling, retention_ms=settings.log_retention_ms)
+    insights = InsightStore.of(settings, store, functions, ruling)
     refit = Refit(
         facts,
         Keyring(store, pepper(secret)),

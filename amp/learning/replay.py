@@ -223,6 +223,7 @@ def _overwritten(versions: _Versions, others: npt.NDArray[np.bool_], at: int, co
     opening = np.ones(len(nonces), bool)
     opening[1:] = nonces[1:] != nonces[:-1]
     ranked = (versions.history["final"] > 0) | (versions.history["step"] > 0)
+    ranked |= rows.has(versions.history, rows.FILLED)
     early = (versions.decided < min(at, complete_from_ms)) & (versions.last >= at)
     return bool((others & opening & ranked & early).any())
 

@@ -1,7 +1,8 @@
 """A user's history, packed: one fixed 48-byte row an outcome, and nothing about it that is a belief.
 
-Little endian. The first 26 bytes are what `store.lua` reads (nonce, decided, reported, fingerprint, final,
-step): change them there too. Source: architecture.md, "Redis holds facts, not beliefs".
+Little endian. `store.lua` reads the first 26 bytes (nonce, decided, reported, fingerprint, final, step) and
+the last ten (satisfaction to hour): change them there too. Source: architecture.md, "Redis holds facts, not
+beliefs".
 """
 
 import struct
@@ -46,11 +47,13 @@ KEPT_ROWS = 512
 """Rows a reader uses; the store keeps up to 64 more before it trims."""
 NONCE_BYTES = 8
 
-STARTED, COMPLETED_SAID, COMPLETED, FLOW_SAID, FLOW, START_TIME_SAID, SATISFACTION_SAID = (
-    1 << bit for bit in range(7)
+STARTED, COMPLETED_SAID, COMPLETED, FLOW_SAID, FLOW, START_TIME_SAID, SATISFACTION_SAID, FILLED = (
+    1 << bit for bit in range(8)
 )
+"""FILLED: another way than the agent's spoke of this decision too (words.py)."""
 LEVEL_MASK = 0b11
-CONTROL, FLOORED, EXPLORED, DEGRADED, SHADOW = (1 << bit for bit in range(2, 7))
+CONTROL, FLOORED, EXPLORED, DEGRADED, SHADOW, SILENT = (1 << bit for bit in range(2, 8))
+"""SILENT: the agent itself has said nothing of this decision."""
 
 SATISFACTION_SCALE = 10_000
 
@@ -115,13 +118,21 @@ def pack(decision: Decision, signals: Signals, *, fingerprint: bytes, final: boo
         round((signals.satisfaction or 0.0) * SATISFACTION_SCALE),
         start_ms & 0xFFFFFFFF,
         start_ms >> 32,
-        _signal_bits(signals),
+        signal_bits(signals),
         decision.circumstance,
         decision.hour,
     )
 
 
-def _signal_bits(signals: Signals) -> int:
+def unsaid(decision: Decision) -> bytes:
+    """The row of a decision that nobody has spoken of: what another way's word is put into."""
+    row = bytearray(pack(decision, Signals(started=False), fingerprint=bytes(6), final=False, step=0))
+    row[-2] |= SILENT
+    return bytes(row)
+
+
+def signal_bits(signals: Signals) -> int:
+    """The bits of the row's field `signals`."""
     return (
         (STARTED * signals.started)
         | (COMPLETED_SAID * (signals.completed is not None))
@@ -224,3 +235,9 @@ def signals(row: np.void) -> Signals:
         flow_state=bool(bits & FLOW) if bits & FLOW_SAID else None,
         satisfaction=int(row["satisfaction"]) / SATISFACTION_SCALE if bits & SATISFACTION_SAID else None,
     )
+
+
+def said_by(row: np.void) -> list[str]:
+    """Whose words a row is made of."""
+    silent, filled = int(row["circumstance"]) & SILENT, int(row["signals"]) & FILLED
+    return [name for name, spoke in (("agent", not silent), ("bridge", filled)) if spoke]

@@ -19,10 +19,11 @@ from amp.learning.priors import Priors
 from amp.learning.rationale import rationales
 from amp.learning.record import Record
 from amp.learning.rows import Decision
-from amp.learning.store import LearningStore, Report, Verdict
+from amp.learning.store import LearningStore
 from amp.learning.token import IV_BYTES, Sealer
 from amp.learning.types import LEARNING_FROM, OPTIMISED_FROM, Ask, Choice, Context, History
 from amp.learning.wire import ContextMetadata, ContextReply, ContextRequest, OutcomeReport, Phase
+from amp.learning.words import Report, Verdict
 from amp.store.batch import Batch
 from amp.tenancy import Tenant
 

@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.resources import files
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, Self
 
 from amp.errors import StoreUnavailable
 from amp.learning.record import Details, Record, read_details, read_record
+from amp.learning.words import Event, Report, Taught, Verdict, beside, event
+from amp.settings import Settings
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
 from amp.store.keys import (
@@ -23,45 +25,42 @@ from amp.tenancy import Tenant
 LIBRARY = files("amp.learning").joinpath("store.lua").read_text()
 
 PAGE = 1000
-Verdict = Literal["new", "replaced", "replay", "conflict", "expired"]
 Lock = Literal["keep", "on", "off"]
-
-
-class Report(NamedTuple):
-    """One outcome to store."""
-
-    tenant: Tenant
-    user: str
-    row: bytes
-    alias: bytes
-    """Random; names the user in the event log if this is the first that is heard of them."""
-    task_type: str
-    metadata: bytes
-    window_ms: int | None = None
-    """The tenant's own outcome window; None is the store's."""
-    excluded: int = 0
-    shadow: int | None = None
-    """Both as in `Decision`: the log keeps them, so that the decision can be made again."""
-
-
-class Event(NamedTuple):
-    """One entry of the log."""
-
-    id: str
-    row: bytes
-    metadata: bytes
-    excluded: int = 0
-    shadow: int | None = None
 
 
 class LearningStore:
     """Users' facts in Redis or Valkey."""
 
-    def __init__(self, store: Store, functions: Functions, *, window_ms: int, retention_ms: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        functions: Functions,
+        *,
+        window_ms: int,
+        retention_ms: int,
+        bridge_window_ms: int = 0,
+    ) -> None:
+        """`bridge_window_ms` is how long other ways than the agent's may speak of a decision."""
         self._store = store
         self._functions = functions
         self._window_ms = window_ms
         self._retention_ms = retention_ms
+        self._bridge_window_ms = bridge_window_ms
+
+    @classmethod
+    def of(cls, settings: Settings, store: Store, functions: Functions) -> Self:
+        """With the windows and the retention that the settings say."""
+        return cls(
+            store,
+            functions,
+            window_ms=settings.outcome_window_ms,
+            retention_ms=settings.log_retention_ms,
+            bridge_window_ms=settings.bridge_window_ms,
+        )
+
+    def _kept_ms(self, window_ms: int | None) -> int:
+        """How far back a decision must be known: the longer of both windows."""
+        return max(self._window_ms if window_ms is None else window_ms, self._bridge_window_ms)
 
     async def read(self, users: Sequence[tuple[Tenant, str]]) -> tuple[int, list[Record]]:
         """The store's clock in milliseconds and the records, in one round trip.
@@ -79,26 +78,38 @@ class LearningStore:
         Raises:
             StoreUnavailable: nobody knows which of them are stored; all may be sent again.
         """
-        answers = await self._functions.call_all(
-            [
-                Call(
-                    "amp_learning_report_v2",
-                    user_keys(report.tenant, report.user),
-                    (
-                        report.row,
-                        report.user,
-                        report.alias,
-                        report.task_type,
-                        report.metadata,
-                        self._window_ms if report.window_ms is None else report.window_ms,
-                        self._retention_ms,
-                        *_beside(report),
-                    ),
-                )
-                for report in reports
-            ]
-        )
+        windows = [self._window_ms if each.window_ms is None else each.window_ms for each in reports]
+        calls = [
+            self._said("report", each, each.metadata, window)
+            for each, window in zip(reports, windows, strict=True)
+        ]
+        answers = await self._functions.call_all(calls)
         return [answer if isinstance(answer, StoreUnavailable) else answer.decode() for answer in answers]
+
+    async def teach(
+        self, words: Sequence[tuple[Report, bytes, int | None]]
+    ) -> list[Taught | StoreUnavailable]:
+        """Stores what other ways than the agent's said, in its order, in one round trip.
+
+        Each is a report (row `rows.unsaid`, window the agent's), the word, its window (None: the bridge's).
+
+        Raises:
+            StoreUnavailable: nobody knows which of them are stored; all may be sent again.
+        """
+        longest = self._bridge_window_ms
+        calls = [
+            self._said("teach", each, word, longest if window is None else min(window, longest))
+            for each, word, window in words
+        ]
+        answers = await self._functions.call_all(calls)
+        return [answer if isinstance(answer, StoreUnavailable) else answer.decode() for answer in answers]
+
+    def _said(self, verb: str, of: Report, says: bytes, window_ms: int) -> Call:
+        """`says` is a report's metadata, or the word of another way."""
+        who = (of.row, of.user, of.alias, of.task_type, says)
+        times = (window_ms, self._kept_ms(of.window_ms), self._retention_ms)
+        keys = user_keys(of.tenant, of.user)
+        return Call(f"amp_learning_{verb}_v3", keys, (*who, *times, *beside(of)))
 
     async def prefer(
         self,
@@ -123,7 +134,7 @@ class LearningStore:
         merged = [part for key, value in metadata.items() for part in (key, value or b"")]
         reply = await self._functions.call(
             Call(
-                "amp_learning_prefer_v2",
+                "amp_learning_prefer_v3",
                 user_keys(tenant, user),
                 (user, alias, lock, pairs, *merged),
             )
@@ -134,13 +145,13 @@ class LearningStore:
         return read_record(record), read_details(details)
 
     async def erase(self, tenant: Tenant, user: str, window_ms: int | None = None) -> None:
-        """Forgets the user; what was decided until now will be refused for one outcome window.
+        """Forgets the user; what was decided until now will be refused for the longer of the windows.
 
         Raises:
             StoreUnavailable: it was not done, or nobody knows; it may be sent again.
         """
-        window_ms = self._window_ms if window_ms is None else window_ms
-        await self._functions.call(Call("amp_learning_erase_v2", user_keys(tenant, user), (user, window_ms)))
+        arguments = (user, self._kept_ms(window_ms))
+        await self._functions.call(Call("amp_learning_erase_v3", user_keys(tenant, user), arguments))
 
     async def profile(self, tenant: Tenant, user: str) -> tuple[Record, Details]:
         """Everything kept of one user but the log.
@@ -153,7 +164,7 @@ class LearningStore:
         return read_record(record), read_details(details)
 
     async def events(self, tenant: Tenant, user: str, alias: bytes) -> AsyncIterator[Event]:
-        """The user's outcomes in the log, oldest first.
+        """The user's outcomes in the log, oldest first, and the words that contradict them.
 
         Raises:
             StoreUnavailable: there is no answer.
@@ -165,8 +176,8 @@ class LearningStore:
             )
             for event_id, flat in page:
                 fields = dict(zip(flat[::2], flat[1::2], strict=True))
-                if fields.get(b"a") == alias and b"r" in fields:
-                    yield _event(event_id, fields)
+                if fields.get(b"a") == alias:
+                    yield event(event_id, fields)
             if len(page) < PAGE:
                 return
             start = b"(" + page[-1][0]
@@ -200,7 +211,7 @@ class LearningStore:
         tag = tenant.tag
         ours, standing = await self._functions.call(
             Call(
-                "amp_learning_publish_v2",
+                "amp_learning_publish_v3",
                 (prior_version(tag), prior_blob(tag, version), prior_blob(tag, version - 1)),
                 (version, blob, self._retention_ms),
             )
@@ -272,7 +283,7 @@ class LearningStore:
             StoreUnavailable: nobody knows.
         """
         return bool(
-            await self._functions.call(Call("amp_learning_lease_v2", (REFIT_LEASE,), (owner, held_ms)))
+            await self._functions.call(Call("amp_learning_lease_v3", (REFIT_LEASE,), (owner, held_ms)))
         )
 
     async def release(self, owner: str) -> None:
@@ -281,18 +292,7 @@ class LearningStore:
         Raises:
             StoreUnavailable: then the lease ends with its time.
         """
-        await self._functions.call(Call("amp_learning_release_v2", (REFIT_LEASE,), (owner,)))
-
-
-def _beside(report: Report) -> list[str]:
-    """What the log keeps of a decision beside its row, as names and values in turn."""
-    excluded = ["x", str(report.excluded)] if report.excluded else []
-    return excluded if report.shadow is None else [*excluded, "s", str(report.shadow)]
-
-
-def _event(event_id: bytes, of: Mapping[bytes, bytes]) -> Event:
-    shadow = int(of[b"s"]) if b"s" in of else None
-    return Event(event_id.decode(), of[b"r"], of.get(b"m", b""), int(of.get(b"x", b"0")), shadow)
+        await self._functions.call(Call("amp_learning_release_v3", (REFIT_LEASE,), (owner,)))
 
 
 def clock_ms(reply: Sequence[bytes | int]) -> int:

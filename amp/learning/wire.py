@@ -171,6 +171,8 @@ class InteractionReply(Struct, rename="camel"):
     policy_version: int
     prior_version: int
     metadata: dict[str, Any] | None
+    said_by: list[str]
+    """`agent` (its own report), `bridge` (a job's outcome or a grade), or both."""
 
 
 class ExportReply(Struct, rename="camel"):
@@ -178,6 +180,8 @@ class ExportReply(Struct, rename="camel"):
 
     profile: ProfileReply
     interactions: list[InteractionReply]
+    contradictions: list[InteractionReply]
+    """What contradicted what stands, by `agent`, `business` or `graded`, and counts in nothing."""
 
 
 class Items(Struct):

@@ -41,7 +41,10 @@ class PriceLists:
     def price(self, tenant: Tenant, usage: Usage, sent: Priced | None) -> Priced:
         """What a record costs: what its sender says, else what the lists of its time say."""
         pricer = self.pricer(tenant)
-        return pricer.price(usage) if sent is None else sent._replace(kind=pricer.kind(usage))
+        if sent is None:
+            return pricer.price(usage)
+        kind = pricer.kind(usage)
+        return sent if kind == sent.kind else sent._replace(kind=kind)
 
     async def show(self, tenant: Tenant, kind: Kind) -> Document[Any]:
         """The version that stands.

@@ -20,7 +20,6 @@ Source: ledger.md.
 
 import re
 from typing import Any, cast
-from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -77,6 +76,8 @@ class Created(Struct, array_like=True, frozen=True, tag=1, tag_field="entry"):
     environment: str | None = None
     approach: str | None = None
     group: str | None = None
+    request: str | None = None
+    """The requestId of the decision that the job followed, as in the next three."""
 
 
 class Completion(Struct, array_like=True, frozen=True, tag=2, tag_field="entry"):
@@ -116,6 +117,7 @@ class Completion(Struct, array_like=True, frozen=True, tag=2, tag_field="entry")
     tags: dict[int, str] | None = None
     """What else was sent and is short, by its number in TAGS."""
     cache_creation_1h_tokens: int = 0
+    request: str | None = None
 
 
 class ToolEvent(Struct, array_like=True, frozen=True, tag=3, tag_field="entry"):
@@ -149,6 +151,7 @@ class ToolEvent(Struct, array_like=True, frozen=True, tag=3, tag_field="entry"):
     usage: str | None = None
     """usageMetadata, as the JSON that was sent."""
     tags: dict[int, str] | None = None
+    request: str | None = None
 
 
 class Outcome(Struct, array_like=True, frozen=True, tag=4, tag_field="entry"):
@@ -173,6 +176,7 @@ class Outcome(Struct, array_like=True, frozen=True, tag=4, tag_field="entry"):
     """As the JSON that was sent."""
     value_sent: str | None = None
     """As the number that was sent, where the value is that number rounded."""
+    request: str | None = None
 
 
 class Before(Struct, array_like=True, frozen=True):
@@ -258,19 +262,7 @@ def packed_id(text: str) -> bytes:
 
 def id_text(packed: bytes) -> str:
     """The id as it was sent."""
-    return packed[1:].decode() if packed[:1] == b"t" else str(UUID(bytes=packed[1:]))
-
-
-def without(of: Metered, flags: int) -> Metered:
-    """The entry without what these flags say was said of its job before."""
-    if not flags:
-        return of
-    return msgspec.structs.replace(
-        of,
-        name=None if flags & NAME else of.name,
-        type=None if flags & TYPE else of.type,
-        version=None if flags & VERSION else of.version,
-        environment=None if flags & ENVIRONMENT else of.environment,
-        approach=None if flags & DECISION else of.approach,
-        group=None if flags & DECISION else of.group,
-    )
+    if packed[:1] == b"t":
+        return packed[1:].decode()
+    digits = packed[1:].hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

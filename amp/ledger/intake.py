@@ -8,10 +8,10 @@ from uuid import UUID
 
 from amp.clock import Clock, now_ms
 from amp.errors import IdempotencyKeyMismatch
-from amp.ledger import answers, metering
+from amp.ledger import answers, metering, recording
 from amp.ledger.answers import Receipt
 from amp.ledger.appending import Appender
-from amp.ledger.entries import Completion, Metered, pack, unpack, without
+from amp.ledger.entries import Completion, Metered, pack, unpack
 from amp.ledger.job import added
 from amp.ledger.metering import Sent
 from amp.ledger.once import Once, checked, fingerprint, remembered, remembered_key
@@ -70,8 +70,8 @@ class Intake:
         asked = request.amp_request_id if sent.job else None
         decided = self._decisions(tenant, asked) if asked else None
         priced = self._price(tenant, sent.usage, sent.priced)
-        entry = metering.entry(sent, priced, decided, now, access.key_id)
-        entry = without(entry, self._known.get((tenant, sent.job), 0))
+        known = self._known.get((tenant, sent.job), 0)
+        entry = recording.entry(sent, priced, decided, (now, access.key_id), known)
         write = _write(tenant, sent, entry, once)
         written = await self._appender.append(tenant, write)
         if written.verdict == "recorded":
@@ -99,14 +99,14 @@ class Intake:
 def _write(tenant: Tenant, sent: Sent, entry: Metered, once: Once) -> Write:
     call = "c" if isinstance(entry, Completion) else "t"
     return Write(
-        verb="meter",
-        bucket=bucket_of(sent.job or sent.transaction),
-        keys=job_keys(tenant, sent.job) if sent.job else no_job_keys(tenant, sent.transaction),
-        job=sent.job,
-        at_ms=entry.at_ms,
-        entry=pack(entry),
-        said=_said(entry) if sent.job else Said(),
-        own=(
+        "meter",
+        bucket_of(sent.job or sent.transaction),
+        job_keys(tenant, sent.job) if sent.job else no_job_keys(tenant, sent.transaction),
+        sent.job,
+        entry.at_ms,
+        pack(entry),
+        _said(entry) if sent.job else Said(),
+        (
             remembered(call, sent.transaction),
             remembered_key(once),
             fingerprint(call, once),
@@ -118,4 +118,4 @@ def _write(tenant: Tenant, sent: Sent, entry: Metered, once: Once) -> Write:
 
 def _said(entry: Metered) -> Said:
     about = (entry.name, entry.type, entry.version, entry.environment, entry.agent)
-    return Said(*about, entry.approach, entry.group, entry.squad)
+    return Said(*about, entry.approach, entry.group, entry.squad, entry.request)

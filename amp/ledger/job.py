@@ -128,19 +128,20 @@ def added(of: Metered) -> list[str]:
     """What the entry adds to its job, as fields above and whole numbers in turn."""
     call = isinstance(of, Completion)
     letter = LETTERS["model" if call else "human" if of.human else "tool"]
-    sums = {"NC" if call else "NT": 1}
+    words = ["NC" if call else "NT", "1"]
     if of.cost_nanos is None:
-        sums["UC" if call else "UT"] = 1
+        words += ("UC" if call else "UT", "1")
     else:
         units, rest = money.split(of.cost_nanos)
         if units or not rest:  # nothing at all is said once
-            sums[f"{letter}:{of.currency}"] = units
+            words += (f"{letter}:{of.currency}", str(units))
         if rest:
-            sums[f"{letter}.{of.currency}"] = rest
+            words += (f"{letter}.{of.currency}", str(rest))
     if call:
-        tokens = (("TI", of.input_tokens), ("TO", of.output_tokens), ("TT", of.total_tokens))
-        sums |= {name: count for name, count in tokens if count}
-    return [word for name, amount in sums.items() for word in (name, str(amount))]
+        for name, count in (("TI", of.input_tokens), ("TO", of.output_tokens), ("TT", of.total_tokens)):
+            if count:
+                words += (name, str(count))
+    return words
 
 
 def _number(raw: str | None) -> int | None:

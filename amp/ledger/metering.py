@@ -1,18 +1,15 @@
-"""From what was used to the entry that says so, and to what it adds to its job."""
+"""What a metered record says was used, checked, and what its sender says it cost."""
 
 import re
-from collections.abc import Callable
 from decimal import Decimal
-from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from amp.errors import InvalidParameter
 from amp.ledger import money, rules
-from amp.ledger.entries import TAGS, Completion, Metered, ToolEvent, packed_id
-from amp.ledger.types import NO_JOB, Decided, Priced, Usage
-from amp.ledger.wire import CompletionRequest, MeteringRequest, ToolRequest
+from amp.ledger.types import NO_JOB, Priced, Usage
+from amp.ledger.wire import CompletionRequest, ToolRequest
 from amp.tenancy import Tenant
 
 TOKENS_MAX = 10**12
@@ -38,16 +35,6 @@ class Sent(NamedTuple):
     multiplier: Decimal | None
 
 
-class Coordinates(NamedTuple):
-    """What a record says of its job beside its own figures."""
-
-    name: str | None
-    type: str | None
-    version: str | None
-    environment: str | None
-    agent: str | None
-
-
 def completion(request: CompletionRequest, transaction: str, now_ms: int) -> Sent:
     """An AI call, checked; `transaction` is its id, or stands in for one.
 
@@ -62,18 +49,18 @@ def completion(request: CompletionRequest, transaction: str, now_ms: int) -> Sen
     if began_ms is None:
         began_ms = rules.moment_ms("completionStartTime", request.completion_start_time)
     # all that was put in the cache, and the parts of it: either may miss
-    put_in_cache = _count("cacheCreationTokenCount", request.cache_creation_token_count)
-    for_5m = _count("cacheCreation5mTokenCount", request.cache_creation_5m_token_count)
-    for_1h = _count("cacheCreation1hTokenCount", request.cache_creation_1h_token_count)
+    put_in_cache = count("cacheCreationTokenCount", request.cache_creation_token_count)
+    for_5m = count("cacheCreation5mTokenCount", request.cache_creation_5m_token_count)
+    for_1h = count("cacheCreation1hTokenCount", request.cache_creation_1h_token_count)
     usage = Usage(
         now_ms if began_ms is None else began_ms,
         provider=request.provider,
         model=request.model,
         duration_ms=_duration("requestDuration", request.request_duration),
-        input_tokens=_count("inputTokenCount", request.input_token_count),
-        output_tokens=_count("outputTokenCount", request.output_token_count),
+        input_tokens=count("inputTokenCount", request.input_token_count),
+        output_tokens=count("outputTokenCount", request.output_token_count),
         cache_creation_tokens=max(put_in_cache, for_5m + for_1h),
-        cache_read_tokens=_count("cacheReadTokenCount", request.cache_read_token_count),
+        cache_read_tokens=count("cacheReadTokenCount", request.cache_read_token_count),
         cache_creation_1h_tokens=for_1h,
         batch=(request.pricing_tier or "").upper() == BATCH,
     )
@@ -110,36 +97,6 @@ def as_sent(tenant: Tenant, usage: Usage, sent: Priced | None) -> Priced:
     return Priced(None, "model" if usage.tool is None else "human" if person else "tool")
 
 
-def entry(sent: Sent, priced: Priced, decided: Decided | None, at_ms: int, by: str) -> Metered:
-    """What the ledger keeps of it.
-
-    Raises:
-        InvalidParameter: the multiplier makes too much of it.
-    """
-    cost = priced.nanos
-    if cost is not None and sent.multiplier is not None:
-        try:
-            cost = money.times(cost, sent.multiplier)
-        except ValueError as error:
-            raise InvalidParameter("costMultiplier", str(error)) from error
-    make = _completion if isinstance(sent.request, CompletionRequest) else _tool_event
-    return make(sent, priced._replace(nanos=cost), decided, (at_ms, by))
-
-
-def coordinates(request: MeteringRequest) -> Coordinates:
-    """What it says of its job, cut to what the ledger keeps; nothing of no job."""
-    if not request.agentic_job_id:
-        return Coordinates(None, None, None, None, _cut(request.agent))
-    kind = request.agentic_job_type
-    return Coordinates(
-        _cut(request.agentic_job_name),
-        _cut(kind.strip().lower() if kind else None),
-        _cut(request.agentic_job_version),
-        _cut(request.environment),
-        _cut(request.agent),
-    )
-
-
 def _sent(
     request: CompletionRequest | ToolRequest,
     transaction: str,
@@ -154,63 +111,6 @@ def _sent(
         )
     rules.text("transactionId", transaction)
     return Sent(request, job, transaction, usage, priced, multiplier)
-
-
-def _completion(sent: Sent, priced: Priced, decided: Decided | None, stamp: tuple[int, str]) -> Completion:
-    request, usage, of_job = sent.request, sent.usage, coordinates(sent.request)
-    assert isinstance(request, CompletionRequest)
-    total = _count("totalTokenCount", request.total_token_count)
-    return Completion(
-        sent.job,
-        *stamp,
-        transaction=packed_id(sent.transaction),
-        began_ms=usage.at_ms,
-        duration_ms=usage.duration_ms,
-        provider=request.provider,
-        model=request.model,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        total_tokens=total or usage.input_tokens + usage.output_tokens,
-        cost_nanos=priced.nanos,
-        currency=priced.currency,
-        priced_by=priced.by,
-        stop_reason=_cut(request.stop_reason),
-        **of_job._asdict(),
-        approach=decided.approach if decided else None,
-        group=decided.group if decided else None,
-        trace=_packed(request.trace_id),
-        squad=_cut(request.squad_id),
-        cache_creation_tokens=usage.cache_creation_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        reasoning_tokens=_count("reasoningTokenCount", request.reasoning_token_count),
-        tags=_tags(request),
-        cache_creation_1h_tokens=usage.cache_creation_1h_tokens,
-    )
-
-
-def _tool_event(sent: Sent, priced: Priced, decided: Decided | None, stamp: tuple[int, str]) -> ToolEvent:
-    request, usage, of_job = sent.request, sent.usage, coordinates(sent.request)
-    assert isinstance(request, ToolRequest)
-    return ToolEvent(
-        sent.job,
-        *stamp,
-        transaction=packed_id(sent.transaction),
-        began_ms=usage.at_ms,
-        duration_ms=usage.duration_ms,
-        tool=request.tool_id,
-        success=request.success is not False,
-        human=priced.kind == "human",
-        cost_nanos=priced.nanos,
-        currency=priced.currency,
-        priced_by=priced.by,
-        **of_job._asdict(),
-        approach=decided.approach if decided else None,
-        group=decided.group if decided else None,
-        trace=_packed(request.trace_id),
-        squad=_cut(request.squad_id),
-        usage=usage.units,
-        tags=_tags(request),
-    )
 
 
 def _money_of_completion(request: CompletionRequest) -> Priced | None:
@@ -244,7 +144,12 @@ def _amount(field: str, sent: Decimal | None) -> int | None:
     return nanos
 
 
-def _count(field: str, sent: int | None) -> int:
+def count(field: str, sent: int | None) -> int:
+    """A number of tokens; none is 0.
+
+    Raises:
+        InvalidParameter: negative, or over `TOKENS_MAX`.
+    """
     if sent is not None and not 0 <= sent <= TOKENS_MAX:
         raise InvalidParameter(field, f"must be a whole number from 0 to {TOKENS_MAX:.0e}")
     return sent or 0
@@ -262,32 +167,3 @@ def _units(raw: msgspec.Raw) -> str | None:
     except UnicodeDecodeError as error:  # nobody has looked into it until now
         raise InvalidParameter("usageMetadata", "must be JSON in UTF-8") from error
     return None if units in {"", "null"} else units
-
-
-def _cut(value: str | None) -> str | None:
-    """The text as the client itself would cut it: a long tag must not lose a record."""
-    return value[: rules.TEXT_LENGTH_MAX] if value else None
-
-
-def _tags(request: CompletionRequest | ToolRequest) -> dict[int, str] | None:
-    numbers, values = _TAGS[type(request)]
-    sent: tuple[str | None, ...] = values(request)
-    if not any(sent):
-        return None
-    return {
-        number: value[: rules.TEXT_LENGTH_MAX] for number, value in zip(numbers, sent, strict=True) if value
-    }
-
-
-def _tag_fields(kind: type[msgspec.Struct]) -> tuple[list[int], Callable[[Any], Any]]:
-    """The numbers of the tags that this kind may have, and what gets them all."""
-    fields = [each for each in msgspec.structs.fields(kind) if each.encode_name in TAGS]
-    return [TAGS.index(each.encode_name) for each in fields], attrgetter(*(each.name for each in fields))
-
-
-_TAGS = {kind: _tag_fields(kind) for kind in (CompletionRequest, ToolRequest)}
-
-
-def _packed(value: str | None) -> bytes | None:
-    cut = _cut(value)
-    return packed_id(cut) if cut else None

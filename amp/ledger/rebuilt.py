@@ -37,6 +37,7 @@ _SAID = {
     "p": "approach",
     "g": "group",
     "q": "squad",
+    "r": "request",
 }
 _WORDS = {
     "c": "time of creation",
@@ -122,6 +123,8 @@ class Rebuilt:
             for letter, name in _SAID.items():
                 if letter not in said and (value := getattr(entry, name, None)):
                     said[letter] = value
+        elif flags & DECISION and "r" not in said and (request := getattr(entry, "request", None)):
+            said["r"] = request  # an earlier release did not keep the first one
 
     def _add_call(self, entry: Completion) -> None:
         sums = self._sums

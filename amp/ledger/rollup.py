@@ -1,18 +1,16 @@
 """Keeps every tenant's cells up with its entries: each entry is in them exactly once.
 
 Whoever asks first catches up: reads what others folded, folds what nobody has, and commits cells and cursors
-in one step that is refused when somebody else's came between; then it reads again. A follower does the same
-each second for the tenants that this worker wrote for, so that a report has little left to do.
+in one step that is refused when somebody else's came between; then it reads again. A process beside the
+workers does the same all the time (folding.py), so that a report has little left to do.
 """
 
 import asyncio
-import secrets
 from collections import OrderedDict
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 
-from amp.errors import StoreUnavailable
 from amp.ledger.cells import Cell, Sums, add
+from amp.ledger.chain import Head
 from amp.ledger.fold import changes
 from amp.ledger.grouping import VALUES_MAX, Cube
 from amp.ledger.rollup_store import RollupStore
@@ -20,7 +18,6 @@ from amp.ledger.store import LedgerStore
 from amp.ledger.types import NO_JOB
 from amp.tenancy import Tenant
 
-POLL_S = 1.0
 STEP_ENTRIES = 128
 """Folded at a time: some 5 ms, in which the worker answers nobody."""
 TENANTS_MAX = 64
@@ -48,12 +45,6 @@ class Rollup:
         self._step = step
         self._most = most
         self._held: OrderedDict[str, _Held] = OrderedDict()
-        self._wrote: dict[str, Tenant] = {}
-        self._worker = secrets.token_hex(8)
-
-    def wrote(self, tenant: Tenant) -> None:
-        """This worker has written for the tenant: the follower folds it."""
-        self._wrote[tenant.tag] = tenant
 
     async def current(self, tenant: Tenant) -> Cube:
         """Cells with everything in them that was written before the call; not to be changed.
@@ -66,27 +57,24 @@ class Rollup:
             await self._catch_up(tenant, held)
         return held.cube
 
-    async def follow(self) -> None:
-        """Folds what this worker wrote, until cancelled."""
-        while True:
-            await asyncio.sleep(POLL_S)
-            await self.fold_written()
+    async def behind(self, tenant: Tenant) -> bool:
+        """Whether entries are not in the cells yet; a look that reads no cells.
 
-    async def fold_written(self) -> None:
-        """One turn of `follow`; what cannot be folded now is folded the next time."""
-        wrote, self._wrote = self._wrote, {}
-        for tag, tenant in wrote.items():
-            try:
-                if not await self._store.claim(tenant, self._worker):
-                    self._wrote.setdefault(tag, tenant)
-                    continue
-                try:
-                    await self.current(tenant)
-                finally:
-                    with suppress(StoreUnavailable):
-                        await self._store.release(tenant)
-            except StoreUnavailable:
-                self._wrote.setdefault(tag, tenant)
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        heads, cursors = await self._ledger.heads(tenant), await self._store.cursors(tenant)
+        return bool(_behind(heads, cursors))
+
+    async def advance(self, tenant: Tenant, steps: int) -> bool:
+        """At most so many steps towards what `current` has; whether they led there.
+
+        Raises:
+            StoreUnavailable: there is no answer, or the ledger is damaged.
+        """
+        held = self._of(tenant)
+        async with held.lock:
+            return await self._catch_up(tenant, held, steps)
 
     def _of(self, tenant: Tenant) -> _Held:
         held = self._held.setdefault(tenant.tag, _Held())
@@ -95,19 +83,18 @@ class Rollup:
             self._held.popitem(last=False)
         return held
 
-    async def _catch_up(self, tenant: Tenant, held: _Held) -> None:
+    async def _catch_up(self, tenant: Tenant, held: _Held, steps: int | None = None) -> bool:
+        """Whether all entries of the time of the call are in the cells: not when the steps are too few."""
         heads = await self._ledger.heads(tenant)
         await self._refresh(tenant, held)
-        while True:
-            behind = {
-                number: head.length - held.cursors.get(number, 0)
-                for number, head in enumerate(heads)
-                if head.length > held.cursors.get(number, 0)
-            }
-            if not behind:
-                return
+        taken = 0
+        while behind := _behind(heads, held.cursors):
+            if taken == steps:
+                return False
             if not await self._fold(tenant, held, behind):
                 await self._refresh(tenant, held)
+            taken += 1
+        return True
 
     async def _refresh(self, tenant: Tenant, held: _Held) -> None:
         changed = await self._store.read(tenant, held.cube.version)
@@ -136,3 +123,12 @@ class Rollup:
         held.cube.version += 1
         held.cursors |= cursors
         return True
+
+
+def _behind(heads: Sequence[Head], cursors: Mapping[int, int]) -> dict[int, int]:
+    """How many entries of each bucket are not in the cells, where there are any."""
+    return {
+        number: head.length - cursors.get(number, 0)
+        for number, head in enumerate(heads)
+        if head.length > cursors.get(number, 0)
+    }

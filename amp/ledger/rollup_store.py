@@ -66,7 +66,7 @@ class RollupStore:
         )
         return Changed(
             int(version),
-            {int(bucket): int(count) for bucket, count in _pairs(cursors)},
+            _cursors(cursors),
             {named_cell(name): unpack(sums) for name, sums in _pairs(cells)},
         )
 
@@ -103,13 +103,21 @@ class RollupStore:
         ours, _ = await self._functions.call(Call("amp_ledger_commit_v1", _keys(tenant), arguments))
         return bool(ours)
 
-    async def claim(self, tenant: Tenant, worker: str) -> bool:
-        """Whether this worker is the one that folds now: so that workers do not all do the same.
+    async def cursors(self, tenant: Tenant) -> dict[int, int]:
+        """Entries of each bucket that are in the cells.
 
         Raises:
             StoreUnavailable: there is no answer.
         """
-        taken = await self._store.ask("SET", ledger_folding(tenant.tag), worker, "NX", "PX", LEASE_MS)
+        return _cursors(await self._store.ask("HGETALL", ledger_cursors(tenant.tag)))
+
+    async def claim(self, tenant: Tenant, owner: str) -> bool:
+        """Whether this is the one that folds now: so that machines do not all do the same.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        taken = await self._store.ask("SET", ledger_folding(tenant.tag), owner, "NX", "PX", LEASE_MS)
         return taken is not None
 
     async def release(self, tenant: Tenant) -> None:
@@ -282,6 +290,10 @@ def _told(flat: Sequence[bytes]) -> Told:
         return Told(entry_of(of[b"e"]), read_side(of[b"s"]))
     except (msgspec.DecodeError, LookupError, ValueError) as error:
         raise StoreUnavailable("The ledger is damaged: an entry cannot be read.") from error
+
+
+def _cursors(flat: Sequence[bytes]) -> dict[int, int]:
+    return {int(bucket): int(count) for bucket, count in _pairs(flat)}
 
 
 def _pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:

@@ -209,7 +209,10 @@ async def _metered(
 
 
 def _key(headers: Any) -> str | None:
-    return next((value.decode("latin-1") for name, value in headers if name == _KEY), None)
+    for name, value in headers:
+        if name == _KEY:
+            return value.decode("latin-1")
+    return None
 
 
 def in_path(raw: str) -> str:

@@ -60,9 +60,16 @@ class Ledger:
             environment=rules.text("environment", request.environment),
             approach=decided.approach if decided else None,
             group=decided.group if decided else None,
+            request=decided.request_id if decided else None,
         )
         said = Said(
-            entry.name, entry.type, entry.version, entry.environment, None, entry.approach, entry.group
+            name=entry.name,
+            type=entry.type,
+            version=entry.version,
+            environment=entry.environment,
+            approach=entry.approach,
+            group=entry.group,
+            request=entry.request,
         )
         written = await self._append("create", access.tenant, entry, said)
         if written.verdict == "exists":
@@ -89,9 +96,10 @@ class Ledger:
             approach=decided.approach if decided else None,
             group=decided.group if decided else None,
             metrics=rules.metrics("metrics", request.metrics),
+            request=decided.request_id if decided else None,
             value_sent=told.value_sent,
         )
-        said = Said(approach=entry.approach, group=entry.group)
+        said = Said(approach=entry.approach, group=entry.group, request=entry.request)
         written = await self._append("outcome", access.tenant, entry, said, _in_force(told))
         if written.verdict == "unknown":
             raise unknown(job)

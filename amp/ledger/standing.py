@@ -10,7 +10,7 @@ from amp.ledger.rollup_store import RollupStore
 from amp.ledger.store import LedgerStore
 from amp.ledger.verified import VerifiedReply
 from amp.store.connection import Store
-from amp.store.keys import ledger_verified
+from amp.store.trust_keys import ledger_verified
 from amp.tenancy import Tenant
 
 _decoder = msgspec.json.Decoder(VerifiedReply)

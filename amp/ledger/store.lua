@@ -1,4 +1,4 @@
-#!lua name=amp_ledger_v1
+#!lua name=amp_ledger_v2
 -- The ledger of one bucket. Every function validates first and writes last, and its first write is the entry, which
 -- the stream refuses when it is not the next one: what follows never stands without it. No function deletes or
 -- rewrites an entry. KEYS come from store/keys.py, JobKeys:
@@ -7,15 +7,17 @@
 --   3 jobs     sorted set: the bucket's jobs by the time they were made      4 types  set: their types
 --   5 job      hash (job.py)
 --   6 seen     hash: digest of an id -> position; of an idempotency key -> fingerprint, 8 bytes, then position
--- Every function's first twelve ARGV: the entry, its SHA-256, ms since 1970, the job ('' is none), then what the
+--   7 box      stream: outcomes of jobs that follow a decision, for the bridge: j the job, p the position of what is
+--              in force, q the decision's requestId; whoever has read an item takes it out
+-- Every function's first thirteen ARGV: the entry, its SHA-256, ms since 1970, the job ('' is none), then what the
 -- record says of the job, '' is nothing: STICKY. Whole numbers that can be large are decimal strings throughout: a Lua
 -- number holds 53 bits.
 
-local STICKY = { 'n', 't', 'v', 'e', 'a', 'p', 'g', 'q' }
+local STICKY = { 'n', 't', 'v', 'e', 'a', 'p', 'g', 'q', 'r' }
 local FLAG = { t = 1, e = 2, a = 4, p = 8, n = 64, v = 128, q = 256 }
 local COORDINATE = { t = true, e = true, a = true, p = true, q = true } -- reports group by these
 local MADE, BEFORE = 16, 32
-local OWN = 13 -- where a function's own arguments begin
+local OWN = 14 -- where a function's own arguments begin
 
 local function int(value) return string.format('%.0f', value) end
 
@@ -79,11 +81,20 @@ local function told(keys, args, always)
   return fresh, flagged(flags + BEFORE, before) .. state(keys), false
 end
 
+-- Tells the bridge what came of a job that follows a decision.
+local function post(keys, job, position, request)
+  redis.call('XADD', keys[7], '*', 'j', job, 'p', position, 'q', request)
+end
+
 -- Writes into the job what the record is the first to say, `fresh`, and what `more` has.
 local function tell(keys, args, fresh, made, more)
   if args[4] == '' then return end
   for i = 1, #fresh, 2 do
     if fresh[i] == 't' then redis.call('SADD', keys[4], fresh[i + 1]) end
+    if fresh[i] == 'r' then -- the decision may be told after the outcome
+      local stands = redis.call('HGET', keys[5], 'o')
+      if stands then post(keys, args[4], stands:match('%d+$'), fresh[i + 1]) end
+    end
   end
   if made then
     redis.call('ZADD', keys[3], args[3], args[4])
@@ -151,7 +162,7 @@ local function meter(keys, args)
 end
 
 -- What is in force from now on: status, type, value and currency, the last three '' for none.
-local function enforce(keys, args, first, fresh, positions)
+local function enforce(keys, args, first, fresh, positions, position)
   local more = { 'o', positions, 'S', args[first] }
   for i, name in ipairs({ 'Y', 'V', 'W' }) do
     if args[first + i] ~= '' then
@@ -162,6 +173,8 @@ local function enforce(keys, args, first, fresh, positions)
     end
   end
   tell(keys, args, fresh, false, more)
+  local request = redis.call('HGET', keys[5], 'r')
+  if request then post(keys, args[4], position, request) end
 end
 
 -- Own ARGV: status, type, value in nanos, currency. Replies unknown, or already, or recorded, position and link.
@@ -171,7 +184,7 @@ local function outcome(keys, args)
   if kept[2] then return { 'already' } end
   local fresh, side = told(keys, args, true)
   local position, link = append(keys, args, side)
-  enforce(keys, args, OWN, fresh, position)
+  enforce(keys, args, OWN, fresh, position, position)
   return { 'recorded', position, link }
 end
 
@@ -182,7 +195,7 @@ local function amend(keys, args)
   if standing ~= args[OWN] then return { 'stale' } end
   local fresh, side = told(keys, args)
   local position, link = append(keys, args, side)
-  enforce(keys, args, OWN + 1, fresh, standing .. ' ' .. position)
+  enforce(keys, args, OWN + 1, fresh, standing .. ' ' .. position, position)
   return { 'recorded', position, link }
 end
 
@@ -200,8 +213,8 @@ local function note(keys, args)
   return { 'recorded', position, link }
 end
 
-redis.register_function('amp_ledger_create_v1', create)
-redis.register_function('amp_ledger_meter_v1', meter)
-redis.register_function('amp_ledger_outcome_v1', outcome)
-redis.register_function('amp_ledger_amend_v1', amend)
-redis.register_function('amp_ledger_note_v1', note)
+redis.register_function('amp_ledger_create_v2', create)
+redis.register_function('amp_ledger_meter_v2', meter)
+redis.register_function('amp_ledger_outcome_v2', outcome)
+redis.register_function('amp_ledger_amend_v2', amend)
+redis.register_function('amp_ledger_note_v2', note)

@@ -31,6 +31,7 @@ class Said(NamedTuple):
     approach: str | None = None
     group: str | None = None
     squad: str | None = None
+    request: str | None = None
 
 
 class Write(NamedTuple):
@@ -171,20 +172,28 @@ class LedgerStore:
         )
         return [_stored(entry_id, fields) for entry_id, fields in page]
 
+    async def stored_at(self, tenant: Tenant, bucket: int, positions: Sequence[int]) -> dict[int, Stored]:
+        """The entries at these positions of a bucket, with their side data; one that is not there is missing.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        stream = ledger_tag(tenant, bucket) + b"entries"
+        ids = [b"%d-0" % position for position in positions]
+        replies = await self._store.ask_all([("XRANGE", stream, each, each) for each in ids])
+        found = [_stored(*reply[0]) for reply in replies if reply]
+        return {each.position: each for each in found}
+
 
 def _call(write: Write) -> Call:
     said = ["" if each is None else each for each in write.said]
     arguments = (write.entry, digest(write.entry), write.at_ms, write.job, *said, *write.own)
-    return Call(f"amp_ledger_{write.verb}_v1", write.keys, arguments)
+    return Call(f"amp_ledger_{write.verb}_v2", write.keys, arguments)
 
 
 def _written(reply: Sequence[Any]) -> Written:
     verdict: Any = reply[0].decode()
-    return Written(verdict, *(_told(number, part) for number, part in enumerate(reply[1:])))
-
-
-def _told(number: int, part: Any) -> Any:
-    return int(part) if number == 0 else part
+    return Written(verdict, int(reply[1]), *reply[2:]) if len(reply) > 1 else Written(verdict)
 
 
 def _note_positions(into: tuple[set[int], set[int]], flat: Sequence[bytes]) -> None:

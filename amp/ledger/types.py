@@ -27,6 +27,7 @@ class Decided(NamedTuple):
     approach: str
     group: str
     """`learned` or `control`."""
+    request_id: str | None = None
 
 
 class Usage(NamedTuple):

@@ -1,5 +1,6 @@
 """Every key name in the store. Keys of one user lie in one slot: `{tenant:env:bucket}` is the hash tag."""
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -17,13 +18,21 @@ SERVED_POLICY = b"{amp}:policies:served"
 """What the settings of whoever serves say: the policy of every tenant without its own."""
 BOOK_VERSIONS = b"{amp}:books"
 """The same of prices, tools and rates, by tenant tag and kind; `book_version` is the fact."""
+LEDGER_MARKS = b"{amp}:l:marks"
+"""The tags of tenants whose ledgers were ever written to, by the number of the last mark that says so."""
+LEDGER_MARKS_COUNT = b"{amp}:l:marks:count"
 REFIT_LEASE = b"{amp}:refit"
 REFITS_ASKED = b"{amp}:refits:asked"
 """The number of each tenant's newest ask for a fit."""
 REFITS_DONE = b"{amp}:refits:done"
 """What came of each tenant's last fit that was asked for."""
-KEYS_USED = b"{amp}:keys:used"
-"""When each key, by its public id, was last used, in ms; at most a minute behind."""
+BRIDGE_NEWS = b"{amp}:bridge:news"
+"""The boxes that something was put into: `tenant:env bucket`. A hint: what is not in it, a sweep finds."""
+BRIDGE_LEASE = b"{amp}:bridge:lease"
+BRIDGE_TOTALS = b"{amp}:bridge:totals"
+"""What the bridge has done, over all tenants, and when it last looked."""
+BRIDGE_SINCE = b"{amp}:bridge:since"
+"""From when on its window holds, and the one before."""
 WORKERS = b"{amp}:workers"
 """Each worker's time and the prior versions that it holds."""
 
@@ -41,11 +50,13 @@ class UserKeys(NamedTuple):
     details: bytes
     """Task type names, profile metadata, sums over trimmed rows."""
     trimmed: bytes
-    """Trimmed rows that are still inside the outcome window, by decided time."""
+    """Trimmed rows that are still inside the longer of the windows, by decided time."""
     events: bytes
     """The bucket's stream."""
     users: bytes
     """The bucket's known users."""
+    words: bytes
+    """What other ways than the agent's said of a decision, by nonce."""
 
 
 def bucket(user: bytes) -> int:
@@ -55,9 +66,8 @@ def bucket(user: bytes) -> int:
 def user_keys(tenant: Tenant, user: str) -> UserKeys:
     name = user.encode()
     tag = bucket_tag(tenant, bucket(name))
-    return UserKeys(
-        tag + b":r:" + name, tag + b":d:" + name, tag + b":t:" + name, tag + b":events", tag + b":users"
-    )
+    own = (tag + b":r:" + name, tag + b":d:" + name, tag + b":t:" + name)
+    return UserKeys(*own, tag + b":events", tag + b":users", tag + b":w:" + name)
 
 
 def record_key(tenant: Tenant, user: str) -> bytes:
@@ -104,11 +114,6 @@ def snapshot(tenant: Tenant) -> bytes:
     return b"{%s}:insights" % tenant.tag.encode()
 
 
-def turned_away(tenant: Tenant, day: int) -> bytes:
-    """What was refused or degraded on one UTC day: `worker:what` to how often."""
-    return b"{%s}:turned:%d" % (tenant.tag.encode(), day)
-
-
 def policy_version(tag: str) -> bytes:
     """The version of the tenant's policy; its documents lie in the same slot."""
     return b"{%s}:policy" % tag.encode()
@@ -133,12 +138,14 @@ class JobKeys(NamedTuple):
     """The job's hash."""
     seen: bytes
     """What was metered for it: digests of ids to positions."""
+    box: bytes
+    """What the bridge has still to hear from this bucket."""
 
 
 def job_keys(tenant: Tenant, job: str) -> JobKeys:
     name = job.encode()
-    tag = ledger_tag(tenant, bucket(name))
-    return JobKeys(*_of_bucket(tag), tag + b"j:" + name, tag + b"x:" + name)
+    tag, of_bucket, box = _of_bucket(tenant.tag, bucket(name))
+    return JobKeys(*of_bucket, tag + b"j:" + name, tag + b"x:" + name, box)
 
 
 def job_key(tenant: Tenant, number: int, job: str) -> bytes:
@@ -149,9 +156,9 @@ def job_key(tenant: Tenant, number: int, job: str) -> bytes:
 def no_job_keys(tenant: Tenant, transaction: str) -> JobKeys:
     """Those of a record without a job: its bucket, and one of many short tables, by its transaction."""
     name = transaction.encode()
-    tag = ledger_tag(tenant, bucket(name))
+    tag, of_bucket, box = _of_bucket(tenant.tag, bucket(name))
     table = int.from_bytes(blake2b(name, digest_size=2, person=b"no job").digest(), "big") >> 4
-    return JobKeys(*_of_bucket(tag), tag + b"none", tag + b"y:%d" % table)
+    return JobKeys(*of_bucket, tag + b"none", tag + b"y:%d" % table, box)
 
 
 def bucket_of(name: str) -> int:
@@ -159,13 +166,17 @@ def bucket_of(name: str) -> int:
     return bucket(name.encode())
 
 
-def _of_bucket(tag: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    return tag + b"entries", tag + b"chain", tag + b"jobs", tag + b"types"
+@lru_cache(maxsize=16 * BUCKETS)
+def _of_bucket(tenant_tag: str, number: int) -> tuple[bytes, tuple[bytes, bytes, bytes, bytes], bytes]:
+    """What the ledger's keys of a bucket begin with, those that all its jobs share, and the bridge's box."""
+    slot = b"{%s:%d}:" % (tenant_tag.encode(), number)
+    tag = slot + b"l:"
+    return tag, (tag + b"entries", tag + b"chain", tag + b"jobs", tag + b"types"), slot + b"box"
 
 
 def ledger_tag(tenant: Tenant, number: int) -> bytes:
     """What the ledger's keys of one bucket begin with."""
-    return bucket_tag(tenant, number) + b":l:"
+    return _of_bucket(tenant.tag, number)[0]
 
 
 def ledger_cells(tag: str) -> bytes:
@@ -197,13 +208,8 @@ def book_document(tag: str, kind: str, version: int) -> bytes:
     return b"{%s}:l:%s:%d" % (tag.encode(), kind.encode(), version)
 
 
-def ledger_verified(tag: str) -> bytes:
-    """What the last walk over the tenant's chains has found."""
-    return b"{%s}:l:verified" % tag.encode()
-
-
 def ledger_folding(tag: str) -> bytes:
-    """The worker that folds entries into cells now."""
+    """Who folds entries into cells now."""
     return b"{%s}:l:folding" % tag.encode()
 
 
@@ -226,6 +232,8 @@ class SessionKeys(NamedTuple):
     """The bucket's sessions by the time they were made."""
     running: bytes
     """The bucket's sessions that are running."""
+    box: bytes
+    """What the bridge has still to hear from this bucket."""
     lists: bytes
     """The bucket's sessions by what they are, and by the time they were made."""
 
@@ -236,10 +244,10 @@ def session_bucket(session: str) -> int:
 
 def session_keys(tenant: Tenant, session: str) -> SessionKeys:
     name = session.encode()
-    tag = grading_tag(tenant.tag, session_bucket(session))
-    return SessionKeys(
-        tag + b"s:" + name, tag + b"e:" + name, tag + b"sessions", tag + b"running", session_lists(tag)
-    )
+    number = session_bucket(session)
+    tag, box = grading_tag(tenant.tag, number), bridge_box(tenant, number)
+    first = tag + b"s:" + name, tag + b"e:" + name, tag + b"sessions", tag + b"running"
+    return SessionKeys(*first, box, session_lists(tag))
 
 
 def session_lists(tag: bytes) -> bytes:
@@ -270,3 +278,22 @@ def shelf_index(tenant: Tenant, kind: str) -> bytes:
 def shelf_item(tenant: Tenant, kind: str, item: str) -> bytes:
     """One of them: its version, its document, and the documents of the versions before."""
     return b"{%s}:g:k:%s:%s" % (tenant.tag.encode(), kind.encode(), item.encode())
+
+
+def bridge_box(tenant: Tenant, number: int) -> bytes:
+    """What the bridge has still to hear of one bucket's jobs and sessions, in the slot of both."""
+    return bucket_tag(tenant, number) + b":box"
+
+
+def bridge_counts(tenant: Tenant, number: int) -> bytes:
+    """What the bridge has done with what it heard of the bucket."""
+    return bucket_tag(tenant, number) + b":bridged"
+
+
+def bridge_map_version(tag: str) -> bytes:
+    """The version of the tenant's mapping; its documents lie in the same slot."""
+    return b"{%s}:bridge:map" % tag.encode()
+
+
+def bridge_map(tag: str, version: int) -> bytes:
+    return b"{%s}:bridge:map:%d" % (tag.encode(), version)

@@ -14,8 +14,8 @@ from typing import Any
 from amp.clock import Clock, now_ms
 from amp.errors import StoreUnavailable
 from amp.store.connection import Store
-from amp.store.keys import KEYS_USED, turned_away
 from amp.store.line import Command
+from amp.store.trust_keys import KEYS_USED, turned_away
 from amp.tenancy import Tenant
 
 FLUSH_EVERY_S = 5.0

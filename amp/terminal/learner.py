@@ -60,15 +60,14 @@ async def _worked(settings: Settings, work: Callable[[Learner], Awaitable[Answer
 
 def _learner(settings: Settings, store: Store) -> Learner:
     functions = Functions(store, [learning_store.LIBRARY, fit_store.LIBRARY, insight_store.LIBRARY])
-    kept = {"window_ms": settings.outcome_window_ms, "retention_ms": settings.log_retention_ms}
-    facts, documents = LearningStore(store, functions, **kept), PolicyStore(store, functions)
+    facts, documents = LearningStore.of(settings, store, functions), PolicyStore(store, functions)
     policies = Policies(first(settings), documents)
     return Learner(
         settings,
         store,
         facts,
         FitStore(store, functions, retention_ms=settings.log_retention_ms),
-        InsightStore(store, functions, policies=policies, retention_ms=settings.log_retention_ms),
+        InsightStore.of(settings, store, functions, policies),
         documents,
         policies,
         Priors(facts, policies),

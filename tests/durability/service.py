@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import amp
+from amp.beside import NICENESS
 
 COMMAND = (sys.executable, "-c", "from amp.cli import main; main()")
 
@@ -31,10 +32,20 @@ class Service:
         os.kill(self.store, signal.SIGKILL)
 
     def kill_workers(self) -> None:
-        """Kills what was spawned to work: the HTTP worker and the background fit."""
-        for pid in self._children() - {self.store}:
-            if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)
+        """Kills what was spawned to work: the HTTP worker and what runs beside it."""
+        for pid in self._spawned():
+            os.kill(pid, signal.SIGKILL)
+
+    def kill_niced(self) -> int:
+        """Kills what gives way to the worker, the background fit and the followers; how many there were."""
+        niced = [pid for pid in self._spawned() if os.getpriority(os.PRIO_PROCESS, pid) == NICENESS]
+        for pid in niced:
+            os.kill(pid, signal.SIGKILL)
+        return len(niced)
+
+    def _spawned(self) -> set[int]:
+        others = self._children() - {self.store}
+        return {pid for pid in others if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()}
 
     def _children(self) -> set[int]:
         tasks = Path(f"/proc/{self._process.pid}/task").glob("*/children")

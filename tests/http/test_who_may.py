@@ -29,6 +29,10 @@ ROUTES = {
     ("GET", "/v1/policy"): {"admin", "read"},
     ("GET", "/v1/policy/versions/1"): {"admin", "read"},
     ("PUT", "/v1/policy"): {"admin"},
+    ("GET", "/v1/bridge"): {"admin", "read"},
+    ("GET", "/v1/bridge/versions/1"): {"admin", "read"},
+    ("GET", "/v1/bridge/status"): {"admin", "read"},
+    ("PUT", "/v1/bridge"): {"admin"},
 }
 LEDGER = "/profitstream/v2/api"
 ROUTES_OF_LEDGER = {

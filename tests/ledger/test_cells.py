@@ -23,7 +23,6 @@ from amp.ledger.rollup_store import RollupStore
 from amp.ledger.side import read_side
 from amp.store.functions import Functions
 from amp.store.keys import BUCKETS, job_keys, ledger_cells
-from amp.tenancy import tenant
 
 JOBS = ("j1", "j2", "j3")
 TEXT = st.none() | st.sampled_from(("a", "b"))
@@ -201,21 +200,6 @@ async def test_a_worker_reads_only_what_changed_since_it_looked(store, writing):
     assert (await first.current(ACME)).of(Cell("all", None, None))["M:USD"] == 12
 
 
-async def test_the_follower_folds_what_this_worker_wrote_unless_another_does(store, writing):
-    await writing.completion("one", 5)
-    rolled = RollupStore(store, writing.functions)
-    rollup = Rollup(rolled, writing.ledger)
-    await rollup.fold_written()
-    assert await stored(store) == {}
-    rollup.wrote(ACME)
-    assert await rolled.claim(ACME, "another")
-    await rollup.fold_written()
-    assert await stored(store) == {}
-    await rolled.release(ACME)
-    await rollup.fold_written()
-    assert (await stored(store))[Cell("all", None, None)]["M:USD"] == 5
-
-
 async def test_jobs_come_in_order_of_creation_over_all_buckets(store, writing):
 
     times = [NOON + 1000 * Random(number).randrange(10**6) for number in range(700)]
@@ -247,21 +231,11 @@ async def test_jobs_that_are_made_while_others_are_listed_bring_none_of_them_twi
     assert sorted(found) == [f"old {number:03}" for number in range(400)]
 
 
-async def test_an_entry_that_cannot_be_read_is_damage_and_others_reports_go_on(store, writing):
+async def test_an_entry_that_cannot_be_read_is_damage(store, writing):
     await writing.create("j1")
-    name = job_keys(ACME, "j1").entries
-    (_, (_, entry, _, side, _, link)), *_ = await store.ask("XRANGE", name, "-", "+")
-    await store.ask("DEL", name)
-    await store.ask("XADD", name, "1-0", "e", entry.replace(b"j1", b"\xff1"), "s", side, "l", link)
-    other = tenant("other", "test")
-    await Writing(store, other).create("j2")
-    rollup = Rollup(RollupStore(store, writing.functions), writing.ledger)
+    await writing.spoil("j1")
     with pytest.raises(StoreUnavailable, match="damaged"):
-        await rollup.current(ACME)
-    for each in (ACME, other):
-        rollup.wrote(each)
-    await rollup.fold_written()
-    assert await store.ask("HLEN", ledger_cells(other.tag)) > 0
+        await Rollup(RollupStore(store, writing.functions), writing.ledger).current(ACME)
 
 
 @given(st.dictionaries(st.sampled_from(("J", "V:USD", "CC:USD:USD")), st.integers(-(10**45), 10**45)))
@@ -310,23 +284,6 @@ async def test_a_commit_whose_reply_is_lost_is_not_made_twice(store, writing, mo
         await rollup.current(ACME)
     monkeypatch.setattr(rolled, "commit", commit)
     assert (await rollup.current(ACME)).of(Cell("all", None, None))["M:USD"] == 5
-
-
-async def test_what_cannot_be_folded_now_is_folded_the_next_time(store, writing, monkeypatch):
-    await writing.completion("one", 5)
-    rolled = RollupStore(store, writing.functions)
-    rollup = Rollup(rolled, writing.ledger)
-    rollup.wrote(ACME)
-    with monkeypatch.context() as patched:
-        patched.setattr(writing.ledger, "heads", _no_answer)
-        await rollup.fold_written()
-    assert await stored(store) == {}
-    await rollup.fold_written()
-    assert (await stored(store))[Cell("all", None, None)]["M:USD"] == 5
-
-
-async def _no_answer(_):
-    raise StoreUnavailable
 
 
 async def test_what_is_beyond_the_first_values_is_counted_among_others_and_nothing_is_lost(store, writing):

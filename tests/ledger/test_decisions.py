@@ -6,6 +6,8 @@ import pytest
 from calls import API, COMPLETIONS, SUCCESS, completion, job
 
 from amp.learning.approaches import PUBLISHED
+from amp.store.keys import bridge_box
+from amp.tenancy import tenant
 
 
 @pytest.fixture
@@ -65,3 +67,36 @@ async def test_another_tenants_decision_says_nothing(client, caller):
     request_id, _ = await decided(stranger)
     await client.post(COMPLETIONS, json=completion(amp_request_id=request_id))
     assert await shown(client) == (None, None)
+
+
+async def boxed(store):
+    """What the bridge has still to hear, over all buckets: job, position and requestId."""
+    found = []
+    for number in range(256):
+        for _, flat in await store.ask("XRANGE", bridge_box(tenant("acme", "test"), number), "-", "+"):
+            of = dict(zip(flat[::2], flat[1::2], strict=True))
+            found.append((of[b"j"].decode(), int(of[b"p"]), of[b"q"].decode()))
+    return found
+
+
+async def test_the_bridge_hears_of_outcomes_and_amendments_of_jobs_that_follow_a_decision(client, store):
+    request_id, _ = await decided(client)
+    await client.post(f"{API}/jobs", json={"agenticJobId": "job-1", "amp_request_id": request_id})
+    await client.post(f"{API}/jobs", json={"agenticJobId": "job-2"})
+    for name in ("job-1", "job-2"):
+        await client.post(job(name, "outcome"), json=SUCCESS)
+    assert await boxed(store) == [("job-1", 2, request_id)]
+    await client.patch(job("job-1", "outcome"), json={"outcomeType": "ESCALATED", "reason": "looked again"})
+    assert await boxed(store) == [("job-1", 2, request_id), ("job-1", 3, request_id)]
+
+
+async def test_the_bridge_hears_of_a_decision_that_is_told_after_the_outcome(client, store):
+    request_id, _ = await decided(client)
+    await client.post(f"{API}/jobs", json={"agenticJobId": "job-1"})
+    await client.post(job("job-1", "outcome"), json=SUCCESS)
+    assert await boxed(store) == []
+    await client.post(COMPLETIONS, json=completion(amp_request_id=request_id))
+    assert await boxed(store) == [("job-1", 2, request_id)]
+    other, _ = await decided(client)
+    await client.post(COMPLETIONS, json=completion(amp_request_id=other, transactionId="another"))
+    assert len(await boxed(store)) == 1

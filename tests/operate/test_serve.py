@@ -1,4 +1,4 @@
-"""`amp serve`: one process that keeps a store, workers and the background fit alive, and ends them all."""
+"""`amp serve`: one process that keeps a store, workers and what runs beside them alive, and ends them all."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ def ask(announced, path="/v1/context", key=None):
 
 
 def family_of(service):
-    """The store, the workers and the background fit; not the helper that Python starts beside them."""
+    """The store, the workers and what runs beside them; not the helper that Python starts beside them."""
     return {pid for pid in children(service.pid) if b"resource_tracker" not in command_line(pid)}
 
 
@@ -63,7 +63,7 @@ def test_the_first_start_makes_a_key_and_keys_made_while_it_runs_count_at_once(d
 def test_what_is_killed_comes_back_and_a_killed_service_leaves_nothing_behind_but_its_data(data):
     with serving(data, "--workers", "2") as (service, announced):
         before = family_of(service)
-        assert len(before) == 5
+        assert len(before) == 6
         for pid in before:
             os.kill(pid, signal.SIGKILL)
         until(lambda: (answer := ask(announced)) and answer.status_code == 200)

@@ -3,8 +3,8 @@
 from hashlib import blake2b
 
 from amp.learning import rows
-from amp.learning.store import Report
 from amp.learning.types import Signals
+from amp.learning.words import Report
 from amp.tenancy import Tenant
 
 TENANT = Tenant("acme", "test")

@@ -25,8 +25,9 @@ from amp.learning.dimensions import OptionSaid
 from amp.learning.document import first
 from amp.learning.policies import in_force
 from amp.learning.prior import shipped
-from amp.learning.store import LearningStore, Report
+from amp.learning.store import LearningStore
 from amp.learning.types import Ask, Context, Policy, Preference, Signals
+from amp.learning.words import Report
 from amp.store.connection import Store
 from amp.store.functions import Functions
 

@@ -12,6 +12,7 @@ from reports import COMPLETED, HOUR_MS, TENANT, report, sent
 import amp
 from amp.errors import StoreUnavailable
 from amp.learning import store as learning_store
+from amp.learning import words
 from amp.learning.store import LearningStore
 from amp.store import keyring
 from amp.store.functions import Call, Functions
@@ -40,7 +41,7 @@ async def test_loading_twice_or_from_several_workers_is_harmless(functions, stor
     await functions.load()
     await Functions(store, [learning_store.LIBRARY, keyring.LIBRARY]).load()
     names = {library[1] for library in await store.ask("FUNCTION", "LIST")}
-    assert names == {b"amp_learning_v2", b"amp_keyring_v1", b"amp_fits_v1"}
+    assert names == {b"amp_learning_v3", b"amp_keyring_v1", b"amp_fits_v1"}
 
 
 async def test_one_refused_call_of_a_round_trip_does_not_refuse_its_neighbours(functions, store, now):
@@ -89,7 +90,7 @@ def test_all_keys_of_a_user_lie_in_one_slot_and_are_nobody_elses(name, env, user
     assert tags.pop().startswith(f"{name}:{env}:".encode())
     assert len(set(keys)) == len(keys)
     assert keys.record == record_key(tenant, user)
-    own = {keys.record, keys.details, keys.trimmed}
+    own = {keys.record, keys.details, keys.trimmed, keys.words}
     if other != user:
         assert own.isdisjoint(user_keys(tenant, other))
     assert own.isdisjoint(user_keys(Tenant(name, "live" if env == "test" else "test"), user))
@@ -122,17 +123,20 @@ async def test_on_a_real_server_every_key_that_is_touched_was_declared(real_stor
             elif seen["client_type"] == "lua" and command != "TIME":
                 touched.add(arguments[0])
     spy.close()
-    assert len(touched) == 11, touched
+    assert len(touched) == 12, touched
     assert touched <= declared
 
 
 async def every_verb(store, now):
     """Calls that reach every branch that touches a key."""
     functions = Functions(store, [learning_store.LIBRARY, keyring.LIBRARY])
-    facts = LearningStore(store, functions, window_ms=HOUR_MS, retention_ms=HOUR_MS)
+    facts = LearningStore(store, functions, window_ms=HOUR_MS, retention_ms=HOUR_MS, bridge_window_ms=HOUR_MS)
     staged = [report(number, now + number, final=False, task_type="a") for number in range(1, 577)]
     await facts.report(staged)
     await sent(facts, report(1, now + 1, COMPLETED), report(576, now + 576, COMPLETED))
+    word = words.packed(words.Way.BUSINESS, "job", COMPLETED, first_ms=now, step=1)
+    await facts.teach([(report(number, now + number), word, None) for number in (2, 575, 600)])
+    await sent(facts, *(report(number, now + number) for number in range(1000, 1070)))
     await facts.prefer(
         TENANT, "ada", alias=b"8 bytes.", changes={0: 1}, lock="on", metadata={"k": b"1", "l": None}
     )

@@ -1,4 +1,4 @@
-"""Where rooms meet: what the ledger may know of a decision of the learning room."""
+"""What the ledger may know of a decision of the learning room."""
 
 from amp.errors import InvalidRequestId
 from amp.learning.policies import Policies
@@ -24,4 +24,4 @@ class Decisions:
         except InvalidRequestId:
             return None
         told = self._policies.of(tenant).approaches.told(decision.policy_version, decision.combination)
-        return Decided("/".join(told.values()), "control" if decision.control else "learned")
+        return Decided("/".join(told.values()), "control" if decision.control else "learned", request_id)
