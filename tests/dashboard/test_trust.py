@@ -202,6 +202,7 @@ async def test_it_is_accessible_and_follows_what_happens(full, api, visit, inspe
     entries = (await api.get("/v1/insights/trust")).json()["ledger"]["entries"]
     made = {"agenticJobId": "one more", "name": "One more", "type": "support"}
     assert (await api.post("/profitstream/v2/api/jobs", json=made)).status_code == 201
+    assert (await api.get("/v1/ledger/report")).status_code == 200  # folds, as the follower would
     since = page.locator("#chains .facts div", has_text="Written since").locator("dd")
     await since.filter(has_text=str(entries + 1 - 20)).wait_for(timeout=10_000)
     assert await page.evaluate("window.stayed")
