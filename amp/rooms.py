@@ -13,8 +13,10 @@ from amp.grading import store as session_store
 from amp.grading.blobs import Blobs
 from amp.grading.files import Files
 from amp.grading.following import Follower
+from amp.grading.graded import Graded
 from amp.grading.lanes import Lanes
 from amp.grading.listing import Listing
+from amp.grading.lists_store import SessionLists
 from amp.grading.making import Making
 from amp.grading.service import Sessions
 from amp.grading.shelf_store import ShelfStore
@@ -25,6 +27,7 @@ from amp.learning import fit_store, insight_store, policies, user_store
 from amp.learning import store as learning_store
 from amp.learning.admin import Admin
 from amp.learning.attendance import Attendance
+from amp.learning.backlog import LearningBacklog
 from amp.learning.counting import Counting
 from amp.learning.fit_store import FitStore
 from amp.learning.insight_store import InsightStore
@@ -59,11 +62,13 @@ from amp.ledger.reports import Reports
 from amp.ledger.rollup import Rollup
 from amp.ledger.rollup_store import RollupStore
 from amp.ledger.service import Ledger
+from amp.ledger.standing import LedgerStanding, Verifications
 from amp.ledger.store import LedgerStore
 from amp.settings import Settings
 from amp.store import keyring
 from amp.store.connection import Store
 from amp.store.functions import Functions
+from amp.store.uses import DEGRADED, Uses
 from amp.tenancy import Tenant
 
 LIBRARIES = (
@@ -98,6 +103,7 @@ class Room(NamedTuple):
     preferred: Preferred
     users: Users
     recent: Recent
+    backlog: LearningBacklog
 
 
 class Books(NamedTuple):
@@ -111,6 +117,7 @@ class Books(NamedTuple):
     reports: Reports
     heads: Heads
     news: News
+    standing: LedgerStanding
 
 
 class Span(NamedTuple):
@@ -130,15 +137,16 @@ class Desk(NamedTuple):
     environments: Environments
     files: Files
     work: Work
+    graded: Graded
 
 
-def learning(settings: Settings, store: Store, functions: Functions, sealer: Sealer) -> Room:
+def learning(settings: Settings, store: Store, functions: Functions, sealer: Sealer, uses: Uses) -> Room:
     secret = settings.secret or ""
     facts, documents = LearningStore.of(settings, store, functions), PolicyStore(store, functions)
     ruling = Policies(policies.first(settings), documents)
     measured = InsightStore.of(settings, store, functions, ruling)
     priors = Priors(facts, ruling)
-    counting = Counting(measured, ruling)
+    counting = Counting(measured, ruling, degraded=lambda tenant: uses.turned(tenant, DEGRADED))
     ids = UserStore(store, functions)
     recent = Recent(ids)
     learning = Learning(
@@ -167,6 +175,7 @@ def learning(settings: Settings, store: Store, functions: Functions, sealer: Sea
         Preferred(fits, priors, insights, policies=ruling),
         Users(facts, ids, priors, policies=ruling),
         recent,
+        LearningBacklog(facts, fits, measured),
     )
 
 
@@ -191,6 +200,7 @@ def ledger(settings: Settings, store: Store, functions: Functions, decisions: De
         Reports(rollup, index, jobs, lists),
         heads,
         news,
+        LedgerStanding(facts, index, Verifications(store), heads),
     )
 
 
@@ -214,4 +224,5 @@ def grading(settings: Settings, store: Store, functions: Functions) -> Desk:
         environments,
         files,
         work,
+        Graded(sessions, facts, SessionLists(store), files),
     )

@@ -7,6 +7,7 @@ from amp.app import House, Upstairs
 from amp.dashboard import assets, trouble
 from amp.dashboard.approaches import ApproachesPage
 from amp.dashboard.erasing import ErasePage
+from amp.dashboard.graded import GradedPage
 from amp.dashboard.live import Live
 from amp.dashboard.overview import OverviewPage
 from amp.dashboard.pages import Page, navigate
@@ -14,6 +15,7 @@ from amp.dashboard.pulse import Pulse, Watch
 from amp.dashboard.roi import RoiPage
 from amp.dashboard.session import Seals
 from amp.dashboard.sign_in import FAILURES_A_MINUTE, SignIn
+from amp.dashboard.trust import TrustPage
 from amp.dashboard.user import UserPage
 from amp.dashboard.users import UsersPage
 from amp.dashboard.visitors import Door, visitor_of
@@ -21,7 +23,14 @@ from amp.http import refusals
 from amp.http.limits import RateLimit
 from amp.store.links import Links
 
-PAGES: tuple[type[Page], ...] = (OverviewPage, ApproachesPage, UsersPage, RoiPage)
+PAGES: tuple[type[Page], ...] = (
+    OverviewPage,
+    ApproachesPage,
+    UsersPage,
+    RoiPage,
+    GradedPage,
+    TrustPage,
+)
 """In the order of the navigation."""
 
 
@@ -61,4 +70,5 @@ def _watches(house: House) -> dict[str, Watch]:
         "learning": house.room.insights.version,
         "deciding": house.room.state.versions,
         "ledger": house.books.reports.version,
+        "grading": house.desk.follower.version,
     }

@@ -96,6 +96,16 @@ def plain(name: str | None) -> str:
     return (name or NOTHING).replace("_", " ")
 
 
+def size(value: int | None) -> str:
+    """1536 is 1.5 KiB."""
+    if value is None:
+        return NOTHING
+    for unit, length in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if value >= length:
+            return f"{value / length:.1f}\u202f{unit}"
+    return f"{value}\u202fB"
+
+
 def sentence(text: str | None) -> str:
     """With a capital and a full stop."""
     said = (text or "").strip()
@@ -117,6 +127,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "moment": moment,
     "day": day,
     "seconds": seconds,
+    "size": size,
     "sentence": sentence,
     "reward": reward,
     "plain": plain,

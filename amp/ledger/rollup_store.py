@@ -78,6 +78,15 @@ class RollupStore:
         """
         return int(await self._store.ask("GET", ledger_version(tenant.tag)) or 0)
 
+    async def folded(self, tenant: Tenant) -> int:
+        """How many entries are in the cells.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        counts: list[bytes] = await self._store.ask("HVALS", ledger_cursors(tenant.tag))
+        return sum(map(int, counts))
+
     async def commit(
         self, tenant: Tenant, expected: int, cursors: Mapping[int, int], cells: Mapping[Cell, Sums]
     ) -> bool:
