@@ -49,6 +49,7 @@ NOT_PURE = {
     "state.py",
     "journal.py",
     "agent.py",
+    "apart.py",
     "attending.py",
     "grader.py",
     "tools.py",
