@@ -102,7 +102,7 @@ def _answer(question: _Question) -> _Answer:
 def main(time_s_max: float, bytes_max: int) -> None:
     """Answers the question on stdin; what is over its limits ends the process."""
     with suppress(ValueError, OSError):  # a system that has no such limit: whoever asks waits no longer
-        resource.setrlimit(resource.RLIMIT_CPU, (int(time_s_max) + 1,) * 2)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time_s_max) + 1, int(time_s_max) + 1))
         resource.setrlimit(resource.RLIMIT_AS, (bytes_max, bytes_max))
     answer = _answer(msgspec.msgpack.decode(sys.stdin.buffer.read(), type=_Question))
     answer.text = answer.text.encode("utf-8", "replace").decode()  # a PDF may hold halves of characters
