@@ -14,19 +14,14 @@ import msgspec
 
 from amp.errors import StoreUnavailable
 from amp.grading.index_store import SessionIndex
+from amp.grading.lists import words_of
 from amp.grading.log_store import Logged, News
 from amp.grading.packing import encode, ended, packed
 from amp.grading.types import Change, Definition, Event, Head, Lease, Session, State
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
-from amp.store.keys import (
-    BRIDGE_NEWS,
-    GRADING_NEWS,
-    GRADING_TENANTS,
-    session_bucket,
-    session_keys,
-    session_once,
-)
+from amp.store.grading_keys import GRADING_NEWS, GRADING_TENANTS, session_bucket, session_keys, session_once
+from amp.store.keys import BRIDGE_NEWS
 from amp.tenancy import Tenant
 
 __all__ = [
@@ -236,7 +231,7 @@ class SessionStore(SessionIndex):
             fence,
             token,
             *_news(tenant, session),
-            change.state.status,
+            " ".join(words_of(change.state)),
             encode(change.state),
             encode(change.head) if change.head else "",
             made,

@@ -16,8 +16,8 @@ from amp.ledger.fold import Known, Told
 from amp.ledger.side import read_side
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
-from amp.store.keys import (
-    BUCKETS,
+from amp.store.keys import BUCKETS
+from amp.store.ledger_keys import (
     bucket_of,
     job_key,
     job_keys,
@@ -34,9 +34,7 @@ LIBRARY = files("amp.ledger").joinpath("rollup.lua").read_text()
 LEASE_MS = 5000
 
 _looked: "msgspec.json.Decoder[list[list[str] | bool]]" = msgspec.json.Decoder(list[list[str] | bool])
-
-_FIRST_JOBS = 8
-_MORE_JOBS = 32
+_FIRST_JOBS, _MORE_JOBS = 8, 32
 
 
 class Changed(NamedTuple):
@@ -77,6 +75,15 @@ class RollupStore:
             StoreUnavailable: there is no answer.
         """
         return int(await self._store.ask("GET", ledger_version(tenant.tag)) or 0)
+
+    async def folded(self, tenant: Tenant) -> int:
+        """How many entries are in the cells.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        counts: list[bytes] = await self._store.ask("HVALS", ledger_cursors(tenant.tag))
+        return sum(map(int, counts))
 
     async def commit(
         self, tenant: Tenant, expected: int, cursors: Mapping[int, int], cells: Mapping[Cell, Sums]
@@ -193,8 +200,8 @@ class RollupStore:
 
     async def jobs(
         self, tenant: Tenant, window: Window, *, oldest_first: bool = False
-    ) -> AsyncIterator[list[str]]:
-        """The jobs of the window in order of creation, many at a time.
+    ) -> AsyncIterator[list[tuple[int, str]]]:
+        """The jobs of the window in order of creation, and when that was, ms since 1970; many at a time.
 
         Raises:
             StoreUnavailable: there is no answer.
@@ -220,8 +227,10 @@ class RollupStore:
             # up to where the first bucket runs out: what it has next may come before the others'
             until = min((waiting[number][-1][0] for number in open_), default=inf)
             yield [
-                job
-                for _, job in sorted(each for some in waiting.values() for each in some if each[0] <= until)
+                (int(order * score), job)
+                for score, job in sorted(
+                    each for some in waiting.values() for each in some if each[0] <= until
+                )
             ]
             waiting = {number: [each for each in some if each[0] > until] for number, some in waiting.items()}
 

@@ -9,7 +9,8 @@ from amp.ledger.chain import Head, Stored, digest, read_head
 from amp.ledger.once import is_completion, is_tool_event
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
-from amp.store.keys import BUCKETS, JobKeys, job_keys, ledger_tag
+from amp.store.keys import BUCKETS
+from amp.store.ledger_keys import JobKeys, job_keys, ledger_tag
 from amp.tenancy import Tenant
 
 LIBRARY = files("amp.ledger").joinpath("store.lua").read_text()
@@ -160,6 +161,14 @@ class LedgerStore:
             [("GET", ledger_tag(tenant, number) + b"chain") for number in range(BUCKETS)]
         )
         return [read_head(reply) for reply in replies]
+
+    async def head(self, tenant: Tenant, bucket: int) -> Head:
+        """Where this bucket's chain ends.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        return read_head(await self._store.ask("GET", ledger_tag(tenant, bucket) + b"chain"))
 
     async def run(self, tenant: Tenant, bucket: int, after: int, count: int) -> list[Stored]:
         """At most `count` entries of a bucket, those that come after this position.
