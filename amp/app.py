@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import os
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from amp.bridge.decisions import Decisions
 from amp.bridge.routes import BridgeRoutes
 from amp.errors import StoreUnavailable
 from amp.grading.file_routes import FileRoutes
+from amp.grading.insight_routes import GradedRoutes
 from amp.grading.session_routes import SessionRoutes
 from amp.grading.shelf_routes import AgentRoutes, EnvironmentRoutes
 from amp.grading.work_routes import WorkRoutes
@@ -29,7 +30,7 @@ from amp.http.reference import reference, static_files
 from amp.http.requests import ApiRequest, access_of
 from amp.learning import routes
 from amp.learning.admin_routes import AdminRoutes
-from amp.learning.insight_routes import InsightRoutes
+from amp.learning.insight_routes import InsightRoutes, UserRoutes
 from amp.learning.policy_routes import PolicyRoutes
 from amp.learning.token import Sealer
 from amp.ledger import report_routes
@@ -41,6 +42,9 @@ from amp.store import keyring
 from amp.store.connection import Store, connect
 from amp.store.functions import Functions
 from amp.store.keyring import Keyring, KeyTable
+from amp.store.uses import Uses
+from amp.trust import Trust
+from amp.trust_routes import TrustRoutes
 
 _ROUTES = (
     routes.Contexts,
@@ -49,6 +53,7 @@ _ROUTES = (
     PolicyRoutes,
     AdminRoutes,
     InsightRoutes,
+    UserRoutes,
     ledger_routes.Meters,
     ledger_routes.Callers,
     report_routes.JobLists,
@@ -61,6 +66,8 @@ _ROUTES = (
     EnvironmentRoutes,
     WorkRoutes,
     FileRoutes,
+    GradedRoutes,
+    TrustRoutes,
 )
 
 
@@ -73,6 +80,7 @@ class House(NamedTuple):
     room: Room
     books: Books
     desk: Desk
+    trust: Trust
 
 
 class Upstairs(NamedTuple):
@@ -96,12 +104,14 @@ def create(settings: Settings, store: Store, build: Build = lambda _: Upstairs()
     """The whole service on this store, and what is built upon it."""
     secret = settings.secret or ""
     functions, sealer = Functions(store, rooms.LIBRARIES), Sealer(secret.encode())
-    keys = KeyTable(Keyring(store, keyring.pepper(secret)))
-    gate = Gate(keys, RateLimit(settings.redis or "", settings.rate_limit))
-    room = rooms.learning(settings, store, functions, sealer)
+    uses = Uses(store)
+    keys = KeyTable(Keyring(store, keyring.pepper(secret)), uses=uses)
+    gate = Gate(keys, RateLimit(settings.redis or "", settings.rate_limit), uses)
+    room = rooms.learning(settings, store, functions, sealer, uses)
     books = rooms.ledger(settings, store, functions, Decisions(sealer, room.policies))
     desk, span = rooms.grading(settings, store, functions), rooms.bridge(store, functions)
-    upstairs = build(House(settings, store, keys, room, books, desk))
+    trust = Trust(store, keys, uses, ledger=books.standing, backlog=room.backlog, graded=desk.graded)
+    upstairs = build(House(settings, store, keys, room, books, desk, trust))
 
     app = Litestar(
         [
@@ -110,9 +120,9 @@ def create(settings: Settings, store: Store, build: Build = lambda _: Upstairs()
             static_files(),
             *upstairs.routes,
         ],
-        lifespan=[_lifespan(store, functions, keys, room=room, books=books, desk=desk)],
+        lifespan=[_lifespan(store, functions, keys, uses, room=room, books=books, desk=desk)],
         guards=[guard(gate)],
-        dependencies=_dependencies(room, books, desk, span) | upstairs.dependencies,
+        dependencies=_dependencies(room, books, desk, span) | _of_trust(trust) | upstairs.dependencies,
         exception_handlers=upstairs.refusals,
         request_class=ApiRequest,
         request_max_body_size=BODY_BYTES_MAX,
@@ -123,7 +133,14 @@ def create(settings: Settings, store: Store, build: Build = lambda _: Upstairs()
 
 
 def _lifespan(
-    store: Store, functions: Functions, keys: KeyTable, *, room: Room, books: Books, desk: Desk
+    store: Store,
+    functions: Functions,
+    keys: KeyTable,
+    uses: Uses,
+    *,
+    room: Room,
+    books: Books,
+    desk: Desk,
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     """What runs beside the requests, from start to end."""
 
@@ -134,18 +151,7 @@ def _lifespan(
         await room.policies.catch_up()  # the first answer is by the tenant's own policy already,
         await books.lists.catch_up()  # the first record has its price,
         await room.attendance.once()  # and no prior is older than the other workers'
-        background = (
-            keys.poll(),
-            room.policies.follow(),
-            room.attendance.keep(),
-            room.counting.follow(),
-            books.lists.follow(),
-            books.marker.follow(),
-            books.heads.follow(),
-            books.news.follow(),
-            desk.follower.follow(),
-        )
-        followers = [asyncio.create_task(each) for each in background]
+        followers = [asyncio.create_task(each) for each in _background(keys, uses, room, books, desk)]
         gc.collect()
         gc.freeze()  # what lives as long as the worker is never walked again,
         gc.set_threshold(20_000, 20, 20)  # and what lives as long as a request more rarely
@@ -155,11 +161,36 @@ def _lifespan(
         await asyncio.gather(*followers, return_exceptions=True)
         with suppress(StoreUnavailable):
             await room.counting.flush()
+            await room.recent.flush()
+            await uses.flush()
         await books.marker.put()
         await books.heads.close()
         await store.close()
 
     return running
+
+
+def _background(
+    keys: KeyTable, uses: Uses, room: Room, books: Books, desk: Desk
+) -> Sequence[Coroutine[Any, Any, None]]:
+    """What goes on until it is cancelled."""
+    return [
+        keys.poll(),
+        uses.follow(),
+        room.policies.follow(),
+        room.attendance.keep(),
+        room.counting.follow(),
+        room.recent.follow(),
+        books.lists.follow(),
+        books.marker.follow(),
+        books.heads.follow(),
+        books.news.follow(),
+        desk.follower.follow(),
+    ]
+
+
+def _of_trust(trust: Trust) -> dict[str, Provide]:
+    return {"trust": Provide(lambda: trust, sync_to_thread=False)}
 
 
 def _dependencies(room: Room, books: Books, desk: Desk, span: Span) -> dict[str, Provide]:
@@ -172,6 +203,8 @@ def _dependencies(room: Room, books: Books, desk: Desk, span: Span) -> dict[str,
         "overview": Provide(lambda: room.overview, sync_to_thread=False),
         "book": Provide(lambda: room.book, sync_to_thread=False),
         "state_now": Provide(lambda: room.state, sync_to_thread=False),
+        "preferred": Provide(lambda: room.preferred, sync_to_thread=False),
+        "users": Provide(lambda: room.users, sync_to_thread=False),
         "insights": Provide(lambda: room.insights, sync_to_thread=False),
         "ledger": Provide(lambda: books.ledger, sync_to_thread=False),
         "intake": Provide(lambda: books.intake, sync_to_thread=False),
@@ -187,4 +220,5 @@ def _dependencies(room: Room, books: Books, desk: Desk, span: Span) -> dict[str,
         "progress": Provide(lambda: span.progress, sync_to_thread=False),
         "files": Provide(lambda: desk.files, sync_to_thread=False),
         "work": Provide(lambda: desk.work, sync_to_thread=False),
+        "graded": Provide(lambda: desk.graded, sync_to_thread=False),
     }

@@ -13,18 +13,21 @@ from amp.grading import store as session_store
 from amp.grading.blobs import Blobs
 from amp.grading.files import Files
 from amp.grading.following import Follower
+from amp.grading.graded import Graded
 from amp.grading.lanes import Lanes
 from amp.grading.listing import Listing
+from amp.grading.lists_store import SessionLists
 from amp.grading.making import Making
 from amp.grading.service import Sessions
 from amp.grading.shelf_store import ShelfStore
 from amp.grading.shelves import Agents, Environments
 from amp.grading.store import SessionStore
 from amp.grading.work_service import Work
-from amp.learning import fit_store, insight_store, policies
+from amp.learning import fit_store, insight_store, policies, user_store
 from amp.learning import store as learning_store
 from amp.learning.admin import Admin
 from amp.learning.attendance import Attendance
+from amp.learning.backlog import LearningBacklog
 from amp.learning.counting import Counting
 from amp.learning.fit_store import FitStore
 from amp.learning.insight_store import InsightStore
@@ -33,12 +36,16 @@ from amp.learning.overview import Overview
 from amp.learning.policies import Policies
 from amp.learning.policy_book import PolicyBook
 from amp.learning.policy_store import PolicyStore
+from amp.learning.preferred import Preferred
 from amp.learning.priors import Priors
 from amp.learning.profiles import Profiles
+from amp.learning.recent import Recent
 from amp.learning.service import Learning
 from amp.learning.state import State
 from amp.learning.store import LearningStore
 from amp.learning.token import Sealer
+from amp.learning.user_store import UserStore
+from amp.learning.users import Users
 from amp.ledger import book_store, rollup_store
 from amp.ledger import marks as ledger_marks
 from amp.ledger import store as ledger_store
@@ -55,11 +62,13 @@ from amp.ledger.reports import Reports
 from amp.ledger.rollup import Rollup
 from amp.ledger.rollup_store import RollupStore
 from amp.ledger.service import Ledger
+from amp.ledger.standing import LedgerStanding, Verifications
 from amp.ledger.store import LedgerStore
 from amp.settings import Settings
 from amp.store import keyring
 from amp.store.connection import Store
 from amp.store.functions import Functions
+from amp.store.uses import DEGRADED, Uses
 from amp.tenancy import Tenant
 
 LIBRARIES = (
@@ -67,6 +76,7 @@ LIBRARIES = (
     learning_store.LIBRARY,
     fit_store.LIBRARY,
     insight_store.LIBRARY,
+    user_store.LIBRARY,
     ledger_store.LIBRARY,
     book_store.LIBRARY,
     rollup_store.LIBRARY,
@@ -90,6 +100,10 @@ class Room(NamedTuple):
     insights: Insights
     book: PolicyBook
     state: State
+    preferred: Preferred
+    users: Users
+    recent: Recent
+    backlog: LearningBacklog
 
 
 class Books(NamedTuple):
@@ -103,6 +117,7 @@ class Books(NamedTuple):
     reports: Reports
     heads: Heads
     news: News
+    standing: LedgerStanding
 
 
 class Span(NamedTuple):
@@ -122,36 +137,45 @@ class Desk(NamedTuple):
     environments: Environments
     files: Files
     work: Work
+    graded: Graded
 
 
-def learning(settings: Settings, store: Store, functions: Functions, sealer: Sealer) -> Room:
+def learning(settings: Settings, store: Store, functions: Functions, sealer: Sealer, uses: Uses) -> Room:
     secret = settings.secret or ""
     facts, documents = LearningStore.of(settings, store, functions), PolicyStore(store, functions)
     ruling = Policies(policies.first(settings), documents)
     measured = InsightStore.of(settings, store, functions, ruling)
     priors = Priors(facts, ruling)
-    counting = Counting(measured, ruling)
+    counting = Counting(measured, ruling, degraded=lambda tenant: uses.turned(tenant, DEGRADED))
+    ids = UserStore(store, functions)
+    recent = Recent(ids)
     learning = Learning(
         facts,
         priors,
         sealer,
         policies=ruling,
         counting=counting,
+        recent=recent,
         group_key=group_key(secret),
     )
     fits = FitStore(store, functions, retention_ms=settings.log_retention_ms)
+    insights = Insights(measured)
     book = PolicyBook(documents, facts, policies=ruling, priors=priors)
     return Room(
         ruling,
         Attendance(fits, priors, ruling),
         learning,
-        Profiles(facts, priors, policies=ruling),
+        Profiles(facts, priors, policies=ruling, ids=ids, recent=recent),
         Admin(facts, fits, policies=ruling),
         Overview(fits, priors, policies=ruling),
         counting,
-        Insights(measured),
+        insights,
         book,
         State(fits, priors, book, policies=ruling),
+        Preferred(fits, priors, insights, policies=ruling),
+        Users(facts, ids, priors, policies=ruling),
+        recent,
+        LearningBacklog(facts, fits, measured),
     )
 
 
@@ -176,6 +200,7 @@ def ledger(settings: Settings, store: Store, functions: Functions, decisions: De
         Reports(rollup, index, jobs, lists),
         heads,
         news,
+        LedgerStanding(facts, index, Verifications(store), heads),
     )
 
 
@@ -199,4 +224,5 @@ def grading(settings: Settings, store: Store, functions: Functions) -> Desk:
         environments,
         files,
         work,
+        Graded(sessions, facts, SessionLists(store), files),
     )

@@ -24,6 +24,7 @@ from benchmarks import (
     metering,
     refit,
     report,
+    spool,
     streams,
     throughput,
 )
@@ -42,6 +43,7 @@ class Name(StrEnum):
     LATENCY = "latency"
     DECISION = "decision"
     CLIENT = "client"
+    SPOOL = "spool"
     MEMORY = "memory"
     REFIT = "refit"
     GRADING = "grading"
@@ -54,6 +56,7 @@ _RUNS: dict[Name, Callable[..., Section]] = {
     Name.LATENCY: latency.run,
     Name.DECISION: decision.run,
     Name.CLIENT: client.run,
+    Name.SPOOL: spool.run,
     Name.MEMORY: memory.run,
     Name.REFIT: refit.run,
     Name.GRADING: grading.run,

@@ -45,6 +45,7 @@ def measured(results: dict[str, Any]) -> str:
                 "metering",
                 "decision",
                 "client",
+                "spool",
                 "memory",
                 "refit",
                 "grading",

@@ -165,11 +165,13 @@ def outcome_bodies(settings: Settings, users: Sequence[str], count: int) -> list
     ]
 
 
-def request_ids(settings: Settings, users: Sequence[str], count: int) -> Iterator[str]:
+def request_ids(
+    settings: Settings, users: Sequence[str], count: int, task_type: str = TASK_TYPES[0]
+) -> Iterator[str]:
     """Ids as `/v1/context` gives them, the users in turn."""
     sealer, at_ms = Sealer((settings.secret or "").encode()), now_ms()
     for number in range(count):
         iv = os.urandom(IV_BYTES)
         nonce = int.from_bytes(iv[:8], "little")
-        decision = _decision(nonce, at_ms, TASK_TYPES[0], number % PUBLISHED.count)
-        yield sealer.seal(TENANT, decision, users[number % len(users)], TASK_TYPES[0], iv)
+        decision = _decision(nonce, at_ms, task_type, number % PUBLISHED.count)
+        yield sealer.seal(TENANT, decision, users[number % len(users)], task_type, iv)

@@ -11,10 +11,12 @@ Refusals are the classes of `amp.errors`; what can go wrong on the way is added 
 from msgspec import UNSET
 
 from amp.client.aio import AsyncAMP
+from amp.client.decision import AsyncDecision, Decision
 from amp.client.failures import ClientClosed, TimedOut, Unexpected, Unreachable
 from amp.client.prompt import prompt
 from amp.client.sync import AMP
 from amp.client.tally import Counters
+from amp.client.tracking import Track, detect_flow, satisfaction_from_stars
 from amp.client.types import (
     Ask,
     Changes,
@@ -38,11 +40,13 @@ __all__ = [
     "AmpError",
     "Ask",
     "AsyncAMP",
+    "AsyncDecision",
     "Changes",
     "ClientClosed",
     "Context",
     "ContextMetadata",
     "Counters",
+    "Decision",
     "DimensionPosterior",
     "Hints",
     "HourPattern",
@@ -53,7 +57,10 @@ __all__ = [
     "Profile",
     "Signals",
     "TimedOut",
+    "Track",
     "Unexpected",
     "Unreachable",
+    "detect_flow",
     "prompt",
+    "satisfaction_from_stars",
 ]

@@ -1,6 +1,7 @@
 """The client for asyncio: `sync.py` with its waits awaited; what each call does is said there."""
 
 import asyncio
+import os
 import time
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
@@ -10,7 +11,8 @@ import httpx
 
 from amp.client import calls
 from amp.client.base import Base
-from amp.client.reporter import EXIT_S
+from amp.client.decision import AsyncDecision
+from amp.client.ending import EXIT_S
 from amp.client.transport import send_async
 from amp.client.types import (
     Ask,
@@ -41,6 +43,8 @@ class AsyncAMP(Base[Receiving]):
         timeout_s: float = 10.0,
         context_deadline_s: float = 0.25,
         queue_size: int = 10_000,
+        spool: str | os.PathLike[str] | None = None,
+        flush_on_sigterm: bool = True,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         super().__init__(
@@ -49,8 +53,11 @@ class AsyncAMP(Base[Receiving]):
             timeout_s=timeout_s,
             context_deadline_s=context_deadline_s,
             queue_size=queue_size,
+            spool=spool,
+            flush_on_sigterm=flush_on_sigterm,
             background_transport=transport if isinstance(transport, httpx.BaseTransport) else None,
         )
+        self._transport = transport
         self._http = httpx.AsyncClient(**self._settings, transport=transport)
 
     async def get_context(self, user_id: str, task: str, **hints: Unpack[Hints]) -> Context[Receiving]:
@@ -66,6 +73,18 @@ class AsyncAMP(Base[Receiving]):
 
     async def report_outcomes(self, items: Iterable[Outcome]) -> list[OutcomeReceipt | AmpError]:
         return await self._run(self._outcomes(items))
+
+    def decision(
+        self,
+        user_id: str,
+        task: str,
+        *,
+        job: str | None = None,
+        job_type: str | None = None,
+        **hints: Unpack[Hints],
+    ) -> AsyncDecision[Receiving]:
+        ask: Ask = {"user_id": user_id, "task": task, **hints}
+        return AsyncDecision(self, self._reporter, ask, job=job, job_type=job_type)
 
     async def update_profile(self, user_id: str, **changes: Unpack[Changes]) -> Profile:
         return await self._run(self._exchange(calls.update_profile(user_id, changes), self._waited))
@@ -87,6 +106,7 @@ class AsyncAMP(Base[Receiving]):
 
     async def close(self, timeout_s: float = EXIT_S) -> None:
         self._closed = True
+        self._later.close()
         await asyncio.to_thread(self._reporter.close, timeout_s)
         self._background.close()
         with suppress(RuntimeError):  # connections of an event loop that is over hung up with it
@@ -97,6 +117,10 @@ class AsyncAMP(Base[Receiving]):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    def _connect(self) -> object:
+        before, self._http = self._http, httpx.AsyncClient(**self._settings, transport=self._transport)
+        return before
 
     async def _run(self, exchange: Exchange[T]) -> T:
         try:

@@ -12,10 +12,14 @@ from typing import Any, Generic, TypeVar, Unpack
 import httpx
 
 from amp import __version__
-from amp.client import calls, wire
+from amp.client import calls, forking, wire
+from amp.client.backlog import Memory
 from amp.client.failures import ClientClosed
 from amp.client.fallback import NOT_SENT, fallback, is_local
+from amp.client.later import Ask as LaterAsk
+from amp.client.later import Later
 from amp.client.reporter import Reporter
+from amp.client.spool import Spool
 from amp.client.tally import Counters, Tally
 from amp.client.transport import Background
 from amp.client.types import Ask, Context, Outcome, OutcomeReceipt, Receipt, Signals
@@ -39,10 +43,15 @@ class Base(ABC, Generic[Receipt]):
         timeout_s: float,
         context_deadline_s: float,
         queue_size: int,
+        spool: str | os.PathLike[str] | None,
+        flush_on_sigterm: bool,
         background_transport: httpx.BaseTransport | None,
     ) -> None:
+        url = _base_url(base_url or os.environ.get("AMP_BASE_URL") or DEFAULT_URL)
         self._settings: dict[str, Any] = {
-            "base_url": _base_url(base_url or os.environ.get("AMP_BASE_URL") or DEFAULT_URL),
+            "base_url": url,
+            # Certificates take 0.1 s to load, the interpreter held meanwhile: not where nobody checks one.
+            "verify": url.startswith("https://"),
             "headers": _headers(api_key or os.environ.get("AMP_API_KEY") or ""),
             "timeout": timeout_s,
         }
@@ -51,8 +60,26 @@ class Base(ABC, Generic[Receipt]):
         self._asked = Patience(context_deadline_s, attempts=2, backoff_s=0.02)
         self._tally = Tally()
         self._background = Background({**self._settings, "transport": background_transport})
-        self._reporter = Reporter(self._background.post, self._tally, queue_size=queue_size)
+        backlog = Memory(queue_size) if spool is None else Spool(spool, self._tally, memory=queue_size)
+        self._reporter = Reporter(self._background.post, self._tally, backlog, sigterm=flush_on_sigterm)
+        self._later = Later(lambda said: self.report_outcome_background(**said), self._tally)
         self._closed = False
+        self._inherited: list[object] = []
+        forking.watch(self)
+
+    def before_fork(self) -> None:
+        pass
+
+    def after_fork(self) -> None:
+        pass
+
+    def in_child(self) -> None:
+        """Connections are the parent's: two processes on one would read each other's answers."""
+        self._inherited.append(self._connect())
+
+    @abstractmethod
+    def _connect(self) -> object:
+        """Opens connections of its own; gives those that there were, which nobody may touch any more."""
 
     @property
     def counters(self) -> Counters:
@@ -76,7 +103,17 @@ class Base(ABC, Generic[Receipt]):
 
         What becomes of it is seen in `counters`.
         """
-        return self._reporter.offer({"request_id": request_id, "started": started, **signals})
+        return self._reporter.put("outcome", {"request_id": request_id, "started": started, **signals})
+
+    def report_outcome_later(self, request_id: str, delay_s: float, ask: LaterAsk) -> None:
+        """Ask `ask` for the report after `delay_s` seconds, and queue what it tells. Never raises.
+
+        `ask` gives the signals (`{"started": True, "completed": False}`), or None for nothing; it runs in a
+        thread of the client, and may be a coroutine function, which runs in an event loop of its own there.
+        Say what is known now with `final=False`: what is told later replaces it. What is not due when the
+        client is closed or the process ends is not asked, and counted as dropped; the staged report stands.
+        """
+        self._later.put(request_id, delay_s, ask)
 
     def _context(self, fields: Ask) -> Exchange[Context[Receipt]]:
         try:

@@ -26,6 +26,7 @@ from amp.errors import AmpError, InvalidParameter, InvalidUserId, PayloadTooLarg
 T = TypeVar("T")
 
 BODY_BYTES = 64 << 10
+_ENCODER = msgspec.json.Encoder(decimal_format="number")  # money as it is, never by way of a float
 
 
 class _Ask(Struct, rename="camel", kw_only=True, omit_defaults=True):
@@ -146,10 +147,15 @@ def _must_be_finite(field: str, number: float | None) -> None:
         raise InvalidParameter(field, "must be a finite number")
 
 
-def _encoded(body: Struct, beside: Mapping[str, Any] | None = None) -> bytes:
+def body(fields: Mapping[str, Any]) -> bytes:
+    """Any body, as the wire's fields name it; raises as `ask_body` does."""
+    return _encoded(fields)
+
+
+def _encoded(body: Struct | Mapping[str, Any], beside: Mapping[str, Any] | None = None) -> bytes:
     """As JSON, with the fields `beside` it."""
     try:
-        encoded = msgspec.json.encode({**msgspec.to_builtins(body), **beside} if beside else body)
+        encoded = _ENCODER.encode({**msgspec.to_builtins(body), **beside} if beside else body)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidParameter("body", f"JSON cannot carry it: {error}") from error
     if len(encoded) > BODY_BYTES:

@@ -23,6 +23,16 @@ class Workers:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self.in_child()
+
+    def before_fork(self) -> None:
+        pass
+
+    def after_fork(self) -> None:
+        pass
+
+    def in_child(self) -> None:
+        """The threads stayed with the parent."""
         self._count = 0
         self._tasks = SimpleQueue[Work]()
         self._idle = threading.Semaphore(0)

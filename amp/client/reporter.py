@@ -1,188 +1,129 @@
-"""Reports outcomes behind the caller's back: a bounded queue and one daemon thread.
+"""Reports behind the caller's back. The caller pays for an append, or with a spool for a write on disk."""
 
-The caller pays for an append. Encoding, sending, retrying and counting are the thread's, which meets trouble
-with patience: while the server is away, reports wait in the queue and only what does not fit is lost.
-"""
-
-import atexit
 import random
-import threading
-from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+import time
+from collections.abc import Callable
 
-from amp.client import calls, wire
-from amp.client.failures import Unreachable, worth_retrying
-from amp.client.fallback import is_local
+from amp.client import ending, forking
+from amp.client.backlog import Backlog
+from amp.client.delivery import Post
+from amp.client.entries import Entry, Fields, Kind
+from amp.client.fallback import LOCAL_PREFIX
+from amp.client.senders import LINGER_S, Senders
 from amp.client.tally import Tally
-from amp.client.types import OutcomeReceipt
-from amp.client.wire import Reply, Request
-from amp.errors import AmpError, InvalidParameter, RateLimitExceeded, StoreUnavailable
-
-LINGER_S = 0.05
-"""From the first report to its sending: a burst leaves as full batches, and the caller is not interrupted."""
-EXIT_S = 2.0
-"""For what is queued when the process ends."""
-PAUSE_S_MAX = 60.0
-PATIENCE = wire.Patience(deadline_s=float("inf"), attempts=8, backoff_s=0.5, backoff_s_max=30.0)
-"""`attempts` is for reports that the server fails on; a server that is away or busy is waited for."""
-
-Fields = dict[str, Any]
+from amp.errors import AmpError, InvalidParameter
 
 
 class Reporter:
-    """`post` sends one request, raising AmpError when no answer comes; it is called by the thread alone."""
+    """`post` sends one request, raising AmpError when no answer comes; it is called by threads of its own."""
 
     def __init__(
         self,
-        post: Callable[[Request], Reply],
+        post: Post,
         tally: Tally,
+        backlog: Backlog,
         *,
-        queue_size: int,
         chance: Callable[[], float] = random.random,
+        sigterm: bool = True,
     ) -> None:
-        self._post = post
         self._tally = tally
-        self._queue_size = queue_size
-        self._chance = chance
-        self._queue = deque[Fields]()
-        self._in_hand = 0  # taken off the queue and not settled yet
-        self._work = threading.Event()  # something is queued
-        self._nudge = threading.Event()  # somebody waits: do not linger, try again now
-        self._settled = threading.Condition()
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._closed = self._stopped = False
+        self._backlog = backlog
+        self._put = backlog.put
+        self._senders = Senders(post, tally, backlog, chance)
+        self._closed = False
+        ending.watch(self, sigterm=sigterm)
+        forking.watch(self)
+        if backlog.kept:  # the last process may have left something
+            self._senders.wake()
 
     @property
     def queued(self) -> int:
-        return len(self._queue) + self._in_hand
+        return self._backlog.count
 
-    def offer(self, fields: Fields) -> bool:
-        """Queue one report as it came; false when it was dropped. Never raises."""
-        if is_local(fields["request_id"]):
-            self._tally.add("dropped_local")
-            return False
-        if self._closed or len(self._queue) >= self._queue_size:
-            return self._dropped(1)
-        self._queue.append(fields)
-        if not self._work.is_set():
-            self._wake()
+    def put(self, kind: Kind, fields: Fields) -> bool:
+        """Queue one report or record as it came; false when it was dropped. Never raises.
+
+        In one piece: after a pause of the host every function that is called is a cold one.
+        """
+        try:
+            request_id = fields.get("request_id")
+            if type(request_id) is str and request_id.startswith(LOCAL_PREFIX):
+                self._tally.add("dropped_local")
+                return False
+            if self._closed or not self._put(kind, fields):
+                return self._dropped(1)
+        except AmpError as refused:
+            return self._unfit(Entry(kind, fields), refused)
+        except Exception as odd:  # noqa: BLE001  whatever the host passes must not come back to it from here
+            return self._unfit(Entry(kind, fields), InvalidParameter("body", type(odd).__name__))
+        if self._senders.asleep:
+            self._senders.wake()
         return True
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until every report is settled, or the time is up (false)."""
-        self._nudge.set()
-        with self._settled:
-            return self._settled.wait_for(lambda: self.queued == 0, timeout_s)
+        until_s = time.monotonic() + timeout_s
+        self._senders.nudge()
+        with self._senders.settled:
+            while not self._backlog.empty:
+                left_s = until_s - time.monotonic()
+                if left_s <= 0:
+                    return False
+                # of a shared spool nobody tells us what others have sent
+                self._senders.settled.wait(min(left_s, LINGER_S) if self._backlog.kept else left_s)
+        return True
 
-    def close(self, timeout_s: float = EXIT_S) -> None:
-        """Flush, then end the thread; what is still queued is dropped and counted."""
+    def close(self, timeout_s: float = ending.EXIT_S) -> None:
+        """Flush, then end the threads; what is still queued is lost and counted, or stays in the spool."""
         if self._closed:
             return
-        self._closed = True
-        atexit.unregister(self.close)
-        self.flush(timeout_s)
-        self._stopped = True
-        self._work.set()
-        self._nudge.set()
-        if left := len(self._queue):
-            self._queue.clear()
-            self._dropped(left)
+        until_s = time.monotonic() + timeout_s
+        self.begin_end()
+        self.await_end(until_s)
+        self.stop()
 
-    def _dropped(self, count: int) -> bool:
-        self._tally.add("dropped", count)
+    def begin_end(self) -> None:
+        """Takes no more, and sends all it can. Safe in a signal's handler, as are the next two."""
+        self._closed = True
+        self._senders.begin_end()
+
+    def await_end(self, until_s: float) -> None:
+        """Waits until that is done, or until then by the monotonic clock."""
+        self._senders.await_end(until_s)
+
+    def say_lost(self) -> None:
+        """Counts and says what the end of the process takes along."""
+        if not self._backlog.kept and (lost := self._backlog.count):
+            self._dropped(lost)
+
+    def stop(self) -> None:
+        """Ends the threads, and counts what nobody has taken in hand."""
+        ending.forget(self)
+        self._closed = True
+        self._senders.stop()
+        if lost := self._backlog.close():
+            self._dropped(lost)
+
+    def before_fork(self) -> None:
+        self._backlog.before_fork()
+
+    def after_fork(self) -> None:
+        self._backlog.after_fork()
+
+    def in_child(self) -> None:
+        """What is queued, in hand and counted is the parent's."""
+        self._tally.renew()
+        self._backlog.in_child()
+        self._senders.renew()
+
+    def _dropped(self, lost: int) -> bool:
+        self._tally.add("dropped", lost)
         self._tally.warn_once(
             "dropped", "outcome reports are lost: the queue is full, or time ran out at exit"
         )
         return False
 
-    def _wake(self) -> None:
-        self._work.set()
-        if self._thread is not None:
-            return
-        with self._starting:
-            if self._thread is None:
-                self._start()
-
-    def _start(self) -> None:
-        thread = threading.Thread(target=self._run, name="amp-reporter", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # no thread to be had now: the next report asks again
-            self._work.clear()
-            return
-        self._thread = thread
-        atexit.register(self.close)
-
-    def _run(self) -> None:
-        while not self._stopped:
-            self._work.wait()
-            self._work.clear()
-            self._pause(LINGER_S)
-            while self._queue and not self._stopped:
-                for batch in wire.batches(self._take()):
-                    self._deliver(batch)
-
-    def _take(self) -> list[bytes]:
-        bodies: list[bytes] = []
-        while self._queue and len(bodies) < wire.BATCH_ITEMS:
-            self._in_hand += 1  # before it leaves the queue, so that a flush never sees neither
-            try:
-                bodies.append(calls.outcome_body(self._queue.popleft()))
-            except AmpError as refusal:
-                self._refused(refusal.code)
-            except Exception:  # noqa: BLE001  # whatever the host queued must not end the thread
-                self._refused(InvalidParameter.code)
-        return bodies
-
-    def _deliver(self, bodies: Sequence[bytes]) -> None:
-        attempt = 0
-        while bodies:
-            attempt += 1
-            again: list[bytes] = []
-            retry_after_s = 0
-            for body, result in zip(bodies, self._sent(bodies), strict=True):
-                if not isinstance(result, AmpError):
-                    self._settle("sent")
-                elif not _worth_waiting(result, attempt):
-                    self._refused(result.code)
-                else:
-                    again.append(body)
-                    retry_after_s = max(retry_after_s, result.retry_after_s or 0)
-            bodies = again
-            if bodies and self._pause(wire.backoff_s(PATIENCE, attempt, retry_after_s, self._chance())):
-                attempt = 0
-            if self._stopped:
-                self._settle("dropped", len(bodies))
-                return
-
-    def _sent(self, bodies: Sequence[bytes]) -> Sequence[OutcomeReceipt | AmpError]:
-        call = calls.outcomes(bodies)
-        try:
-            return wire.result(call, self._post(call.request))
-        except AmpError as trouble:
-            return [trouble] * len(bodies)
-
-    def _refused(self, code: str) -> None:
-        self._tally.failed(code)
-        self._settle()
-
-    def _settle(self, counted: str | None = None, count: int = 1) -> None:
-        if counted is not None:
-            self._tally.add(counted, count)
-        with self._settled:
-            self._in_hand -= count
-            self._settled.notify_all()
-
-    def _pause(self, pause_s: float) -> bool:
-        """True when somebody cut it short."""
-        nudged = self._nudge.wait(min(pause_s, PAUSE_S_MAX))
-        if not self._stopped:
-            self._nudge.clear()
-        return nudged
-
-
-def _worth_waiting(refusal: AmpError, attempt: int) -> bool:
-    away = isinstance(refusal, Unreachable | StoreUnavailable | RateLimitExceeded)
-    return worth_retrying(refusal) and (away or attempt < PATIENCE.attempts)
+    def _unfit(self, entry: Entry, error: AmpError) -> bool:
+        self._tally.failed(error.code)
+        self._backlog.bury(entry, error)
+        return False

@@ -1,5 +1,6 @@
 """The client for ordinary code: it waits for its answers."""
 
+import os
 import time
 from collections.abc import Iterable
 from typing import Any, Self, TypeVar, Unpack
@@ -8,7 +9,8 @@ import httpx
 
 from amp.client import calls
 from amp.client.base import Base
-from amp.client.reporter import EXIT_S
+from amp.client.decision import Decision
+from amp.client.ending import EXIT_S
 from amp.client.transport import send_within
 from amp.client.types import (
     Ask,
@@ -46,6 +48,8 @@ class AMP(Base[OutcomeReceipt]):
         timeout_s: float = 10.0,
         context_deadline_s: float = 0.25,
         queue_size: int = 10_000,
+        spool: str | os.PathLike[str] | None = None,
+        flush_on_sigterm: bool = True,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         super().__init__(
@@ -54,8 +58,11 @@ class AMP(Base[OutcomeReceipt]):
             timeout_s=timeout_s,
             context_deadline_s=context_deadline_s,
             queue_size=queue_size,
+            spool=spool,
+            flush_on_sigterm=flush_on_sigterm,
             background_transport=transport,
         )
+        self._transport = transport
         self._http = httpx.Client(**self._settings, transport=transport)
 
     def get_context(self, user_id: str, task: str, **hints: Unpack[Hints]) -> Context[OutcomeReceipt]:
@@ -75,6 +82,24 @@ class AMP(Base[OutcomeReceipt]):
     def report_outcomes(self, items: Iterable[Outcome]) -> list[OutcomeReceipt | AmpError]:
         """What became of each item, in order; refusals are returned, not raised."""
         return self._run(self._outcomes(items))
+
+    def decision(
+        self,
+        user_id: str,
+        task: str,
+        *,
+        job: str | None = None,
+        job_type: str | None = None,
+        **hints: Unpack[Hints],
+    ) -> Decision[OutcomeReceipt]:
+        """A block for one decision, `with amp.decision(user, task) as d:`: see decision.py.
+
+        It asks for the context, meters what `d.meter_completion` and `d.meter_tool` are told under a job, and
+        reports at its end: completed, or what `d.outcome` says, or after an exception started, not completed.
+        `job` names the ledger's job, else the decision does; `job_type` is its type, else `task_type`.
+        """
+        ask: Ask = {"user_id": user_id, "task": task, **hints}
+        return Decision(self, self._reporter, ask, job=job, job_type=job_type)
 
     def update_profile(self, user_id: str, **changes: Unpack[Changes]) -> Profile:
         """Change what is given and nothing else; None clears a preference."""
@@ -102,6 +127,7 @@ class AMP(Base[OutcomeReceipt]):
     def close(self, timeout_s: float = EXIT_S) -> None:
         """Flush within `timeout_s`, then hang up; contexts are fallbacks from then on."""
         self._closed = True
+        self._later.close()
         self._reporter.close(timeout_s)
         self._background.close()
         self._http.close()
@@ -111,6 +137,10 @@ class AMP(Base[OutcomeReceipt]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _connect(self) -> object:
+        before, self._http = self._http, httpx.Client(**self._settings, transport=self._transport)
+        return before
 
     def _run(self, exchange: Exchange[T]) -> T:
         try:

@@ -34,7 +34,11 @@ class Tally:
     """Counts from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.renew()
+
+    def renew(self) -> None:
+        """From nothing: in the child of a fork, whose counts are its own."""
+        self._lock = threading.RLock()  # a signal's handler may come between
         self._counts = Counter[str]()
         self._failed_codes = Counter[str]()
         self._fallback_reasons = Counter[str]()

@@ -3,38 +3,18 @@
 Contract: amp.md. Options are plain strings on purpose: a server that learns a new one breaks nobody.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic, Protocol, Required, Self, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, Required, Self, TypedDict, Unpack
 
 from msgspec import Struct, UnsetType, field
 from msgspec.structs import fields
 
-Receipt_co = TypeVar("Receipt_co", covariant=True)
-Receipt = TypeVar("Receipt")
+from amp.client.signals import Outcome, Receipt, Reports, Signals
+from amp.client.tracking import Track
 
-
-class Signals(TypedDict, total=False):
-    """What may be said of an outcome beside `started`; `None` is the same as leaving it out."""
-
-    completed: bool | None
-    time_to_start: float | None
-    """Seconds."""
-    flow_state: bool | None
-    satisfaction: float | None
-    """0 to 1."""
-    final: bool | None
-    """False: a staged report, which a later one may replace."""
-    step: int | None
-    """Orders staged reports, 0 to 255."""
-    metadata: dict[str, Any] | None
-
-
-class Outcome(Signals, total=False):
-    """One item of `report_outcomes`."""
-
-    request_id: Required[str]
-    started: Required[bool]
+__all__ = ["Outcome", "Receipt", "Reports", "Signals"]  # of signals.py
 
 
 class Hints(TypedDict, total=False):
@@ -78,16 +58,6 @@ class OutcomeReceipt(Struct, rename="camel", frozen=True):
     message: str = ""
     replayed: bool = False
     """The server had this very report already; nothing was counted twice."""
-
-
-class Reports(Protocol[Receipt_co]):
-    """The client that a context came from."""
-
-    def report_outcome(self, request_id: str, *, started: bool, **signals: Unpack[Signals]) -> Receipt_co: ...
-
-    def report_outcome_background(
-        self, request_id: str, *, started: bool, **signals: Unpack[Signals]
-    ) -> bool: ...
 
 
 class ContextMetadata(Struct, rename="camel", kw_only=True):
@@ -146,6 +116,14 @@ class Context(Struct, Generic[Receipt], rename="camel", kw_only=True, dict=True)
     def report_background(self, *, started: bool, **signals: Unpack[Signals]) -> bool:
         """Queue the outcome and return at once; false when it was not queued."""
         return self._client.report_outcome_background(self.request_id, started=started, **signals)
+
+    def track(self, clock: Callable[[], float] = time.monotonic) -> Track[Receipt]:
+        """Watch what the user does from now on, and have it reported as this context's outcome."""
+        return Track(self._client, self.request_id, clock)
+
+    def report_later(self, delay_s: float, ask: Callable[[], Any]) -> None:
+        """After `delay_s`, ask for the accurate report: see the client's `report_outcome_later`."""
+        self._client.report_outcome_later(self.request_id, delay_s, ask)
 
 
 class HourPattern(Struct, rename="camel"):

@@ -6,6 +6,7 @@ the result or raises an `AmpError`. The sync and the async client only carry its
 
 import itertools
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -158,12 +159,18 @@ class _Error(msgspec.Struct):
         return refusal(self.code, status, self.message or self.code, details, retry_after_s)
 
 
-class _Envelope(msgspec.Struct):
-    error: _Error
+class _Told(msgspec.Struct):
+    """An answer that may be a refusal: in the envelope, or flat as the ledger's are."""
 
+    error: _Error | str | None = None
+    code: str = ""
+    message: str = ""
+    details: dict[str, Any] | None = None
 
-class _Item(msgspec.Struct):
-    error: _Error | None = None
+    def refused(self) -> _Error | None:
+        if isinstance(self.error, str) and self.code:
+            return _Error(self.code.upper(), self.message, self.details)
+        return self.error if isinstance(self.error, _Error) else None
 
 
 class _Batch(msgspec.Struct):
@@ -172,7 +179,7 @@ class _Batch(msgspec.Struct):
 
 def _item(raw: msgspec.Raw, read: Callable[[bytes], T]) -> T | AmpError:
     try:
-        refused = decode(bytes(raw), _Item).error
+        refused = decode(bytes(raw), _Told).refused()
         return read(bytes(raw)) if refused is None else refused.refusal(status=400)
     except AmpError as error:
         return error
@@ -180,11 +187,13 @@ def _item(raw: msgspec.Raw, read: Callable[[bytes], T]) -> T | AmpError:
 
 def _refused(reply: Reply) -> AmpError:
     retry_after_s = _retry_after_s(reply.headers)
-    try:
-        return decode(reply.body, _Envelope).error.refusal(reply.status, retry_after_s)
-    except Unexpected:
-        message = f"HTTP {reply.status} without amp's error envelope; is this amp at the base URL?"
-        return refusal(None, reply.status, message, {}, retry_after_s)
+    told = None
+    with suppress(Unexpected):
+        told = decode(reply.body, _Told).refused()
+    if told is not None:
+        return told.refusal(reply.status, retry_after_s)
+    message = f"HTTP {reply.status} without amp's error envelope; is this amp at the base URL?"
+    return refusal(None, reply.status, message, {}, retry_after_s)
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> int | None:

@@ -79,7 +79,7 @@ class Scale(NamedTuple):
 def told(ticks: Sequence[float], tell: Tell) -> list[str]:
     """Ticks in words, without the decimals that none of them needs."""
     words = [tell(tick) for tick in ticks]
-    if all(_WHOLE.search(word) for word in words):
+    if all("." not in word or _WHOLE.search(word) for word in words):
         words = [_WHOLE.sub("", word) for word in words]
     return [word.lstrip("+") if tick == 0.0 else word for tick, word in zip(ticks, words, strict=True)]
 

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from amp.dashboard.drawing import Scale, Tell, chart, element, fitted, percent, scale_of, text, told
 
 _ROW, _AXIS = 44, 26
+_LINE = 18
 _MARGIN = 0.02
 
 
@@ -20,48 +21,84 @@ class Interval(NamedTuple):
     high: float | None
     note: str = ""
     """Beside the label."""
+    kind: str = ""
+    """Its colour, where it is not that of good, bad or neither: s1 to s4, good, bad or quiet."""
+    beside: tuple[float, float, float] | None = None
+    """Another estimate to compare it with (middle, low, high), drawn quietly below it."""
 
 
 def interval_chart(
-    name: str, title: str, rows: Sequence[Interval], *, tell: Tell, zero: float | None = 0.0
+    name: str,
+    title: str,
+    rows: Sequence[Interval],
+    *,
+    tell: Tell,
+    zero: float | None = 0.0,
+    apart: bool = False,
 ) -> Markup:
-    """Rows from top to bottom. With `zero`, an interval that leaves it out is drawn as good or bad."""
-    ends = [end for row in rows for end in (row.low, row.middle, row.high) if end is not None]
+    """Rows from top to bottom. With `zero`, an interval that leaves it out is drawn as good or bad.
+
+    Labels `apart` have a line of their own, for they are long.
+    """
+    ends = [end for row in rows for end in _ends(row) if end is not None]
     scale = scale_of([*ends, zero] if zero is not None else ends, zero=False, margin=_MARGIN)
-    height = _ROW * len(rows) + _AXIS
-    parts = [*_axis(scale, len(rows), tell, zero)]
+    height = _ROW + _LINE if apart else _ROW
+    parts = [*_axis(scale, [(number + 1) * height for number in range(len(rows))], tell, zero)]
     for number, row in enumerate(rows):
-        parts += _row(row, number * _ROW, scale, tell, zero)
+        parts += _label(row, number * height, apart=apart)
+        parts += _row(row, (number + 1) * height - _ROW, scale, tell, zero)
+    height = height * len(rows) + _AXIS
     return chart(name, title, " ".join(_said(row, tell) for row in rows), height, parts)
 
 
-def _axis(scale: Scale, rows: int, tell: Tell, zero: float | None) -> Iterator[Markup]:
+def _ends(row: Interval) -> tuple[float | None, ...]:
+    return row.low, row.middle, row.high, *(row.beside or ())
+
+
+def _axis(scale: Scale, ends: Sequence[float], tell: Tell, zero: float | None) -> Iterator[Markup]:
     """Lines beside the intervals only: they do not cross the words."""
     ticks = scale.ticks()
     for tick, words in zip(ticks, told(ticks, tell), strict=True):
         x, kind = percent(scale.at(tick)), "zero" if tick == zero else "grid"
-        for number in range(rows):
-            top = number * _ROW + 20
-            yield element("line", x1=x, x2=x, y1=top, y2=top + 18, class_=kind)
-        yield text(words, x, rows * _ROW + 18, "tick", "middle")
+        for end in ends:
+            yield element("line", x1=x, x2=x, y1=end - 24, y2=end - 6, class_=kind)
+        yield text(words, x, (ends[-1] if ends else 0) + 18, "tick", "middle")
 
 
-def _row(row: Interval, top: float, scale: Scale, tell: Tell, zero: float | None) -> Iterator[Markup]:
+def _label(row: Interval, top: float, *, apart: bool) -> Iterator[Markup]:
+    if apart:
+        yield text(fitted(row.label, 44), 0, top + 15)
+        yield text(row.note, 0, top + 15 + _LINE, "note")
+        return
     said = element("tspan", fitted(row.label))
     if row.note:
         said += Markup(" ") + element("tspan", row.note, class_="note")
     yield element("text", said, x=0, y=top + 15, class_="label")
+
+
+def _row(row: Interval, top: float, scale: Scale, tell: Tell, zero: float | None) -> Iterator[Markup]:
     if row.middle is None or row.low is None or row.high is None:
         yield text("no estimate yet", "100%", top + 15, "note", "end")
         return
     value = f"{tell(row.middle)} ({tell(row.low)} to {tell(row.high)})"
     yield text(value, "100%", top + 15, "value", "end")
-    kind, y = _kind(row.low, row.high, zero), top + 29
-    low, middle, high = (percent(scale.at(end)) for end in (row.low, row.middle, row.high))
+    kind = row.kind or _kind(row.low, row.high, zero)
+    if row.beside is None:
+        yield from _drawn((row.middle, row.low, row.high), top + 29, scale, kind)
+        return
+    yield from _drawn(row.beside, top + 34, scale, "quiet", half=3)
+    yield from _drawn((row.middle, row.low, row.high), top + 25, scale, kind, half=4)
+
+
+def _drawn(
+    of: tuple[float, float, float], y: float, scale: Scale, kind: str, half: float = 5
+) -> Iterator[Markup]:
+    """The line with its ends, and the point; `half` of the height of an end."""
+    middle, low, high = (percent(scale.at(end)) for end in of)
     yield element("line", x1=low, x2=high, y1=y, y2=y, class_=f"span {kind}")
     for end in (low, high):
-        yield element("line", x1=end, x2=end, y1=y - 5, y2=y + 5, class_=f"end {kind}")
-    yield element("circle", cx=middle, cy=y, r=4.5, class_=f"dot {kind}")
+        yield element("line", x1=end, x2=end, y1=y - half, y2=y + half, class_=f"end {kind}")
+    yield element("circle", cx=middle, cy=y, r=half - 0.5, class_=f"dot {kind}")
 
 
 def _kind(low: float, high: float, zero: float | None) -> str:
@@ -73,4 +110,8 @@ def _kind(low: float, high: float, zero: float | None) -> str:
 def _said(row: Interval, tell: Tell) -> str:
     if row.middle is None or row.low is None or row.high is None:
         return f"{row.label}: no estimate yet."
-    return f"{row.label}: {tell(row.middle)}, between {tell(row.low)} and {tell(row.high)}."
+    said = f"{row.label}: {tell(row.middle)}, between {tell(row.low)} and {tell(row.high)}"
+    if row.beside is None:
+        return said + "."
+    middle, low, high = map(tell, row.beside)
+    return f"{said}; beside it {middle}, between {low} and {high}."

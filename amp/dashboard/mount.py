@@ -5,18 +5,32 @@ from litestar.di import Provide
 
 from amp.app import House, Upstairs
 from amp.dashboard import assets, trouble
+from amp.dashboard.approaches import ApproachesPage
+from amp.dashboard.erasing import ErasePage
+from amp.dashboard.graded import GradedPage
 from amp.dashboard.live import Live
 from amp.dashboard.overview import OverviewPage
 from amp.dashboard.pages import Page, navigate
 from amp.dashboard.pulse import Pulse, Watch
+from amp.dashboard.roi import RoiPage
 from amp.dashboard.session import Seals
 from amp.dashboard.sign_in import FAILURES_A_MINUTE, SignIn
+from amp.dashboard.trust import TrustPage
+from amp.dashboard.user import UserPage
+from amp.dashboard.users import UsersPage
 from amp.dashboard.visitors import Door, visitor_of
 from amp.http import refusals
 from amp.http.limits import RateLimit
 from amp.store.links import Links
 
-PAGES: tuple[type[Page], ...] = (OverviewPage,)
+PAGES: tuple[type[Page], ...] = (
+    OverviewPage,
+    ApproachesPage,
+    UsersPage,
+    RoiPage,
+    GradedPage,
+    TrustPage,
+)
 """In the order of the navigation."""
 
 
@@ -31,7 +45,7 @@ def dashboard(house: House) -> Upstairs:
     navigate(PAGES)
     pages = Router(
         "/",
-        route_handlers=[*PAGES, SignIn, Live],
+        route_handlers=[*PAGES, UserPage, ErasePage, SignIn, Live],
         guards=[door.guard()],
         exception_handlers=trouble.HANDLERS,
         include_in_schema=False,
@@ -56,4 +70,5 @@ def _watches(house: House) -> dict[str, Watch]:
         "learning": house.room.insights.version,
         "deciding": house.room.state.versions,
         "ledger": house.books.reports.version,
+        "grading": house.desk.follower.version,
     }

@@ -19,7 +19,7 @@ def count(value: Number | None) -> str:
 
 def percent(share: float | None, digits: int = 1) -> str:
     """0.4567 is 45.7 %."""
-    return NOTHING if share is None else _signed(f"{100 * share:.{digits}f}\u202f%")
+    return NOTHING if share is None else _signed(f"{100 * share:,.{digits}f}\u202f%")
 
 
 def points(difference: float | None) -> str:
@@ -33,8 +33,12 @@ def change(relative: float | None) -> str:
 
 
 def ratio(value: float | None) -> str:
-    """3.4156 is 3.42×."""
-    return NOTHING if value is None else _signed(f"{value:,.{2 if abs(value) < 100 else 0}f}×")
+    """3.4156 is 3.42×, 34.156 is 34.2×."""
+    return (
+        NOTHING
+        if value is None
+        else _signed(f"{value:,.{2 if abs(value) < 10 else 1 if abs(value) < 100 else 0}f}×")
+    )
 
 
 def money(amount: Number | None, currency: str | None = None) -> str:
@@ -44,6 +48,16 @@ def money(amount: Number | None, currency: str | None = None) -> str:
     exact = Decimal(str(amount))
     digits = 2 if not exact or abs(exact) >= Decimal("0.01") else min(9, 1 - exact.adjusted())
     return _signed(f"{exact:,.{digits}f}") + (f"\u202f{currency}" if currency else "")
+
+
+def amount(value: Number | None) -> str:
+    """1234567 is 1.2M: for an axis."""
+    if value is None:
+        return NOTHING
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return _signed(f"{float(value) / size:,.1f}{letter}")
+    return _signed(f"{value:,.2f}" if abs(value) < 10 else f"{value:,.1f}")
 
 
 def moment(at: str | None) -> Markup | str:
@@ -72,6 +86,26 @@ def seconds(value: float | None) -> str:
     return f"{value:.0f}\u202fs" if value >= 10 else f"{value:.1f}\u202fs"
 
 
+def reward(value: float | None) -> str:
+    """0.7123 is 0.71: rewards lie between 0 and 1."""
+    return NOTHING if value is None else _signed(f"{value:.2f}")
+
+
+def plain(name: str | None) -> str:
+    """cold_start is cold start."""
+    return (name or NOTHING).replace("_", " ")
+
+
+def size(value: int | None) -> str:
+    """1536 is 1.5 KiB."""
+    if value is None:
+        return NOTHING
+    for unit, length in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if value >= length:
+            return f"{value / length:.1f}\u202f{unit}"
+    return f"{value}\u202fB"
+
+
 def sentence(text: str | None) -> str:
     """With a capital and a full stop."""
     said = (text or "").strip()
@@ -89,8 +123,12 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "change": change,
     "ratio": ratio,
     "money": money,
+    "amount": amount,
     "moment": moment,
     "day": day,
     "seconds": seconds,
+    "size": size,
     "sentence": sentence,
+    "reward": reward,
+    "plain": plain,
 }

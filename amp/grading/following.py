@@ -5,6 +5,8 @@ a reader that is slow or gone holds nobody up, and one that comes back goes on w
 """
 
 import asyncio
+import secrets
+from collections import Counter
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 
@@ -45,6 +47,8 @@ class Follower:
     def __init__(self, sessions: SessionStore) -> None:
         self._sessions = sessions
         self._readers: dict[_Place, set[Reader]] = {}
+        self._heard: Counter[str] = Counter()
+        self._since = secrets.token_hex(4)
 
     async def follow(self) -> None:
         """Listens until cancelled; news that were missed meanwhile are made up for."""
@@ -70,6 +74,10 @@ class Follower:
             beside.discard(reader)
             if not beside:
                 del self._readers[place]
+
+    async def version(self, tenant: Tenant) -> str:
+        """Another text whenever a session of the tenant has moved; asks the store nothing."""
+        return f"{self._since}.{self._heard[tenant.tag]}"
 
     async def events(
         self, tenant: Tenant, session: str, after: int, *, quiet_s: float
@@ -109,10 +117,12 @@ class Follower:
         return True
 
     def _tell(self, news: News) -> None:
+        self._heard[news.tag] += 1
         for reader in self._readers.get((news.tag, news.session), ()):
             reader.tell()
 
     def _tell_all(self) -> None:
+        self._since = secrets.token_hex(4)  # some news may have been missed, whosever they were
         for readers in self._readers.values():
             for reader in readers:
                 reader.tell()

@@ -5,11 +5,12 @@
 -- KEYS come from store/keys.py, SessionKeys:
 --   1 session  hash: v version, n events, h head, s state (types.py, JSON), o:<id> a definition, d:<id> its description,
 --              b bytes of events and definitions, t token of the newest write, f fence and u end (ms) and w owner of the
---              lease, x once it is deleted
+--              lease, x once it is deleted, l the words under which it is listed
 --   2 events   stream; the n-th has the id n-0: e the event, q when it is an input that still waits
 --   3 index    sorted set: sessions by the time they were made      4 running  set: those that run
 --   5 box      stream: ends of outcomes of sessions that follow a decision, for the bridge: o the outcome, v its
 --              result, i its iteration, q the decision's requestId; whoever has read an item takes it out
+--   6 lists    sorted set, all scores 0: word:us of making:session, twice each, by status and by outcome's result
 
 local GONE_S = 60 -- so long a deleted session's last event stays for whoever follows it
 
@@ -49,6 +50,17 @@ local function append(keys, args, first, who, version, size)
   return int(n), int(redis.call('HINCRBY', keys[1], 'b', size))
 end
 
+-- Lists the session under these words, such as 'idle outcome.satisfied', and under no earlier ones.
+local function list(keys, words, session)
+  local before = redis.call('HGET', keys[1], 'l') or ''
+  local made = redis.call('ZSCORE', keys[3], session)
+  if before == words or not made then return end
+  local name = ':' .. string.format('%016.0f', tonumber(made)) .. ':' .. session
+  for word in string.gmatch(before, '%S+') do redis.call('ZREM', keys[6], word .. name) end
+  for word in string.gmatch(words, '%S+') do redis.call('ZADD', keys[6], '0', word .. name) end
+  redis.call('HSET', keys[1], 'l', words)
+end
+
 -- Tells the bridge how outcomes ended, each three words: outcome, result, iteration. The decision that a session
 -- follows stands in its metadata.
 local function post(keys, ended)
@@ -61,10 +73,10 @@ local function post(keys, ended)
   end
 end
 
--- ARGV: 1 version, 2 fence, 3 token, 4 channel, 5 session as in the news, 6 session, 7 status, 8 state, 9 head ('' as
--- it is), 10 us of making (for the index; '' when it stands), 11 ms for which a write under a lease holds it from now
--- on, 12 outcomes that end as in `post`, 13 number of definitions, each three: id, description, definition; then
--- events as in `append`.
+-- ARGV: 1 version, 2 fence, 3 token, 4 channel, 5 session as in the news, 6 session, 7 words of `list`, the status
+-- first, 8 state, 9 head ('' as it is), 10 us of making (for the index; '' when it stands), 11 ms for which a write
+-- under a lease holds it from now on, 12 outcomes that end as in `post`, 13 number of definitions, each three: id,
+-- description, definition; then events as in `append`.
 -- Replies written (or done, when the same write came before), version, number of events, bytes; or gone, stale, fenced.
 local function commit(keys, args)
   local no = refusal(keys, args[1], args[2], args[3])
@@ -84,7 +96,9 @@ local function commit(keys, args)
     next = next + 3
   end
   if args[10] ~= '' then redis.call('ZADD', keys[3], args[10], args[6]) end
-  local runs = args[7] == 'running' or args[7] == 'rescheduling'
+  list(keys, args[7], args[6])
+  local status = string.match(args[7], '%S+')
+  local runs = status == 'running' or status == 'rescheduling'
   redis.call(runs and 'SADD' or 'SREM', keys[4], args[6])
   post(keys, args[12])
   return { 'written', version, append(keys, args, next, args[5], version, size) }
@@ -96,6 +110,7 @@ local function delete(keys, args)
   if no then return { no } end
   append(keys, args, 7, args[5], int(tonumber(args[1]) + 1), 0)
   redis.call('HSET', keys[1], 'x', '1')
+  list(keys, '', args[6])
   redis.call('ZREM', keys[3], args[6])
   redis.call('SREM', keys[4], args[6])
   redis.call('EXPIRE', keys[1], GONE_S)

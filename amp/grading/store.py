@@ -14,6 +14,7 @@ import msgspec
 
 from amp.errors import StoreUnavailable
 from amp.grading.index_store import SessionIndex
+from amp.grading.lists import words_of
 from amp.grading.log_store import Logged, News
 from amp.grading.packing import encode, ended, packed
 from amp.grading.types import Change, Definition, Event, Head, Lease, Session, State
@@ -236,7 +237,7 @@ class SessionStore(SessionIndex):
             fence,
             token,
             *_news(tenant, session),
-            change.state.status,
+            " ".join(words_of(change.state)),
             encode(change.state),
             encode(change.head) if change.head else "",
             made,

@@ -6,11 +6,12 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from amp.errors import Unauthorized
+from amp.errors import Forbidden, Unauthorized
 from amp.http import problems
 from amp.http.limits import RateLimit
-from amp.http.requests import ACCESS, LIMIT_TOLD, WITHOUT_STORE
+from amp.http.requests import ACCESS, CALLER, LIMIT_TOLD, WITHOUT_STORE
 from amp.store.keyring import KeyTable
+from amp.store.uses import Uses
 from amp.tenancy import Access
 
 _BEARER = b"bearer "
@@ -21,8 +22,9 @@ _AUTHORIZATION = b"authorization"
 class Gate:
     """Lets a request in, or says why not. The key alone says which tenant's data it may touch."""
 
-    def __init__(self, keys: KeyTable, limit: RateLimit) -> None:
+    def __init__(self, keys: KeyTable, limit: RateLimit, uses: Uses | None = None) -> None:
         self._keys = keys
+        self._uses = uses
         self.limit = limit
 
     async def admit(self, key: bytes | None, scopes: tuple[str, ...]) -> Access:
@@ -36,8 +38,17 @@ class Gate:
         if key is None:
             raise Unauthorized("Send your API key as `Authorization: Bearer amp_sk_...`.")
         access = await self._keys.admit(key)
-        access.require(*scopes)
+        try:
+            access.require(*scopes)
+        except Forbidden as error:
+            self.turned(access, error.status)
+            raise
         return access
+
+    def turned(self, access: Access | None, status: int) -> None:
+        """Remembers that a caller who was let in got this status instead of what was asked for."""
+        if self._uses and access is not None:
+            self._uses.turned(access.tenant, status)
 
 
 def key_in(headers: Iterable[tuple[bytes, bytes]], path: str) -> bytes | None:
@@ -58,7 +69,7 @@ def guard(gate: Gate) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRoute
         scopes = handler.opt.get("scopes")
         if scopes:
             key = key_in(connection.scope["headers"], connection.scope["path"])
-            access = await gate.admit(key, scopes)
+            access = connection.scope["state"][CALLER] = await gate.admit(key, scopes)
             told: problems.Headers | None = None
             if problems.of_ledger(connection.scope["path"]):
                 told = connection.scope["state"].setdefault(LIMIT_TOLD, [])

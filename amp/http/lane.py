@@ -19,11 +19,14 @@ from amp.http import problems
 from amp.http.auth import Gate, key_in
 from amp.http.body import BODY_BYTES_MAX, too_large
 from amp.http.problems import JSON_HEADER, Headers, id_headers
-from amp.http.requests import LIMIT_TOLD, REQUEST_ID, WITHOUT_BODY, new_request_id
+from amp.http.requests import CALLER, LIMIT_TOLD, REQUEST_ID, WITHOUT_BODY, new_request_id
 from amp.observe import http_seconds
 from amp.tenancy import Access
 
 _log = logging.getLogger(__name__)
+
+REFUSED = 400
+"""From this status on an answer is not what was asked for."""
 
 
 class Answer(NamedTuple):
@@ -101,6 +104,8 @@ class Lane:
 
         await self._app(scope, receive, answering)
         route = cast("dict[str, Any]", scope).get("path_template") or "none"
+        if status >= REFUSED:
+            self._gate.turned(state.get(CALLER), status)
         http_seconds(route, status).observe(time.perf_counter() - began)
 
     async def _serve(self, hot: Hot, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,6 +120,7 @@ class Lane:
         request_id = new_request_id()
         sent: Headers
         limit_told: Headers = []
+        access: Access | None = None
         try:
             access = await self._gate.admit(key_in(headers, hot.path), hot.scopes)
             answer = await self._run(hot, access, await body(), headers, limit_told)
@@ -127,6 +133,8 @@ class Lane:
             _log.exception("A call of %s failed", hot.path)
             failure = Internal("Something went wrong on our side.")
             status, told, sent = self._problem(hot, failure, request_id)
+        if status >= REFUSED:
+            self._gate.turned(access, status)
         sent += limit_told
         sent.append((b"content-length", b"%d" % len(told)))
         sent.append((b"x-request-id", request_id.encode()))

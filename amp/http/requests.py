@@ -16,6 +16,8 @@ from amp.tenancy import Access
 
 REQUEST_ID = "request_id"
 ACCESS = "access"
+CALLER = "caller"
+"""In a request's state: whose API key was let in, whatever comes of the request."""
 LIMIT_TOLD = "limit_told"
 """In a request's state: headers that say what is left of the key's limit."""
 WITHOUT_BODY = "without_body"

@@ -7,7 +7,7 @@ whose acknowledgement by the store was lost is not counted when it is sent again
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -37,15 +37,24 @@ class _Day:
 class Counting:
     """What one worker has counted since it started."""
 
-    def __init__(self, store: InsightStore, policies: Policies) -> None:
+    def __init__(
+        self,
+        store: InsightStore,
+        policies: Policies,
+        *,
+        degraded: Callable[[Tenant], None] = lambda _: None,
+    ) -> None:
         self._store = store
         self._policies = policies
+        self._degraded = degraded
         self._worker = secrets.token_hex(8)
         self._days: dict[tuple[Tenant, int], _Day] = {}
 
     def decided(self, tenant: Tenant, decision: Decision) -> None:
         """Somebody was given this decision."""
         self._cell(tenant, decision)[0] += 1
+        if decision.degraded:
+            self._degraded(tenant)
 
     def reported(self, tenant: Tenant, decision: Decision) -> None:
         """The first report on this decision is stored."""
@@ -102,10 +111,12 @@ def _folded(cells: Mapping[_Kind, list[int]], approaches: Approaches) -> Counted
     """By group, and by option of each dimension."""
     groups = {False: Rate(), True: Rate()}
     options: dict[str, dict[str, Rate]] = {dimension.name: {} for dimension in approaches.dimensions}
+    controls: dict[str, dict[str, Rate]] = {}
     for (control, version, combination), (decided, reported) in cells.items():
         rate = Rate(decided, reported)
         groups[control] += rate
         for dimension, option in approaches.told(version, combination).items():
-            shown = options.setdefault(dimension, {})
-            shown[option] = shown.get(option, Rate()) + rate
-    return Counted(groups[False], groups[True], options)
+            for counts in (options, controls) if control else (options,):
+                shown = counts.setdefault(dimension, {})
+                shown[option] = shown.get(option, Rate()) + rate
+    return Counted(groups[False], groups[True], options, controls)

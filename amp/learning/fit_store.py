@@ -73,6 +73,16 @@ class FitStore:
         raw = await self._store.ask("HGET", REFITS_DONE, tenant.tag)
         return None if raw is None else _record.decode(raw)
 
+    async def is_asked(self, tenant: Tenant) -> bool:
+        """Whether somebody asked for a fit of this tenant that is not done yet.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        asked = int(await self._store.ask("HGET", REFITS_ASKED, tenant.tag) or 0)
+        done = await self.served(tenant)
+        return asked > (done.ask if done else 0)
+
     async def remember(self, tenant: Tenant, record: FitReply) -> None:
         """Keeps what came of a fit; one that was asked for is answered, and ends a hold.
 

@@ -124,6 +124,8 @@ class OptionReply(Struct, rename="camel"):
     rate: float | None
     mean_reward: float | None
     """Of what was reported."""
+    control: RateReply
+    """The control group's part of these decisions."""
 
 
 class ReportingReply(Struct, rename="camel"):

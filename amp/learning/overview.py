@@ -63,12 +63,13 @@ def _default(prior: Prior, ruled: InForce) -> dict[str, str]:
 
 def _contexts(prior: Prior, names: Mapping[int, str], approaches: Approaches) -> list[ContextDefaults]:
     """Up to 132 contexts, each of milliseconds when it is first looked at: too long for the event loop."""
-    return [_context(prior, context, names, approaches) for context in known_contexts(prior)]
+    return [context_defaults(prior, context, names, approaches) for context in known_contexts(prior)]
 
 
-def _context(
+def context_defaults(
     prior: Prior, context: Context, names: Mapping[int, str], approaches: Approaches
 ) -> ContextDefaults:
+    """The defaults of one context, with its names."""
     return ContextDefaults(
         names.get(context.task_hash, OTHER_TASK) if context.task_hash else None,
         LEVELS[context.level] or None,

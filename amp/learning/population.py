@@ -126,6 +126,7 @@ def _leads(means: Floats, starts: tuple[int, ...], sizes: tuple[int, ...]) -> tu
     return tuple(leads)
 
 
+@lru_cache(maxsize=256)
 def option_design(approaches: Approaches) -> Floats:
     """The mean of the design over every offered combination that holds the option; shape (options, p).
 

@@ -75,6 +75,21 @@ class Priors:
             return self._shipped
         return self._earlier.setdefault((tenant.tag, frozen), None) or current
 
+    async def at(self, tenant: Tenant, version: int, approaches: Approaches) -> Prior | None:
+        """One version, for these dimensions; None when it is not kept or cannot be read.
+
+        It is read anew each time: who asks often keeps what it is asked for.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        if version == self._shipped.version:
+            return carry(self._shipped, approaches)
+        try:
+            return carry(await self._read(tenant.tag, version), approaches)
+        except ValueError:
+            return None
+
     def held(self) -> dict[str, int]:
         """The newest version that this worker has of each tenant's prior, by tenant tag."""
         return {tag: current.version for tag, current in self._current.items()}

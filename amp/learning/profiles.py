@@ -17,9 +17,11 @@ from amp.learning.learners import describe, user_weight
 from amp.learning.policies import Policies
 from amp.learning.priors import Priors
 from amp.learning.profile import Summary, summarise
+from amp.learning.recent import Recent
 from amp.learning.record import Details, Record
 from amp.learning.store import LearningStore, Lock
 from amp.learning.types import LEVELS, Context, History
+from amp.learning.user_store import UserStore
 from amp.learning.wire import (
     DimensionReply,
     ExportReply,
@@ -42,11 +44,15 @@ class Profiles:
         priors: Priors,
         *,
         policies: Policies,
+        ids: UserStore | None = None,
+        recent: Recent | None = None,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._store = store
         self._priors = priors
         self._policies = policies
+        self._ids = ids
+        self._recent = recent
         self._random = random
 
     async def show(self, tenant: Tenant, user_id: str) -> ProfileReply:
@@ -88,12 +94,16 @@ class Profiles:
         if changed is None:
             limit = validation.METADATA_BYTES_MAX
             raise InvalidParameter("metadata", f"the profile's metadata would have more than {limit} bytes")
+        if self._recent:
+            self._recent.heard(tenant, user)
         return self._profile(tenant, user, *changed)
 
     async def forget(self, tenant: Tenant, user_id: str) -> None:
         """Erases profile and history; what was decided before never counts. Safe to repeat."""
         user, policy = validation.user_id(user_id), self._policies.of(tenant).policy
         await self._store.erase(tenant, user, policy.outcome_window_ms)
+        if self._ids:
+            await self._ids.forget(tenant, user)
 
     async def posterior(self, tenant: Tenant, user_id: str) -> PosteriorReply:
         """What is believed of each option for this user.
@@ -146,12 +156,12 @@ class Profiles:
         async for event in self._store.events(tenant, user, record.alias):
             nonce, row = event.row[: rows.NONCE_BYTES], np.frombuffer(event.row, rows.ROW)[0]
             if event.against:
-                told = _interaction(row, details, b"", approaches)
+                told = interaction(row, details, b"", approaches)
                 against.append(structs.replace(told, said_by=[event.way.name.lower()]))
             else:  # only the agent's own report has metadata
                 metadata = packed[nonce][1] if event.way and nonce in packed else event.metadata
                 packed[nonce] = row, metadata
-        interactions = [_interaction(row, details, metadata, approaches) for row, metadata in packed.values()]
+        interactions = [interaction(row, details, metadata, approaches) for row, metadata in packed.values()]
         interactions.sort(key=lambda each: each.decided_at)
         return ExportReply(self._profile(tenant, user, record, details), interactions, against)
 
@@ -215,7 +225,8 @@ def _wanted(change: ProfileChange, approaches: Approaches) -> dict[int, int | No
     return wanted
 
 
-def _interaction(row: np.void, details: Details, metadata: bytes, approaches: Approaches) -> InteractionReply:
+def interaction(row: np.void, details: Details, metadata: bytes, approaches: Approaches) -> InteractionReply:
+    """One row as it is told."""
     signals = rows.signals(row)
     bits = int(row["circumstance"])
     decided_ms = (int(row["decided_high"]) << 32) | int(row["decided_low"])

@@ -29,7 +29,7 @@ def rationales(
     """Why each of these users is shown this approach."""
     crowd = population(prior, approaches)
     shown: list[list[int]] = crowd.options_at[[choice.combination for choice in choices]].tolist()
-    own = _of_users(asks, shown, crowd)
+    own = of_users(asks, shown, crowd)
     return [
         _one(ask, choice, shown[index], own.get(index), crowd=crowd, policy=policy)
         for index, (ask, choice) in enumerate(zip(asks, choices, strict=True))
@@ -58,7 +58,7 @@ def _one(
     return f"{own or _of_others(ask, shown, crowd)}."
 
 
-def _of_users(asks: Sequence[Ask], shown: list[list[int]], crowd: Population) -> dict[int, str]:
+def of_users(asks: Sequence[Ask], shown: list[list[int]], crowd: Population) -> dict[int, str]:
     """The shown option that most goes with success in each user's rows, where any does; by ask."""
     known = [index for index, ask in enumerate(asks) if len(ask.history) >= OWN_OUTCOMES_MIN]
     if not known:

@@ -40,6 +40,8 @@ class Counted(NamedTuple):
     control: Rate = Rate()
     options: Mapping[str, Mapping[str, Rate]] = {}
     """By dimension and option."""
+    control_options: Mapping[str, Mapping[str, Rate]] = {}
+    """The control group's part of them."""
 
     @property
     def all(self) -> Rate:
@@ -56,14 +58,23 @@ class Warned(NamedTuple):
 
 def together(days: Sequence[Counted]) -> Counted:
     """Their sum."""
+    learned = sum((day.learned for day in days), Rate())
+    return Counted(
+        learned,
+        sum((day.control for day in days), Rate()),
+        _together([day.options for day in days]),
+        _together([day.control_options for day in days]),
+    )
+
+
+def _together(days: Sequence[Mapping[str, Mapping[str, Rate]]]) -> dict[str, dict[str, Rate]]:
     options: dict[str, dict[str, Rate]] = {}
     for day in days:
-        for dimension, shown in day.options.items():
+        for dimension, shown in day.items():
             mine = options.setdefault(dimension, {})
             for option, rate in shown.items():
                 mine[option] = mine.get(option, Rate()) + rate
-    learned = sum((day.learned for day in days), Rate())
-    return Counted(learned, sum((day.control for day in days), Rate()), options)
+    return options
 
 
 def warnings(

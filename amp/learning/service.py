@@ -17,6 +17,7 @@ from amp.learning.learners import choose
 from amp.learning.policies import InForce, Policies
 from amp.learning.priors import Priors
 from amp.learning.rationale import rationales
+from amp.learning.recent import Recent
 from amp.learning.record import Record
 from amp.learning.rows import Decision
 from amp.learning.store import LearningStore
@@ -64,6 +65,7 @@ class Learning:
         *,
         policies: Policies,
         counting: Counting,
+        recent: Recent | None = None,
         group_key: bytes,
         clock: Clock = now_ms,
         random: Random = os.urandom,
@@ -73,6 +75,7 @@ class Learning:
         self._sealer = sealer
         self._policies = policies
         self._counting = counting
+        self._recent = recent
         self._group_key = group_key
         self._clock = clock
         self._random = random
@@ -139,6 +142,8 @@ class Learning:
         observe.outcomes(verdict).inc()
         if verdict == "new":
             self._counting.reported(tenant, decision)
+        if self._recent and verdict in {"new", "replaced"}:
+            self._recent.heard(tenant, user)
         if verdict == "conflict":
             raise OutcomeAlreadyReported("A different outcome was already reported for this requestId.")
         if verdict == "expired":

@@ -168,6 +168,7 @@ def _reporting(
                 rate.reported,
                 rate.rate,
                 rewards.get(dimension, {}).get(option),
+                _rate(counted.control_options.get(dimension, {}).get(option, Rate())),
             )
             for dimension, shown in counted.options.items()
             for option, rate in shown.items()

@@ -33,6 +33,20 @@ class Finding(NamedTuple):
     what: str
 
 
+class Walked(NamedTuple):
+    """What was found of one tenant."""
+
+    entries: int
+    chains: int
+    jobs: int
+    busy: int
+    """Jobs whose hash could not be compared, for they were written to each time."""
+    heads: int
+    """On file, and part of their chain."""
+    findings: list[Finding]
+    """The first of each bucket, in the buckets' order."""
+
+
 class Audit:
     """One bucket, page by page."""
 

@@ -14,14 +14,17 @@ from amp.parse import decimal
 PENDING = "PENDING"
 """A legal filter, though no outcome: jobs that have none."""
 ALWAYS_MS = 1 << 62
-_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+MS_MAX = 253_402_300_799_999
+_FIRST_MS = -62_135_596_800_000
 """Of the years 1 to 9999: beyond them a time cannot be written."""
 COORDINATES: tuple[Dimension, ...] = ("type", "environment", "agent", "squad", "approach", "group")
 _FIELDS = {"type": "t", "environment": "e", "agent": "a", "squad": "q", "approach": "p", "group": "g"}
 """Where a job's hash has its coordinates."""
 
 
-_OTHERS = "jobType squadId trace traceId trace_type traceType executionStatus outcomeType search"
+_OTHERS = (
+    "jobType squadId trace traceId trace_type traceType executionStatus outcomeType outcomeTypeNot search"
+)
 _ENDS = "outcomeValueMin outcomeValueMax startDate endDate"
 NAMES = (*COORDINATES, *_OTHERS.split(), *_ENDS.split())
 """What a query may filter by."""
@@ -63,6 +66,8 @@ class Filters(NamedTuple):
     value_max_nanos: int | None = None
     trace: str | None = None
     trace_type: str | None = None
+    not_outcome: str | None = None
+    """Any other outcome, or none."""
 
     def coordinates(self) -> dict[Dimension, str]:
         """Those that are asked for."""
@@ -72,8 +77,9 @@ class Filters(NamedTuple):
     @property
     def beyond_cells(self) -> bool:
         """Whether single jobs must be looked at, whatever the report is by."""
-        own = (self.status, self.outcome, self.search, self.value_min_nanos, self.value_max_nanos)
-        return any(each is not None for each in own) or self.traced or not self.window.whole_days
+        own = (self.status, self.outcome, self.not_outcome, self.search)
+        worth = (self.value_min_nanos, self.value_max_nanos)
+        return any(each is not None for each in own + worth) or self.traced or not self.window.whole_days
 
     @property
     def traced(self) -> bool:
@@ -106,7 +112,7 @@ def matches(job: Job, filters: Filters) -> bool:
         return False
     if filters.status is not None and (state.status or PENDING) != filters.status:
         return False
-    if filters.outcome is not None and _outcome(job) != filters.outcome:
+    if not _came_out(job, filters):
         return False
     if filters.search is not None and not _found(job, filters.search.casefold()):
         return False
@@ -135,6 +141,7 @@ def read(asked: Mapping[str, str]) -> Filters:
         value_max_nanos=_amount(asked, "outcomeValueMax"),
         trace=asked.get("trace") or asked.get("traceId") or None,
         trace_type=asked.get("trace_type") or asked.get("traceType") or None,
+        not_outcome=_one_of(asked, "outcomeTypeNot", (*OUTCOME_TYPES, PENDING)),
     )
 
 
@@ -159,9 +166,16 @@ def whole(asked: Mapping[str, str], name: str, default: int, low: int, high: int
     said = asked.get(name)
     if said is None or said == "":
         return default
-    if not said.isascii() or not said.isdecimal() or len(said) > 12 or not low <= int(said) <= high:
+    if not said.isascii() or not said.isdecimal() or len(said) > 15 or not low <= int(said) <= high:
         raise InvalidParameter(name, f"must be a whole number from {low} to {high}")
     return int(said)
+
+
+def _came_out(job: Job, filters: Filters) -> bool:
+    outcome = _outcome(job)
+    if filters.not_outcome is not None and outcome == filters.not_outcome:
+        return False
+    return filters.outcome is None or outcome == filters.outcome
 
 
 def _outcome(job: Job) -> str | None:
@@ -210,7 +224,7 @@ def _end(said: str | None) -> int:
         return ALWAYS_MS
     at_ms, is_day = _moment("endDate", said)
     end_ms = at_ms + (DAY_MS if is_day else 1)
-    return end_ms if end_ms <= _LAST_MS else ALWAYS_MS
+    return end_ms if end_ms <= MS_MAX else ALWAYS_MS
 
 
 def _moment(name: str, said: str) -> tuple[int, bool]:
@@ -220,6 +234,6 @@ def _moment(name: str, said: str) -> tuple[int, bool]:
         ms = round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError) as error:
         raise InvalidParameter(name, "must be a date such as 2026-01-31, or a time") from error
-    if not _FIRST_MS <= ms <= _LAST_MS:
+    if not _FIRST_MS <= ms <= MS_MAX:
         raise InvalidParameter(name, "must lie in the years 1 to 9999")
     return ms, len(said.strip()) == 10

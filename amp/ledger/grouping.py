@@ -1,16 +1,14 @@
-"""From cells, or from single jobs, to the groups that a report has rows of; and money in one currency."""
+"""From cells, or from single jobs, to the groups that a report has rows of."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from amp.errors import InvalidParameter
-from amp.ledger.cells import COST_LETTERS, DAY_MS, Cell, Dimension, Sums, add, plain, sums_of, together
+from amp.ledger.cells import DAY_MS, Cell, Dimension, Sums, add, plain, sums_of
 from amp.ledger.entries import Metered
 from amp.ledger.filters import COORDINATES, PENDING, Filters
 from amp.ledger.job import Job
-from amp.ledger.pricing import Rates
 from amp.ledger.report import Row, row
 from amp.ledger.traces import Run, runs
 
@@ -127,6 +125,15 @@ class Cube:
                 return False  # it may be among others
         return question.in_cells
 
+    def values(self, dimension: Dimension) -> list[str]:
+        """What jobs are told apart by, those of the most jobs first."""
+        jobs = {
+            value: days[None].get("J", 0)
+            for value, days in self._cells.get(dimension, {}).items()
+            if value is not None and None in days
+        }
+        return sorted(jobs, key=lambda value: (-jobs[value], value))
+
     def row(self, key: dict[str, str | None], sums: Sums) -> Row:
         """What a cell's sums say; remembered for as long as they stand."""
         name = tuple(key.items())
@@ -223,8 +230,15 @@ def _coordinate(job: Job, run: Run, day: int, name: By) -> str | None:
     return getattr(run if name in RUNS else job, name)
 
 
-def jobs_like(sums: Mapping[str, int], status: str | None, outcome: str | None) -> int | None:
-    """How many of the jobs have this status and this outcome; None where the sums do not tell."""
+def jobs_like(
+    sums: Mapping[str, int], status: str | None, outcome: str | None, not_outcome: str | None = None
+) -> int | None:
+    """How many jobs have this status and this outcome, or not that; None where the sums do not tell."""
+    if not_outcome is not None:
+        if outcome is not None:
+            return None
+        all_, those = jobs_like(sums, status, None), jobs_like(sums, status, not_outcome)
+        return None if all_ is None or those is None else all_ - those
     jobs, reported = sums.get("J", 0), sums.get("R", 0)
     if PENDING in {status, outcome}:
         return jobs - reported if {status, outcome} <= {PENDING, None} else 0
@@ -234,44 +248,3 @@ def jobs_like(sums: Mapping[str, int], status: str | None, outcome: str | None) 
         return sums.get(f"S:{status}", 0)
     both = {("SUCCESS", "CONVERTED"): "SC", ("SUCCESS", "DEFLECTED"): "SD"}.get((status, outcome))
     return None if both is None else sums.get(both, 0)
-
-
-def total(days: Days, currency: str | None, rates: Rates) -> tuple[Sums, set[str]]:
-    """The sums of all days, converted by each day's rates; and the currencies that had no rate."""
-    if currency is None:
-        return (next(iter(days.values())) if len(days) == 1 else together(days.values())), set()
-    sums: Sums = {}
-    exact: dict[str, Fraction] = {}
-    missing: set[str] = set()
-    for day, of_day in days.items():
-        for name, value in of_day.items():
-            letter, *own = name.split(":")
-            if letter not in _MONEY:
-                add(sums, {name: value})
-                continue
-            rate = _rate(own, currency, rates, day or 0)
-            if rate is None:
-                missing.update(each for each in own if _rate([each], currency, rates, day or 0) is None)
-                add(sums, {name: value})
-            else:
-                target = ":".join((letter, *(currency for _ in own)))
-                if letter == "VV":
-                    rate *= rate
-                exact[target] = exact.get(target, Fraction(0)) + value * rate
-    # rounded once: half to even, to the nano
-    add(sums, {name: round(value) for name, value in exact.items()})
-    return sums, missing
-
-
-_MONEY = {"V", *COST_LETTERS, "VV", "CC", "VC"}
-
-
-def _rate(own: Sequence[str], to: str, rates: Rates, day: int) -> Fraction | None:
-    """What the amounts, or the product of two, are to be multiplied by: the rates at the day's end."""
-    product = Fraction(1)
-    for each in own:
-        rate = rates.rate(each, to, (day + 1) * DAY_MS - 1)
-        if rate is None:
-            return None
-        product *= rate
-    return product

@@ -15,7 +15,9 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from amp.clock import Clock, now_ms
+from msgspec import Struct
+
+from amp.clock import Clock, iso, now_ms
 from amp.ledger.chain import Head
 from amp.ledger.heads import FIRST, Evidence, Line, Place, line, mac_of, read
 from amp.observe import HEAD_ERRORS
@@ -27,6 +29,19 @@ FOLDER = "ledger"
 """In the data folder."""
 
 _log = logging.getLogger(__name__)
+
+
+class HeadsReply(Struct, rename="camel"):
+    """How the files of heads stand, of all tenants together."""
+
+    files: int
+    bytes: int
+    written_at: str | None
+    """When one was last written to, by any worker; null: none ever was."""
+    waiting: int
+    """Chains whose newest head the worker that answers has yet to write."""
+    failing: bool
+    """That worker could not write the last time: the disk is full, or the folder is gone."""
 
 
 class Heads:
@@ -71,6 +86,21 @@ class Heads:
             if self._failing:
                 self._failing = False
                 _log.warning("Chain heads are written to %s again.", self._folder)
+
+    async def state(self) -> HeadsReply:
+        """How the files stand now; without the folder there are none."""
+        try:
+            found = await asyncio.to_thread(_looked, self._folder)
+        except OSError:
+            found = []
+        newest_s = max((each.st_mtime for each in found), default=None)
+        return HeadsReply(
+            files=len(found),
+            bytes=sum(each.st_size for each in found),
+            written_at=None if newest_s is None else iso(int(newest_s * 1000)),
+            waiting=len(self._changed),
+            failing=self._failing,
+        )
 
     async def close(self) -> None:
         """Writes the last heads and gives the file back."""
@@ -189,6 +219,10 @@ def evidence(folder: Path, key: bytes) -> Evidence:
     for path in sorted(folder.glob("heads-*.log"), key=_number):
         found.add(path.name, _read(path, key))
     return found
+
+
+def _looked(folder: Path) -> list[os.stat_result]:
+    return [path.stat() for path in folder.glob("heads-*.log")]
 
 
 def _read(path: Path, key: bytes) -> Iterator[Line | None]:

@@ -4,12 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import cast
 
-from amp.errors import NotFound
-from amp.ledger import answers
+from msgspec import DecodeError
+
+from amp.errors import NotFound, StoreUnavailable
+from amp.ledger import answers, linked
 from amp.ledger.answers import HistoryRow, JobResource, Transactions
 from amp.ledger.entries import Amendment, Completion, Metered, Metrics, Outcome, Reported, unpack
 from amp.ledger.job import Job, read_job
+from amp.ledger.linked import JobChain
 from amp.ledger.store import LedgerStore
+from amp.store.keys import bucket_of
 from amp.tenancy import Tenant
 
 PAGE = 1000
@@ -136,6 +140,38 @@ class Jobs:
         times.sort()
         shown = [position for _, position in times[page * size : (page + 1) * size]]
         return [cast("Metered", unpack(each)) for each in await self._read(tenant, job, shown)], len(times)
+
+    async def chain(self, tenant: Tenant, job: str, page: int, size: int) -> JobChain:
+        """One page of the job's entries as they stand in the chain of their bucket, oldest first.
+
+        A call that made the job or told more of it, and metered nothing, is in no index: it is not listed.
+
+        Raises:
+            NotFound: there is no such job.
+            StoreUnavailable: there is no answer, or an entry is missing or unreadable, which is damage.
+        """
+        found, bucket = await self.find(tenant, job), bucket_of(job)
+        completions, tools = await self._store.metered(tenant, job)
+        positions = sorted([*completions, *tools, *found.outcomes, *found.metrics])
+        shown = positions[page * size : (page + 1) * size]
+        asked = sorted({place for each in shown for place in (each - 1, each) if place > 0})
+        stored = await self._store.stored_at(tenant, bucket, asked)
+        try:
+            pairs = linked.paired(shown, stored)
+            head = await self._store.head(tenant, bucket)
+            return linked.job_chain(bucket, head, pairs, len(positions))
+        except (KeyError, DecodeError) as error:
+            raise StoreUnavailable("The ledger is damaged: an entry of this job cannot be read.") from error
+
+    async def all_in_force(self, tenant: Tenant, jobs: Sequence[Job]) -> list[Reported | None]:
+        """The jobs' outcomes as they stand, in one round trip.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        places = [(job.id, job.outcomes[-1]) for job in jobs if job.outcomes]
+        found = iter(await self._store.entries_at(tenant, places))
+        return [cast("Reported", unpack(next(found))) if job.outcomes else None for job in jobs]
 
     async def types(self, tenant: Tenant) -> list[str]:
         """The types of the tenant's jobs.

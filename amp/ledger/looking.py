@@ -98,8 +98,8 @@ class Looking:
         """
         wanted, size = fields(filters), _FIRST
         with_records = with_records or filters.traced
-        async for names in self._index.jobs(tenant, filters.window, oldest_first=oldest_first):
-            start = 0
+        async for listed in self._index.jobs(tenant, filters.window, oldest_first=oldest_first):
+            names, start = [job for _, job in listed], 0
             while start < len(names):
                 if seen.used_up:
                     seen.cut = True
@@ -109,12 +109,17 @@ class Looking:
                 start, size = start + len(some), min(2 * size, _MOST)
                 seen.left -= len(some)
                 seen.jobs += len(some)
-                async for part in self._judged(tenant, found, filters, with_records=with_records):
+                async for part in self.judged(tenant, found, filters, with_records=with_records):
                     yield part
 
-    async def _judged(
+    async def judged(
         self, tenant: Tenant, found: list[tuple[str, dict[str, str]]], filters: Filters, *, with_records: bool
     ) -> AsyncIterator[list[Met]]:
+        """Those of the hashes whose jobs pass the filters, part by part.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
         for start in range(0, len(found), _AT_ONCE):
             jobs = [job for job in self._jobs.read(found[start : start + _AT_ONCE]) if matches(job, filters)]
             if not with_records:

@@ -11,6 +11,8 @@ from amp.http.requests import ApiRequest
 from amp.ledger import filters, report_wire
 from amp.ledger.grouping import Question, read_by
 from amp.ledger.jobs import PAGE
+from amp.ledger.leaf_wire import Turn
+from amp.ledger.linked import JobChain
 from amp.ledger.looking import LOOKED_MAX, Budget
 from amp.ledger.metrics import METRICS, Metric
 from amp.ledger.reports import SIZE_MAX, Page, Reports
@@ -22,6 +24,7 @@ Caller = NamedDependency[Access]
 TheReports = NamedDependency[Reports]
 
 _NUMBER_MAX = 10**6
+LINKS_MAX = 500
 _SORTS = {"": False, "created": True, "created,asc": True, "created,desc": False}
 """Whether the oldest comes first."""
 
@@ -91,6 +94,46 @@ class ReportRoutes(Controller):
         )
         budget = filters.whole(asked, "budget", LOOKED_MAX, 1, LOOKED_MAX)
         return _json(await reports.report(access.tenant, question, Budget(budget)))
+
+    @get("/jobs", summary="Jobs with what each was worth and cost, the newest first, leaf by leaf")
+    async def leaf(
+        self,
+        request: ApiRequest,
+        access: Caller,
+        reports: TheReports,
+        *,
+        before: Annotated[int | None, Parameter(ge=0, le=filters.MS_MAX)] = None,
+        after: Annotated[int | None, Parameter(ge=0, le=filters.MS_MAX)] = None,
+        size: Annotated[int, Parameter(ge=1, le=SIZE_MAX)] = 25,
+        budget: Annotated[int, Parameter(ge=1, le=LOOKED_MAX)] = LOOKED_MAX,
+    ) -> Response[bytes]:
+        """Filters as for jobs. `before` is the `older` of the leaf before, `after` the `newer`: times in ms.
+
+        A leaf is found by its time, so the last one comes as quickly as the first. Where few jobs pass the
+        filters it ends after `budget` jobs or two seconds (`cut`), and the next one goes on from there. Jobs
+        of one millisecond are never parted: a leaf may be a little longer than `size`.
+        """
+        if before is not None and after is not None:
+            raise InvalidParameter("after", "goes without before")
+        filters_ = filters.read(_query(request))
+        turn = Turn(size, before, after)
+        return _json(await reports.leaf(access.tenant, filters_, turn, Budget(budget)))
+
+    @get("/jobs/{job_id:str}/chain", summary="A job's entries in their chain: number, hash, previous link")
+    async def chain(
+        self,
+        job_id: FromPath[str],
+        access: Caller,
+        jobs: TheJobs,
+        page: Annotated[int, Parameter(ge=0)] = 0,
+        size: Annotated[int, Parameter(ge=1, le=LINKS_MAX)] = LINKS_MAX,
+    ) -> JobChain:
+        """Whoever has these can compute each link again: SHA-1(previous link . SHA-256(entry) . side data).
+
+        A call that made the job, or told more of it, and metered nothing is not listed; `amp ledger verify`
+        walks it too, with all entries of all jobs, and compares with the heads outside the store.
+        """
+        return await jobs.chain(access.tenant, in_path(job_id), page, size)
 
     @get("/jobs/{job_id:str}/timeline", summary="All that was metered for a job, by time")
     async def timeline(

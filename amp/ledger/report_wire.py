@@ -164,6 +164,7 @@ def filters_told(filters: Filters) -> dict[str, str]:
     told: Mapping[str, str | None] = filters.coordinates() | {
         "executionStatus": filters.status,
         "outcomeType": filters.outcome,
+        "outcomeTypeNot": filters.not_outcome,
         "search": filters.search,
         "outcomeValueMin": _text(filters.value_min_nanos),
         "outcomeValueMax": _text(filters.value_max_nanos),

@@ -5,14 +5,16 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from amp.errors import InvalidParameter
-from amp.ledger import grouping, looking, report_wire
+from amp.ledger import converting, grouping, leaf_wire, looking, report_wire
 from amp.ledger.answers import JobResource
 from amp.ledger.books import PriceLists
-from amp.ledger.cells import together
-from amp.ledger.filters import Filters
+from amp.ledger.cells import Dimension, together
+from amp.ledger.filters import COORDINATES, Filters
 from amp.ledger.grouping import By, Cube, Days, Groups, Key, Question
 from amp.ledger.job import Job
 from amp.ledger.jobs import Jobs
+from amp.ledger.leaf_wire import JobLeaf, Turn
+from amp.ledger.leafing import Leafing
 from amp.ledger.looking import LOOKED_MAX, Budget, Looking, Met, Seen
 from amp.ledger.metrics import Metric, Samples
 from amp.ledger.pricing import Rates
@@ -53,6 +55,7 @@ class Reports:
         self._index = index
         self._jobs = jobs
         self._looking = Looking(index, jobs)
+        self._leafing = Leafing(index, self._looking)
         self._lists = lists
 
     async def report(self, tenant: Tenant, question: Question, budget: Budget = BUDGET) -> Report:
@@ -61,12 +64,33 @@ class Reports:
         Raises:
             StoreUnavailable: there is no answer.
         """
+        (found,) = await self.reports(tenant, [question], budget)
+        return found
+
+    async def reports(
+        self, tenant: Tenant, questions: Sequence[Question], budget: Budget = BUDGET
+    ) -> list[Report]:
+        """The same of several questions; those that sums answer are of one moment. The budget is of each.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
         rates = self._lists.rates(tenant)
         cube = await self._rollup.current(tenant)
-        if cube.answers(question):
-            answer = _Answer(cube.groups(question), cube.groups(question._replace(by=())), cube)
-            return _told(question, answer, rates)
-        return await self._looked(tenant, question, budget, rates)
+        found = [_of_sums(cube, question, rates) for question in questions]
+        return [
+            told or await self._looked(tenant, question, budget, rates)
+            for told, question in zip(found, questions, strict=True)
+        ]
+
+    async def values(self, tenant: Tenant) -> dict[Dimension, list[str]]:
+        """What jobs may be asked for by, those of the most jobs first; at most `VALUES_MAX` a dimension.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        cube = await self._rollup.current(tenant)
+        return {dimension: cube.values(dimension) for dimension in COORDINATES}
 
     async def version(self, tenant: Tenant) -> str:
         """Another text when a report may say something else, within a second or two.
@@ -106,7 +130,7 @@ class Reports:
         first, after = asked.number * asked.size, (asked.number + 1) * asked.size
         if after > LOOKED_MAX:
             raise InvalidParameter("page", f"must end within the first {LOOKED_MAX} jobs; ask by startDate")
-        known = await self._count(tenant, filters)
+        known = await self.count(tenant, filters)
         seen, found, shown = Seen(BUDGET), 0, list[Job]()
         async for met in self._looking.matching(tenant, filters, seen, oldest_first=asked.oldest_first):
             jobs = [job for job, _ in met]
@@ -118,6 +142,18 @@ class Reports:
         told = await asyncio.gather(*(self._jobs.told(tenant, job) for job in shown))
         cut = seen.cut and found < min(after, total) if known is not None else seen.cut
         return told, PageInfo(asked.size, total, -(-total // asked.size), asked.number, cut)
+
+    async def leaf(self, tenant: Tenant, filters: Filters, turn: Turn, budget: Budget = BUDGET) -> JobLeaf:
+        """One leaf of jobs, each with what it was worth; see `leafing`.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        found = await self._leafing.leaf(tenant, filters, turn, budget)
+        stands = await self._jobs.all_in_force(tenant, found.jobs)
+        lines = [leaf_wire.line(*each) for each in zip(found.jobs, stands, strict=True)]
+        total = await self.count(tenant, filters)
+        return leaf_wire.told(found, report_wire.filters_told(filters), total, lines)
 
     async def roi(self, tenant: Tenant, job: str) -> JobRoi:
         """What one job was worth.
@@ -151,16 +187,22 @@ class Reports:
             found = await self._looked(tenant, question, BUDGET, self._lists.rates(tenant), samples)
         return report_wire.roi_summary(found, filters.window, tenant.tag, metric, samples)
 
-    async def _count(self, tenant: Tenant, filters: Filters) -> int | None:
-        """How many jobs pass the filters, where that is known without looking at them."""
+    async def count(self, tenant: Tenant, filters: Filters) -> int | None:
+        """How many jobs pass the filters, where that is known without looking at them.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
         if filters == Filters(window=filters.window):
             return await self._index.count(tenant, filters.window)
-        question = Question(filters=filters._replace(status=None, outcome=None))
+        question = Question(filters=filters._replace(status=None, outcome=None, not_outcome=None))
         cube = await self._rollup.current(tenant)
         if not cube.answers(question):
             return None
         days = cube.groups(question).get((), {})
-        return grouping.jobs_like(together(days.values()), filters.status, filters.outcome)
+        return grouping.jobs_like(
+            together(days.values()), filters.status, filters.outcome, filters.not_outcome
+        )
 
 
 def _gather(met: Sequence[Met], groups: Groups, question: Question) -> None:
@@ -170,11 +212,19 @@ def _gather(met: Sequence[Met], groups: Groups, question: Question) -> None:
         grouping.gather(groups, (job for job, _ in met), question.by)
 
 
+def _of_sums(cube: Cube, question: Question, rates: Rates) -> Report | None:
+    """None: the sums do not have the answer."""
+    if not cube.answers(question):
+        return None
+    answer = _Answer(cube.groups(question), cube.groups(question._replace(by=())), cube)
+    return _told(question, answer, rates)
+
+
 def _told(question: Question, answer: _Answer, rates: Rates) -> Report:
     currency, missing = question.currency, set[str]()
 
     def made(key: Key, days: Days) -> Row:
-        sums, without = grouping.total(days, currency, rates)
+        sums, without = converting.total(days, currency, rates)
         missing.update(without)
         named: dict[str, str | None] = dict(zip(question.by, key, strict=False))
         return answer.cube.row(named, sums) if answer.cube and len(days) == 1 else row(named, sums)

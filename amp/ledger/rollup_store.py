@@ -78,6 +78,15 @@ class RollupStore:
         """
         return int(await self._store.ask("GET", ledger_version(tenant.tag)) or 0)
 
+    async def folded(self, tenant: Tenant) -> int:
+        """How many entries are in the cells.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        counts: list[bytes] = await self._store.ask("HVALS", ledger_cursors(tenant.tag))
+        return sum(map(int, counts))
+
     async def commit(
         self, tenant: Tenant, expected: int, cursors: Mapping[int, int], cells: Mapping[Cell, Sums]
     ) -> bool:
@@ -193,8 +202,8 @@ class RollupStore:
 
     async def jobs(
         self, tenant: Tenant, window: Window, *, oldest_first: bool = False
-    ) -> AsyncIterator[list[str]]:
-        """The jobs of the window in order of creation, many at a time.
+    ) -> AsyncIterator[list[tuple[int, str]]]:
+        """The jobs of the window in order of creation, and when that was, ms since 1970; many at a time.
 
         Raises:
             StoreUnavailable: there is no answer.
@@ -220,8 +229,10 @@ class RollupStore:
             # up to where the first bucket runs out: what it has next may come before the others'
             until = min((waiting[number][-1][0] for number in open_), default=inf)
             yield [
-                job
-                for _, job in sorted(each for some in waiting.values() for each in some if each[0] <= until)
+                (int(order * score), job)
+                for score, job in sorted(
+                    each for some in waiting.values() for each in some if each[0] <= until
+                )
             ]
             waiting = {number: [each for each in some if each[0] > until] for number, some in waiting.items()}
 

@@ -115,7 +115,7 @@ class Ledger:
             InvalidParameter: the field is named.
             NotFound: there is no such job.
             OutcomeNotReported: there is nothing to amend.
-            VersionConflict: another version stands than the one expected.
+            VersionConflict: another version stands than the one expected, and not by this very request.
             StoreUnavailable: nobody knows; look what stands before sending it again.
         """
         expected = rules.expected_version(request)
@@ -124,6 +124,8 @@ class Ledger:
             if not found.outcomes:
                 raise OutcomeNotReported(f"Job {job!r} has no outcome to amend; report it first.")
             if expected not in {None, len(found.outcomes)}:
+                if await self._stands(access, found, request, expected):
+                    return await self._jobs.show(access.tenant, job)
                 raise _overtaken(expected, len(found.outcomes))
             if await self._amended(access, found, request):
                 return await self._jobs.show(access.tenant, job)
@@ -148,6 +150,16 @@ class Ledger:
             raise unknown(job)
         if written.verdict == "mismatch":
             raise IdempotencyKeyMismatch("This Idempotency-Key came with another body before.")
+
+    async def _stands(
+        self, access: Access, found: Job, request: OutcomeRequest, expected: int | None
+    ) -> bool:
+        """Whether this is an amendment sent again that is in force: same key, reason and outcome."""
+        old = await self._jobs.in_force(access.tenant, found)
+        if not isinstance(old, Amendment) or expected != len(found.outcomes) - 1:
+            return False
+        same = old.by == access.key_id and request.reason is not None and old.why == request.reason
+        return same and rules.amended(request, rules.standing(old)) == rules.standing(old)
 
     async def _amended(self, access: Access, found: Job, request: OutcomeRequest) -> bool:
         """Whether what the request asks for stands now; False when another amendment came first."""

@@ -161,6 +161,14 @@ class LedgerStore:
         )
         return [read_head(reply) for reply in replies]
 
+    async def head(self, tenant: Tenant, bucket: int) -> Head:
+        """Where this bucket's chain ends.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        return read_head(await self._store.ask("GET", ledger_tag(tenant, bucket) + b"chain"))
+
     async def run(self, tenant: Tenant, bucket: int, after: int, count: int) -> list[Stored]:
         """At most `count` entries of a bucket, those that come after this position.
 

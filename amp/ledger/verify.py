@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from amp.ledger.audit import Audit, Finding
+from amp.ledger.audit import Audit, Walked
 from amp.ledger.audit_store import AuditStore
 from amp.ledger.chain import EMPTY
 from amp.ledger.heads import Evidence
@@ -19,20 +19,6 @@ TURNS = 20
 """Of asking again for jobs that are written to meanwhile."""
 
 Advance = Callable[[int], None]
-
-
-class Walked(NamedTuple):
-    """What was found of one tenant."""
-
-    entries: int
-    chains: int
-    jobs: int
-    busy: int
-    """Jobs whose hash could not be compared, for they were written to each time."""
-    heads: int
-    """On file, and part of their chain."""
-    findings: list[Finding]
-    """The first of each bucket, in the buckets' order."""
 
 
 class _Done(NamedTuple):

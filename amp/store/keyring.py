@@ -16,6 +16,7 @@ from amp.errors import InvalidParameter, KeyExpired, NotFound, StoreUnavailable,
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
 from amp.store.keys import KEYRING, KEYRING_VERSION
+from amp.store.uses import Uses
 from amp.tenancy import SCOPES, Access, Tenant
 
 __all__ = ["LIBRARY", "SCOPES", "KeyRecord", "KeyTable", "Keyring", "pepper"]
@@ -189,8 +190,9 @@ class KeyTable:
     Without the store, keys that are known stay valid and unknown ones cannot be judged.
     """
 
-    def __init__(self, keyring: Keyring, *, clock: Clock = now_ms) -> None:
+    def __init__(self, keyring: Keyring, *, uses: Uses | None = None, clock: Clock = now_ms) -> None:
         self._keyring = keyring
+        self._uses = uses
         self._clock = clock
         self._records: dict[bytes, tuple[KeyRecord, Access]] = {}
         self._unknown: dict[bytes, int] = {}
@@ -204,7 +206,10 @@ class KeyTable:
             KeyExpired: its time is over.
             StoreUnavailable: the key is new here and the store does not answer.
         """
-        return await self.standing(self._keyring.digest(key))
+        access = await self.standing(self._keyring.digest(key))
+        if self._uses:
+            self._uses.used(access.key_id)
+        return access
 
     def digest(self, key: bytes) -> bytes:
         """The name under which a key is kept: who holds it may ask for `standing`, and cannot call."""
@@ -223,6 +228,11 @@ class KeyTable:
         if record.expires_ms is not None and record.expires_ms <= self._clock():
             raise KeyExpired("This API key has expired.")
         return access
+
+    def of(self, tenant: Tenant) -> list[KeyRecord]:
+        """The tenant's keys, ended ones too, the newest first; as fresh as the table."""
+        records = [record for record, access in self._records.values() if access.tenant == tenant]
+        return sorted(records, key=lambda record: (record.created_ms, record.id), reverse=True)
 
     async def poll(self) -> None:
         """Follows the table until cancelled."""

@@ -80,6 +80,11 @@ def bucket_tag(tenant: Tenant, number: int) -> bytes:
     return b"{%s:%d}" % (tenant.tag.encode(), number)
 
 
+def recent_users(tenant: Tenant, number: int) -> bytes:
+    """The bucket's users who were heard of last, by when."""
+    return bucket_tag(tenant, number) + b":recent"
+
+
 def prior_version(tag: str) -> bytes:
     """The version of the tenant's prior; its blobs lie in the same slot."""
     return b"{%s}:prior" % tag.encode()
@@ -236,6 +241,8 @@ class SessionKeys(NamedTuple):
     """The bucket's sessions that are running."""
     box: bytes
     """What the bridge has still to hear from this bucket."""
+    lists: bytes
+    """The bucket's sessions by what they are, and by the time they were made."""
 
 
 def session_bucket(session: str) -> int:
@@ -246,7 +253,13 @@ def session_keys(tenant: Tenant, session: str) -> SessionKeys:
     name = session.encode()
     number = session_bucket(session)
     tag, box = grading_tag(tenant.tag, number), bridge_box(tenant, number)
-    return SessionKeys(tag + b"s:" + name, tag + b"e:" + name, tag + b"sessions", tag + b"running", box)
+    first = tag + b"s:" + name, tag + b"e:" + name, tag + b"sessions", tag + b"running"
+    return SessionKeys(*first, box, session_lists(tag))
+
+
+def session_lists(tag: bytes) -> bytes:
+    """A bucket's sessions by what they are: of one that begins with `grading_tag`."""
+    return tag + b"lists"
 
 
 def grading_tag(tag: str, number: int) -> bytes:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from amp.errors import StoreUnavailable
 from amp.store.connection import Store
+from amp.store.durability import fields
 
 VERSION_MIN = (7, 0)
 
@@ -20,7 +21,7 @@ class Check(NamedTuple):
 async def check(store: Store) -> list[Check]:
     """Every check, or only that the store does not answer."""
     try:
-        info = _fields(await store.ask("INFO"))
+        info = fields(await store.ask("INFO"))
         libraries = await store.ask("FUNCTION", "LIST", "LIBRARYNAME", "amp_*")
     except StoreUnavailable:
         return [Check("store", False, "no answer", "Start the store, or correct AMP_REDIS.")]
@@ -51,11 +52,6 @@ def _name(info: dict[str, str]) -> str:
     """Valkey also tells which Redis it is compatible with: that one is checked, its own is shown."""
     valkey = info.get("valkey_version")
     return f"Valkey {valkey}" if valkey else f"Redis {info.get('redis_version', '')}"
-
-
-def _fields(info: bytes) -> dict[str, str]:
-    lines = (line.partition(":") for line in info.decode().splitlines() if ":" in line)
-    return {name: value.strip() for name, _, value in lines}
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -79,8 +79,8 @@ async def _each(room: Room, asked: Asked, what: str, write: Callable[[Line], Non
 
 async def _jobs(room: Room, asked: Asked) -> AsyncIterator[Line]:
     """The oldest first."""
-    async for names in room.rollups.jobs(asked.owner, asked.window, oldest_first=True):
-        for job in await room.jobs.find_all(asked.owner, names):
+    async for listed in room.rollups.jobs(asked.owner, asked.window, oldest_first=True):
+        for job in await room.jobs.find_all(asked.owner, [name for _, name in listed]):
             if job is not None:
                 yield _job(job)
 

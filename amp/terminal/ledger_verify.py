@@ -9,13 +9,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from amp.clock import iso
+from amp.clock import iso, now_ms
 from amp.exits import CommandFailed
-from amp.ledger.audit import UNSEEN, Finding
+from amp.ledger.audit import UNSEEN, Finding, Walked
 from amp.ledger.audit_store import AuditStore
 from amp.ledger.head_files import FOLDER, evidence
 from amp.ledger.heads import Evidence, key_of
-from amp.ledger.verify import Verifier, Walked
+from amp.ledger.standing import Verifications
+from amp.ledger.verified import verified
+from amp.ledger.verify import Verifier
 from amp.settings import Settings
 from amp.store.connection import connect
 from amp.store.keeper import opened
@@ -38,12 +40,9 @@ class Seen(NamedTuple):
     @property
     def findings(self) -> list[Finding]:
         """All of them: files first, then chains."""
-        forged = "this line does not hold: it was altered or forged, or lines before it were taken out"
-        files = [
-            Finding("", None, None, None, f"{file}, line {number}: {forged}")
-            for file, number in self.evidence.unheld
+        return of_files(self.evidence) + [
+            finding for each in self.walked.values() for finding in each.findings
         ]
-        return files + [finding for each in self.walked.values() for finding in each.findings]
 
     @property
     def unseen(self) -> list[str]:
@@ -82,11 +81,22 @@ async def _read(settings: Settings, name: str | None, env: str | None) -> Seen:
         with _progress() as bar:
             task = bar.add_task("Walking the chains", total=total)
             for owner in owners:
+                at, since = iso(now_ms()), time.perf_counter()
                 walk = Verifier(reads, owner, found, lambda count: bar.advance(task, count))
                 walked[owner] = await walk.walk()
+                told = verified(walked[owner], of_files(found), at=at, took_s=time.perf_counter() - since)
+                await Verifications(store).keep(owner, told)
     finally:
         await store.close()
     return Seen(str(folder), found, walked, time.perf_counter() - began)
+
+
+def of_files(found: Evidence) -> list[Finding]:
+    """What is wrong with the files of heads themselves."""
+    forged = "this line does not hold: it was altered or forged, or lines before it were taken out"
+    return [
+        Finding("", None, None, None, f"{file}, line {number}: {forged}") for file, number in found.unheld
+    ]
 
 
 async def _owners(store: AuditStore, found: Evidence, name: str | None, env: str | None) -> list[Tenant]:

@@ -3,10 +3,12 @@
 import json
 import logging
 import threading
+import time
 from itertools import chain
 
 import pytest
 
+from amp.client.backlog import Memory
 from amp.client.failures import Unreachable
 from amp.client.reporter import Reporter
 from amp.client.tally import Tally
@@ -44,7 +46,7 @@ def started():
     def start(network, *, queue_size=10_000):
         tally = Tally()
         networks.append(network)
-        reporters.append(Reporter(network, tally, queue_size=queue_size, chance=lambda: 0.0))
+        reporters.append(Reporter(network, tally, Memory(queue_size), chance=lambda: 0.0))
         return reporters[-1], lambda: tally.counters(reporters[-1].queued)
 
     yield start
@@ -61,7 +63,7 @@ def report(name, **signals):
 def test_a_burst_leaves_as_full_batches_in_order(started):
     network = Network()
     reporter, counters = started(network)
-    assert all(reporter.offer(report(f"req_{n}")) for n in range(250))
+    assert all(reporter.put("outcome", report(f"req_{n}")) for n in range(250))
     assert reporter.flush(5)
     assert list(chain.from_iterable(network.batches)) == [f"req_{n}" for n in range(250)]
     assert max(map(len, network.batches)) == 100
@@ -72,10 +74,10 @@ def test_a_full_queue_says_so_counts_and_warns_once(started, caplog):
     network = Network()
     network.open.clear()
     reporter, counters = started(network, queue_size=3)
-    reporter.offer(report("req_first"))
+    reporter.put("outcome", report("req_first"))
     assert network.called.wait(5), "the thread now waits for the network"
     with caplog.at_level(logging.WARNING, "amp.client"):
-        taken = [reporter.offer(report(f"req_{n}")) for n in range(5)]
+        taken = [reporter.put("outcome", report(f"req_{n}")) for n in range(5)]
     assert taken == [True, True, True, False, False]
     assert (counters().dropped, counters().queued) == (2, 4)
     assert len(caplog.records) == 1
@@ -91,7 +93,7 @@ def test_only_the_reports_that_may_yet_succeed_are_sent_again(started):
     network = Network(lambda _: answers.pop(0))
     reporter, counters = started(network)
     for name in ("req_a", "req_b", "req_c"):
-        reporter.offer(report(name))
+        reporter.put("outcome", report(name))
     assert reporter.flush(5)
     assert network.batches == [["req_a", "req_b", "req_c"], ["req_b"]]
     assert (counters().sent, counters().failed, counters().failed_codes) == (2, 1, {"REQUEST_EXPIRED": 1})
@@ -106,7 +108,7 @@ def test_a_server_that_is_away_is_waited_for_without_giving_up(started, trouble)
     answers = [trouble] * 20
     network = Network(lambda ids: answers.pop() if answers else [TAKEN for _ in ids])
     reporter, counters = started(network)
-    reporter.offer(report("req_a"))
+    reporter.put("outcome", report("req_a"))
     assert reporter.flush(5)
     assert len(network.batches) == 21
     assert (counters().sent, counters().failed) == (1, 0)
@@ -116,9 +118,9 @@ def test_a_report_that_breaks_the_server_is_given_up_and_the_next_ones_go_on(sta
     broken = {"error": {"code": "INTERNAL", "message": "oops"}}
     network = Network(lambda ids: [broken if name == "req_bad" else TAKEN for name in ids])
     reporter, counters = started(network)
-    reporter.offer(report("req_bad"))
+    reporter.put("outcome", report("req_bad"))
     reporter.flush(5)
-    reporter.offer(report("req_good"))
+    reporter.put("outcome", report("req_good"))
     assert reporter.flush(5)
     assert 8 <= network.batches.count(["req_bad"]) <= 16, "a flush begins the count anew, once"
     assert (counters().sent, counters().failed_codes) == (1, {"INTERNAL": 1})
@@ -128,8 +130,8 @@ def test_a_refused_key_fails_the_reports_for_good(started):
     body = b'{"error":{"code":"UNAUTHORIZED","message":"no"}}'
     network = Network(lambda _: Reply(401, {}, body))
     reporter, counters = started(network)
-    reporter.offer(report("req_a"))
-    reporter.offer(report("req_b"))
+    reporter.put("outcome", report("req_a"))
+    reporter.put("outcome", report("req_b"))
     assert reporter.flush(5)
     assert (counters().failed, counters().failed_codes) == (2, {"UNAUTHORIZED": 2})
 
@@ -147,8 +149,8 @@ def test_a_refused_key_fails_the_reports_for_good(started):
 def test_a_report_that_cannot_be_sent_is_counted_and_harms_no_other(started, bad):
     network = Network()
     reporter, counters = started(network)
-    assert reporter.offer(bad)
-    assert reporter.offer(report("req_good"))
+    assert reporter.put("outcome", bad)
+    assert reporter.put("outcome", report("req_good"))
     assert reporter.flush(5)
     assert network.batches == [["req_good"]]
     assert (counters().sent, counters().failed) == (1, 1)
@@ -157,7 +159,7 @@ def test_a_report_that_cannot_be_sent_is_counted_and_harms_no_other(started, bad
 def test_reports_on_fallback_contexts_never_leave(started):
     network = Network()
     reporter, counters = started(network)
-    assert not reporter.offer(report("req_local_1"))
+    assert not reporter.put("outcome", report("req_local_1"))
     assert reporter.flush(0)
     assert network.batches == []
     assert counters().dropped_local == 1
@@ -167,7 +169,7 @@ def test_a_flush_that_runs_out_of_time_says_so_and_loses_nothing(started):
     network = Network()
     network.open.clear()
     reporter, counters = started(network)
-    reporter.offer(report("req_a"))
+    reporter.put("outcome", report("req_a"))
     assert not reporter.flush(0.05)
     network.open.set()
     assert reporter.flush(5)
@@ -178,21 +180,27 @@ def test_closing_drops_what_time_did_not_allow_and_counts_it(started):
     network = Network()
     network.open.clear()
     reporter, counters = started(network)
-    reporter.offer(report("req_a"))
+    reporter.put("outcome", report("req_a"))
     assert network.called.wait(5)
     for n in range(5):
-        reporter.offer(report(f"req_{n}"))
+        reporter.put("outcome", report(f"req_{n}"))
     reporter.close(timeout_s=0.05)
-    assert counters().dropped == 5
-    assert not reporter.offer(report("req_late"))
-    assert counters().dropped == 6
+    assert (counters().dropped, counters().queued) == (6, 0)
+    assert not reporter.put("outcome", report("req_late"))
+    assert counters().dropped == 7
+    network.open.set()
+    until_s = time.monotonic() + 5
+    while not counters().sent and time.monotonic() < until_s:
+        time.sleep(0.001)
+    assert counters().sent, "what was under way arrives after all"
+    assert counters().sent + counters().dropped == 7
 
 
 def test_every_report_is_accounted_for_with_many_threads_offering(started):
     network = Network()
     reporter, counters = started(network, queue_size=300)
     workers = [
-        threading.Thread(target=lambda: [reporter.offer(report("req_a")) for _ in range(500)])
+        threading.Thread(target=lambda: [reporter.put("outcome", report("req_a")) for _ in range(500)])
         for _ in range(4)
     ]
     for worker in workers:

@@ -20,7 +20,7 @@ from amp.tenancy import tenant
 
 ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
 """Pictures of pages as they were seen."""
-SCOPES = ("context", "outcome", "profile", "ledger", "read", "admin")
+SCOPES = ("context", "outcome", "profile", "ledger", "sessions", "read", "admin")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -191,3 +191,11 @@ def test_a_moment_is_a_time_element():
     assert words.moment("2026-11-05T07:04:00.000Z") == (
         '<time datetime="2026-11-05T07:04:00.000Z">5 Nov 2026, 07:04 UTC</time>'
     )
+
+
+def test_an_interval_beside_another_is_drawn_and_said():
+    row = Interval("warm", 0.6, 0.5, 0.7, kind="s1", beside=(0.4, 0.2, 0.9))
+    drawn = interval_chart("i", "t", [row], tell=lambda value: f"{value:.1f}", zero=None)
+    assert drawn.count('class="span s1"') == drawn.count('class="span quiet"') == 1
+    assert "warm: 0.6, between 0.5 and 0.7; beside it 0.4, between 0.2 and 0.9." in drawn
+    assert ">0.9<" in drawn or ">1.0<" in drawn, "the axis holds both"

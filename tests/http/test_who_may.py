@@ -22,6 +22,15 @@ ROUTES = {
     ("GET", "/v1/insights/lift"): {"read", "admin"},
     ("GET", "/v1/insights/reporting"): {"read", "admin"},
     ("GET", "/v1/insights/state"): {"read", "admin"},
+    ("GET", "/v1/insights/approaches"): {"read", "admin"},
+    ("GET", "/v1/insights/approaches/history"): {"read", "admin"},
+    ("GET", "/v1/insights/users"): {"read", "admin"},
+    ("GET", "/v1/insights/users/ada"): {"profile", "read"},
+    ("GET", "/v1/insights/users/ada/history"): {"profile", "read"},
+    ("GET", "/v1/insights/trust"): {"read", "admin"},
+    ("GET", "/v1/insights/keys"): {"read", "admin"},
+    ("GET", "/v1/insights/sessions"): {"read", "sessions"},
+    ("GET", "/v1/insights/sessions/sesn_1"): {"read", "sessions"},
     ("GET", "/v1/policy"): {"admin", "read"},
     ("GET", "/v1/policy/versions/1"): {"admin", "read"},
     ("PUT", "/v1/policy"): {"admin"},
@@ -49,6 +58,8 @@ ROUTES_OF_LEDGER = {
     ("GET", f"{LEDGER}/jobs/ada/roi"): {"read", "ledger"},
     ("GET", "/api/v2/analytics/jobs/roi-summary"): {"read", "ledger"},
     ("GET", "/v1/ledger/report"): {"read", "ledger"},
+    ("GET", "/v1/ledger/jobs"): {"read", "ledger"},
+    ("GET", "/v1/ledger/jobs/ada/chain"): {"read", "ledger"},
     ("GET", "/v1/ledger/jobs/ada/timeline"): {"read", "ledger"},
     ("GET", "/v1/ledger/pricing"): {"admin", "read"},
     ("GET", "/v1/ledger/tools"): {"admin", "read"},
@@ -172,6 +183,7 @@ def test_every_route_is_in_the_matrix(app):
         kind = path.split("/")[2][:-1]
         known.add(path.replace("ada", f"{{{kind}_id:str}}").replace("ben", "{work_id:str}"))
     known |= {path.replace("versions/1", "versions/{number:str}") for path in known}
+    known |= {path.replace("sesn_1", "{session_id:str}") for path in known}
     for route in app._app.routes:
         assert route.path in known or route.path.startswith("/schema"), route.path
 

@@ -211,7 +211,8 @@ async def test_jobs_come_in_order_of_creation_over_all_buckets(store, writing):
     window = Window(start, end)
     for oldest_first in (True, False):
         chunks = [chunk async for chunk in rolled.jobs(ACME, window, oldest_first=oldest_first)]
-        found = [times[int(name[1:])] for chunk in chunks for name in chunk]
+        found = [times[int(name[1:])] for chunk in chunks for _, name in chunk]
+        assert found == [at_ms for chunk in chunks for at_ms, _ in chunk]
         assert found == sorted((at for at in times if start <= at < end), reverse=not oldest_first)
     assert await rolled.count(ACME, window) == sum(start <= at < end for at in times)
 
@@ -223,11 +224,11 @@ async def test_jobs_that_are_made_while_others_are_listed_bring_none_of_them_twi
     for number in range(400):
         await store.ask("ZADD", listed, NOON + apart_ms * number, f"old {number:03}")
     found, pages = [], 0
-    async for names in RollupStore(store, Functions(store, [])).jobs(ACME, Window()):
-        found += names
+    async for some in RollupStore(store, Functions(store, [])).jobs(ACME, Window()):
+        found += [name for _, name in some]
         for number in range(150 if pages < 4 else 0):
             await store.ask("ZADD", listed, NOON + DAY_MS, f"new {pages} {number}")
-        pages += bool(names)
+        pages += bool(some)
     assert sorted(found) == [f"old {number:03}" for number in range(400)]
 
 

@@ -9,6 +9,7 @@ from amp.cli import main
 from amp.exits import CommandFailed
 from amp.ledger.head_files import FOLDER, Heads
 from amp.ledger.heads import key_of
+from amp.ledger.standing import Verifications
 from amp.settings import Settings
 from amp.store.connection import connect
 from amp.store.keeper import opened
@@ -81,6 +82,25 @@ def log_of(chosen):
 
 def verified(chosen):
     return ledger_verify.read(chosen, None, None)
+
+
+def kept(on_store):
+    """What the last walk has left for those who ask later."""
+    return on_store(lambda store, _: Verifications(store).newest(OWNER))
+
+
+def test_what_a_walk_finds_is_kept_for_those_who_ask_later(chosen, worked, on_store):
+    assert kept(on_store) is None
+    verified(chosen)
+    whole = kept(on_store)
+    assert (whole.whole, whole.entries, whole.jobs, whole.findings) == (True, 51, 12, [])
+    file = chosen.data / FOLDER / "heads-0.log"
+    raw = file.read_bytes()
+    file.write_bytes(raw.replace(b"1", b"2", 1) if b"1" in raw[:64] else b"0" + raw[1:])
+    verified(chosen)
+    forged = kept(on_store)
+    assert (forged.whole, forged.findings_in_all) == (False, 1)
+    assert (forged.findings[0].bucket, "heads-0.log, line 1" in forged.findings[0].what) == (None, True)
 
 
 def test_what_nobody_touched_is_whole(chosen, worked, capsys):

@@ -6,8 +6,9 @@ import pytest
 
 from amp.ledger.catalogue import Rate
 from amp.ledger.cells import DAY_MS, Cell, Coordinates, add, escalated_unmetered, sums_of, together
+from amp.ledger.converting import total
 from amp.ledger.filters import Filters, Window
-from amp.ledger.grouping import Cube, Question, read_by, total
+from amp.ledger.grouping import Cube, Question, read_by
 from amp.ledger.job import State
 from amp.ledger.pricing import Rates
 from amp.ledger.report import ESCALATED, MIXED, UNPRICED, ranked, row

@@ -27,7 +27,9 @@ def block(language, holding):
 
 
 SECOND_TERMINAL = block("bash", "activate")
-LOOP = block("python", "get_context")
+LOOP = block("python", "reads AMP_API_KEY")
+CLIENT = block("python", "amp.decision(")
+FAKE = block("python", "FakeAmp")
 CURL = block("bash", "/v1/outcome")
 OWN = block("bash", "STUDIO_KEY")
 SHOW = block("bash", "amp demo")
@@ -111,7 +113,22 @@ def test_the_install_commands_are_run_by_ci_as_they_stand():
 
 def test_every_block_is_run_by_a_test():
     """A block that is added to README needs a test here."""
-    run = [SECOND_TERMINAL, LOOP, CURL, OWN, SHOW, SIMULATE, LIFT, JUDGE, AGAIN, LOOK, LEDGER_KEY, LEDGER]
+    run = [
+        SECOND_TERMINAL,
+        LOOP,
+        CLIENT,
+        FAKE,
+        CURL,
+        OWN,
+        SHOW,
+        SIMULATE,
+        LIFT,
+        JUDGE,
+        AGAIN,
+        LOOK,
+        LEDGER_KEY,
+        LEDGER,
+    ]
     run += [GRADED_SERVE, GRADED_KEY, GRADED, GRADED_TERMINAL]
     assert sorted(code for mark, language, code in BLOCKS if not mark and language != "text") == sorted(run)
 
@@ -120,6 +137,15 @@ def test_the_loop_in_python_learns(terminal):
     """The ten lines, pasted: the last prints the interaction that the outcome made."""
     assert len(LOOP.splitlines()) == 10
     assert terminal(f"python - <<'LOOP'\n{LOOP}LOOP\n").splitlines()[-1] == "1"
+
+
+def test_the_fake_server_serves_somebody_elses_test(tmp_path):
+    (tmp_path / "test_agent.py").write_text(FAKE)
+    command = [COMMAND[0], "-m", "pytest", "-q", "-c", os.devnull, "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(
+        command, env=environment(), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_loop_by_curl_learns(terminal):
@@ -134,6 +160,14 @@ def test_the_ledgers_client_reports_with_the_key_that_readme_makes(terminal):
     script = f"sed 's|{ADDRESS}|'$AMP_BASE_URL'|' > job.py <<'JOB'\n{LEDGER}JOB\n"
     told = terminal(LEDGER_KEY + script + "NO_PROXY=127.0.0.1 python job.py\namp ledger report\n")
     assert "Value Ratio 300" in told
+    assert "1 job, 0 of them pending" in told
+
+
+def test_the_client_decides_meters_tracks_and_corrects(terminal):
+    """Three reports and two records have arrived, and the ledger has the job."""
+    script = CLIENT.replace("amp.flush()", "import time; time.sleep(1.2); amp.flush()")
+    told = terminal(f"python - <<'CLIENT'\n{script}CLIENT\namp ledger report --where type=coding\n")
+    assert re.search(r"Counters\(sent=6, replayed=0, queued=0, failed=0, dropped=0", told)
     assert "1 job, 0 of them pending" in told
 
 

@@ -1,0 +1,33 @@
+"""Dead letters: what can never be delivered is written where a person finds it, a JSON object a line."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from amp.client.entries import Entry
+from amp.client.tally import Tally
+from amp.errors import AmpError
+
+
+def add(path: Path, entry: Entry, error: AmpError, tally: Tally) -> None:
+    """Adds one, with why it was refused; a file that cannot be written is said."""
+    letter: dict[str, Any] = {
+        "at": time.time(),
+        "code": error.code,
+        "message": str(error),
+        "kind": entry.kind,
+    }
+    try:
+        letter["body"] = msgspec.Raw(entry.body())
+    except Exception:  # noqa: BLE001  what is no JSON is told as Python would print it
+        letter["body"] = repr(entry.said)
+    line = msgspec.json.encode(letter) + b"\n"
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(file, "ab", buffering=0) as letters:  # in one write: several processes may add
+            letters.write(line)
+    except OSError as trouble:
+        tally.warn_once("letters", "a report that was refused could not be kept: %s", trouble)

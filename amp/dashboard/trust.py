@@ -1,0 +1,87 @@
+"""Can it be trusted? What can be lost, what was verified, what waits, what was turned away, who has keys."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+
+from amp.app import House
+from amp.clock import iso, now_ms
+from amp.dashboard.pages import Page, Tab, page
+from amp.http.requests import ApiRequest
+from amp.learning.state import ChangeReply
+from amp.tenancy import Access
+from amp.trust import KeyReply, TrustReply
+
+MODES = {
+    "always": "Each answer waits for the disk",
+    "everysec": "To disk once a second",
+    "no": "To disk when the system likes",
+    "snapshots": "Snapshots only",
+    "memory": "In memory only",
+    "unknown": "Unknown",
+}
+_SOON_MS = 14 * 86_400_000
+
+
+class TrustPage(Page):
+    """Can it be trusted?"""
+
+    path = "/trust"
+    tab = Tab("Trust", "/trust")
+
+    @get("/")
+    async def trust(
+        self, request: ApiRequest, access: NamedDependency[Access], house: NamedDependency[House]
+    ) -> Response[bytes]:
+        tenant = access.tenant
+        told, keys, state = await asyncio.gather(
+            house.trust.of(tenant), house.trust.keys(tenant), house.room.state.of(tenant)
+        )
+        return page(
+            request,
+            "trust.html",
+            trust=told,
+            state=state,
+            modes=MODES,
+            keys=keys,
+            tell=[_standing(each) for each in keys.keys],
+            priors=_of("prior", state.changes),
+            policies=_of("policy", state.changes),
+            turned=_turned(told),
+            kept=_kept(told),
+        )
+
+
+def _of(kind: str, changes: Sequence[ChangeReply]) -> list[ChangeReply]:
+    return [each for each in changes if each.kind == kind][:10]
+
+
+def _turned(told: TrustReply) -> dict[str, Any]:
+    days = told.turned_away
+    return {
+        "limited": sum(day.limited for day in days),
+        "refused": sum(day.refused for day in days),
+        "failed": sum(day.failed for day in days),
+        "degraded": sum(day.degraded for day in days),
+        "days": [day for day in days if day.statuses or day.degraded],
+    }
+
+
+def _kept(told: TrustReply) -> bool:
+    """Whether nothing that was acknowledged can be lost."""
+    return told.durability.mode == "always" and told.durability.last_write_ok
+
+
+def _standing(key: KeyReply) -> tuple[str, str]:
+    """Its colour, and what it is: in use, about to end, ended."""
+    now = iso(now_ms())
+    if key.revoked_at:
+        return "", "revoked"
+    if key.expires_at and key.expires_at <= now:
+        return "", "expired"
+    if key.expires_at and key.expires_at <= iso(now_ms() + _SOON_MS):
+        return "warn", "ends soon"
+    return "good", "in force"

@@ -1,0 +1,86 @@
+"""How the ledger stands: what is in it, what is folded, until when it was verified, what lies outside."""
+
+import asyncio
+
+import msgspec
+from msgspec import Struct
+
+from amp.ledger.head_files import Heads, HeadsReply
+from amp.ledger.rollup_store import RollupStore
+from amp.ledger.store import LedgerStore
+from amp.ledger.verified import VerifiedReply
+from amp.store.connection import Store
+from amp.store.trust_keys import ledger_verified
+from amp.tenancy import Tenant
+
+_decoder = msgspec.json.Decoder(VerifiedReply)
+
+
+class LedgerReply(Struct, rename="camel"):
+    """How the ledger stands."""
+
+    entries: int
+    not_folded: int
+    """Entries that reports do not hold yet; a report folds them before it answers."""
+    verified: VerifiedReply | None
+    """Null: nobody has walked the chains yet, which `amp ledger verify` does."""
+    since_verified: int
+    """Entries that came after the last walk."""
+    heads: HeadsReply
+
+
+class Verifications:
+    """What the last walk over each tenant's chains has found."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def keep(self, tenant: Tenant, found: VerifiedReply) -> None:
+        """Takes the place of what was kept before.
+
+        Raises:
+            StoreUnavailable: nobody knows; it may be sent again.
+        """
+        await self._store.ask("SET", ledger_verified(tenant.tag), msgspec.json.encode(found))
+
+    async def newest(self, tenant: Tenant) -> VerifiedReply | None:
+        """The last.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        raw = await self._store.ask("GET", ledger_verified(tenant.tag))
+        return None if raw is None else _decoder.decode(raw)
+
+
+class LedgerStanding:
+    """Looks at how the ledger stands; walks nothing."""
+
+    def __init__(
+        self, facts: LedgerStore, index: RollupStore, verifications: Verifications, heads: Heads
+    ) -> None:
+        self._facts = facts
+        self._index = index
+        self._verifications = verifications
+        self._heads = heads
+
+    async def of(self, tenant: Tenant) -> LedgerReply:
+        """How this tenant's ledger stands now.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        ends, folded, verified, heads = await asyncio.gather(
+            self._facts.heads(tenant),
+            self._index.folded(tenant),
+            self._verifications.newest(tenant),
+            self._heads.state(),
+        )
+        entries = sum(end.length for end in ends)
+        return LedgerReply(
+            entries=entries,
+            not_folded=max(0, entries - folded),
+            verified=verified,
+            since_verified=max(0, entries - (verified.entries if verified else 0)),
+            heads=heads,
+        )

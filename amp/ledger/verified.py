@@ -1,0 +1,57 @@
+"""What a walk over a tenant's chains has found, as it is kept for those who ask later."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from amp.ledger.audit import Finding, Walked
+
+FINDINGS_KEPT = 20
+
+
+class FoundReply(Struct, rename="camel"):
+    """Something that is not what was written."""
+
+    bucket: int | None
+    """Null: it is about a file of heads."""
+    entry: int | None
+    agentic_job_id: str | None
+    what: str
+
+
+class VerifiedReply(Struct, rename="camel"):
+    """The last walk of `amp ledger verify`."""
+
+    at: str
+    """When it began: what was written later it has not seen, or not all of it."""
+    entries: int
+    """That hold, from the first on."""
+    chains: int
+    jobs: int
+    jobs_not_compared: int
+    """They were written to all the time."""
+    heads_on_file: int
+    """That lie outside the store, and agree."""
+    whole: bool
+    findings: list[FoundReply]
+    """The first 20."""
+    findings_in_all: int
+    took_seconds: float
+
+
+def verified(walked: Walked, of_files: Sequence[Finding], *, at: str, took_s: float) -> VerifiedReply:
+    """What is kept of a walk."""
+    findings = [*of_files, *walked.findings]
+    told = [FoundReply(each.bucket, each.position, each.job, each.what) for each in findings[:FINDINGS_KEPT]]
+    return VerifiedReply(
+        at=at,
+        entries=walked.entries,
+        chains=walked.chains,
+        jobs=walked.jobs,
+        jobs_not_compared=walked.busy,
+        heads_on_file=walked.heads,
+        whole=not findings,
+        findings=told,
+        findings_in_all=len(findings),
+        took_seconds=round(took_s, 3),
+    )

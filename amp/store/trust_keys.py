@@ -1,0 +1,16 @@
+"""Key names of what is kept about trust, beside keys.py."""
+
+from amp.tenancy import Tenant
+
+KEYS_USED = b"{amp}:keys:used"
+"""When each key, by its public id, was last used, in ms; at most a minute behind."""
+
+
+def turned_away(tenant: Tenant, day: int) -> bytes:
+    """What was refused or degraded on one UTC day: `worker:what` to how often."""
+    return b"{%s}:turned:%d" % (tenant.tag.encode(), day)
+
+
+def ledger_verified(tag: str) -> bytes:
+    """What the last walk over the tenant's chains has found."""
+    return b"{%s}:l:verified" % tag.encode()

@@ -1,0 +1,211 @@
+"""Trust: what can be lost, was verified, waits and was turned away is what the page says; never a secret."""
+
+import html
+import json
+import re
+import time
+
+import pytest
+import pytest_asyncio
+
+from amp.clock import iso, now_ms
+from amp.dashboard import words
+from amp.errors import StoreUnavailable
+from amp.ledger.audit import Finding, Walked
+from amp.ledger.standing import Verifications
+from amp.ledger.verified import verified
+from amp.tenancy import tenant
+
+ACME = tenant("acme", "live")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def api(site):
+    return await site.api()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def full(site, api):
+    """A tenant with everything: outcomes, jobs, refusals, a policy, keys of every kind."""
+    await site.lived(api, users=60)
+    await site.worked(api)
+    assert (await api.put("/v1/policy", json={"controlShare": 0.3})).status_code == 200
+    for _ in range(3):
+        assert (await api.post("/v1/context", json={})).status_code == 400
+    assert (await (await site.api("context")).get("/v1/policy")).status_code == 403
+    await site.measured()
+    await site.lived(api, users=7)
+    await site.key("worker", expires_ms=now_ms() + 3_600_000)
+    ended = await site.key("meter", "read")
+    await site.keyring.revoke(ended.rsplit("_", 1)[1][:8])
+    await site.house.keys.refresh()
+    await site.house.trust._uses.flush()
+    return site
+
+
+def plain(page):
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
+
+
+async def walked(site, *findings, entries=20):
+    told = Walked(entries, 9, 12, 0, 9, list(findings))
+    await Verifications(site.store).keep(ACME, verified(told, [], at=iso(now_ms()), took_s=0.4))
+
+
+async def test_its_numbers_are_those_of_the_api(full, api):
+    told = (await api.get("/v1/insights/trust")).json()
+    assert told["durability"]["mode"] == "always"
+    assert (told["learning"]["outcomes"], told["learning"]["notMeasured"]) == (67, 7)
+    assert told["learning"]["workers"] == [0]
+    assert told["ledger"]["entries"] > 30
+    assert told["ledger"]["verified"] is None
+    today = told["turnedAway"][0]
+    assert (today["refused"], today["limited"], today["failed"]) == (4, 0, 0)
+    assert today["statuses"] == {"400": 3, "403": 1}
+    text = plain((await (await full.signed_in()).get("/trust")).text)
+    assert "Can be lost Nothing Each answer waits for the disk" in text
+    assert told["durability"]["loses"] in text
+    assert (
+        f"{words.count(told['ledger']['entries'])} entries, and nobody has walked their chains yet." in text
+    )
+    assert "Outcomes 7 of 67, since lift was measured" in text
+    assert "Refused 4 Failed 0 Degraded 0" in text
+    assert "400: 3, 403: 1" in text
+    assert "Worker 1 holds prior 0" in text
+    assert "controlShare: 0.05 → 0.3" in text
+    for check in told["checks"]:
+        assert f"{check['name']} {check['found']}" in text
+
+
+async def test_a_walk_is_remembered_with_what_it_found(full, api):
+    await walked(full)
+    text = plain((await (await full.signed_in()).get("/trust")).text)
+    entries = (await api.get("/v1/insights/trust")).json()["ledger"]["entries"]
+    assert f"Chains Whole 20 of {entries} entries verified" in text
+    assert f"Written since {entries - 20} " in text
+    await walked(full, Finding(ACME.tag, 3, 7, "job-1", "the entry was altered"))
+    text = plain((await (await full.signed_in()).get("/trust")).text)
+    assert "Not what was written: 1 finding." in text
+    assert "Bucket 3, entry 7, job job-1" in text
+    assert "The entry was altered." in text
+
+
+async def test_keys_are_told_without_their_secrets_and_with_their_last_use(full, api):
+    told = (await api.get("/v1/insights/keys")).json()
+    by_scopes = {tuple(each["scopes"]): each for each in told["keys"]}
+    assert by_scopes["context",]["lastUsedAt"] is not None
+    assert by_scopes["worker",]["lastUsedAt"] is None
+    assert by_scopes["worker",]["expiresAt"] is not None
+    assert by_scopes["meter", "read"]["revokedAt"] is not None
+    key = await full.key("read")
+    await full.house.keys.refresh()
+    client = await full.signed_in(key=key)
+    page = (await client.get("/trust")).text
+    text = plain(page)
+    for each in told["keys"]:
+        assert each["id"] in text
+    assert "ends soon" in text
+    assert "revoked" in text
+    records = await full.store.ask("HGETALL", b"{amp}:keys")
+    secrets = [digest.hex() for digest in records[::2]] + [key, key.rsplit("_", 1)[1]]
+    for answer in (page, json.dumps(told), (await api.get("/v1/insights/keys")).text):
+        assert not any(secret in answer for secret in secrets)
+
+
+async def test_another_tenant_and_environment_see_none_of_it(full):
+    for owner in ({"tenant": "other"}, {"env": "test"}):
+        api = await full.api("read", **owner)
+        told = (await api.get("/v1/insights/trust")).json()
+        assert told["ledger"]["entries"] == told["learning"]["outcomes"] == 0
+        assert not any(each["statuses"] for each in told["turnedAway"])
+        keys = (await api.get("/v1/insights/keys")).json()
+        assert [each["scopes"] for each in keys["keys"]] == [["read"]]
+        text = plain((await (await full.signed_in(**owner)).get("/trust")).text)
+        assert "No entries yet" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "mode"),
+    [
+        ({"appendfsync": "everysec"}, "everysec"),
+        ({"appendfsync": "no"}, "no"),
+        ({"appendonly": "no", "save": "60 1"}, "snapshots"),
+        ({"appendonly": "no"}, "memory"),
+    ],
+)
+async def test_what_can_be_lost_is_what_the_store_is_set_to(site, api, settings, mode):
+    before = {"appendonly": "yes", "appendfsync": "always", "save": ""}
+    try:
+        for name, value in settings.items():
+            await site.store.ask("CONFIG", "SET", name, value)
+        safe = (await api.get("/v1/insights/trust")).json()["durability"]
+        text = plain((await (await site.signed_in()).get("/trust")).text)
+    finally:
+        for name in settings:
+            await site.store.ask("CONFIG", "SET", name, before[name])
+    assert safe["mode"] == mode
+    assert "Can be lost Something" in text
+    assert safe["loses"] in text
+    assert safe["fix"] in text
+
+
+async def test_what_the_store_and_the_limit_kept_from_callers_is_counted(site, open_site, monkeypatch):
+    asked = {"userId": "ada", "task": "x"}
+    api = await site.api()
+    assert (await api.post("/v1/context", json=asked)).status_code == 200
+    with monkeypatch.context() as patched:
+        patched.setattr(site.house.store, "ask_each", _nothing)
+        told = (await api.post("/v1/context", json=asked)).json()
+        assert told["metadata"]["degraded"]
+        answer = await api.post("/v1/outcome", json={"requestId": told["requestId"], "started": True})
+        assert answer.status_code == 503
+        assert (await api.get("/v1/profile/ada")).status_code == 503
+    await site.house.trust._uses.flush()
+    today = (await api.get("/v1/insights/trust")).json()["turnedAway"][0]
+    assert (today["degraded"], today["failed"], today["statuses"]) == (1, 2, {"503": 2})
+    monkeypatch.setattr("amp.http.limits.COUNT_OR_PASS_WITHIN_S", 30.0)  # on a busy machine too it counts
+    limited = await open_site(rate_limit=2)
+    api = await limited.api(tenant="many")
+    statuses = [(await api.post("/v1/context", json=asked)).status_code for _ in range(4)]
+    assert statuses == [200, 200, 429, 429]
+    await limited.house.trust._uses.flush()
+    reader = await limited.api("read", tenant="many")
+    today = (await reader.get("/v1/insights/trust")).json()["turnedAway"][0]
+    assert (today["limited"], today["refused"]) == (2, 0)
+
+
+async def _nothing(_):
+    raise StoreUnavailable
+
+
+async def test_a_page_takes_less_than_150_ms(full):
+    client = await full.signed_in()
+    took_s = []
+    for _ in range(5):
+        began = time.perf_counter()
+        assert (await client.get("/trust")).status_code == 200
+        took_s.append(time.perf_counter() - began)
+    assert min(took_s) < 0.15, took_s
+
+
+async def test_it_is_accessible_and_fits_every_width_with_nothing_in_it(visit, inspected):
+    await inspected(await visit("/trust"), "trust-empty")
+
+
+async def test_it_is_accessible_and_follows_what_happens(full, api, visit, inspected):
+    await walked(full)
+    page = await visit("/trust")
+    await page.evaluate("window.stayed = true")
+    for summary in await page.locator("summary").all():
+        await summary.click()
+    await inspected(page, "trust")
+    entries = (await api.get("/v1/insights/trust")).json()["ledger"]["entries"]
+    made = {"agenticJobId": "one more", "name": "One more", "type": "support"}
+    assert (await api.post("/profitstream/v2/api/jobs", json=made)).status_code == 201
+    assert (await api.get("/v1/ledger/report")).status_code == 200  # folds, as the follower would
+    since = page.locator("#chains .facts div", has_text="Written since").locator("dd")
+    await since.filter(has_text=str(entries + 1 - 20)).wait_for(timeout=10_000)
+    assert await page.evaluate("window.stayed")
+    await walked(full, Finding(ACME.tag, 3, 7, "job-1", "the entry was altered"))
+    bare = await visit("/trust", script=False, width=375)
+    assert await bare.get_by_text("Not what was written").count() == 1
