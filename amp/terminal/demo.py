@@ -36,6 +36,7 @@ def run(site: Site, users: int, seed: int, *, serve: bool, as_json: bool) -> Non
     """
     tenant = OWN_TENANT if site.own else f"demo-{secrets.token_hex(4)}"
     plan = Plan(tenant, people(users, seed, PUBLISHED), seed, live=serve)
+    talk.say("A day of synthetic people and agents on a service of its own; this takes about a minute.")
     with site.settings() as settings, demonstrated(settings, plan, stage=_stage, say=talk.say) as running:
         link = _link(running) if serve else None
         if as_json:
@@ -66,11 +67,11 @@ def _way_in(site: Site, running: Running, link: str) -> None:
     """The dashboard, and how to get rid of all of it; the link is data."""
     talk.say("\nOpen the dashboard; the link signs in once, within ten minutes:")
     talk.write(link)
-    again = ["amp", "dashboard", "link", "--tenant", running.shown.tenant, "--env", "live"]
-    again += ["--url", running.url, *site.options]
-    talk.say(f"Another link: {shlex.join(again)}")
+    talk.say("\nAnother link:")
+    talk.say(f"  amp dashboard link --tenant {running.shown.tenant} --env live --url {running.url} \\")
+    talk.say(f"    {shlex.join(site.options)}")
     talk.say(f"{site.told} {site.rid}")
-    talk.say("It stays up until Ctrl-C.")
+    talk.say("The service runs until you press Ctrl-C.")
 
 
 def _as_json(shown: Demonstration, url: str, link: str | None) -> None:

@@ -76,9 +76,8 @@ class Site:
                 yield thrown
             return
         if self.own:
-            if _is_marked(self.data):
-                talk.say(f"Removing the last demo from {self.data}.")
-            remove(self.data)
+            if remove(self.data):
+                talk.say(f"Removed the last demo from {self.data}.")
         if not self.asked.redis or self.own:
             _mark(self.data)
         yield replace(self.asked, data=self.data, redis=None, secret=None) if self.own else self.asked
@@ -131,13 +130,14 @@ def stay() -> None:
     def end(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {each: signal.signal(each, end) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         with suppress(KeyboardInterrupt):
             threading.Event().wait()
         talk.say("\nEnding.")
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _mark(folder: Path) -> None:

@@ -22,15 +22,15 @@ def worked(business: Business) -> Text:
         f"  Value {total['totalValue']:,.2f} USD for {total['totalCost']:,.2f} USD of cost",
     )
     if total["valueRatio"] is not None:
-        text.append(f": {total['valueRatio']:,.1f} for each")
+        text.append(f": {total['valueRatio']:,.1f} to 1")
     ends = ", ".join(f"{count} {kind.lower()}" for kind, count in total["outcomeTypes"].items() if count)
     text.append(f"\n  {ends}\n")
     text.append(
-        f"  {business.decided} jobs followed a decision; {business.corrected} outcomes were corrected"
+        f"  {business.decided} jobs followed a decision; outcomes corrected later: {business.corrected}\n"
     )
     if unpriced := total["unpricedToolEvents"]:
-        text.append(f";\n  {unpriced} uses of a tool have no price: the cost is higher than that")
-    return text.append("\n")
+        text.append(f"  Uses of a tool without a price: {unpriced}, so the cost is higher than that\n")
+    return text
 
 
 def graded(sessions: Sequence[Graded]) -> Text:
@@ -51,7 +51,7 @@ def taught(bridge: dict[str, Any]) -> Text:
     """What jobs and grades said of the decisions that they followed."""
     return Text.assemble(
         ("What did that teach?", "bold"),
-        f"  {bridge['taught']} decisions heard of it from jobs and grades alone;\n"
-        f"  {bridge['filled'] + bridge['agreed']} times more was said or the same, "
-        f"{bridge['contradictions']} times the contrary, which counts in nothing\n\n",
+        f"  {bridge['taught']} decisions were heard of through jobs and grades alone\n"
+        f"  Added to, corrected or said again: {bridge['filled'] + bridge['agreed']}; "
+        f"contradicted (kept, counts in nothing): {bridge['contradictions']}\n\n",
     )
