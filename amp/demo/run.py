@@ -29,7 +29,7 @@ CONTROL_SHARE = 1 / 3
 """Larger than a service's own default: a few hundred people must leave a group to compare with."""
 SCOPES = ("context", "outcome", "read", "profile", "ledger", "sessions")
 PORTRAITS = 3
-JOBS_MIN, JOBS_MAX, PEOPLE_A_JOB = 12, 100, 8
+JOBS_MIN, JOBS_MAX, PEOPLE_A_JOB = 12, 60, 8
 """Jobs of each agent: one for so many people, within these bounds."""
 _CARRIED_S, _LOOK_S = 60.0, 0.1
 

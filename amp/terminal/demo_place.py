@@ -75,9 +75,8 @@ class Site:
             with throw_away(self.asked) as thrown:
                 yield thrown
             return
-        if self.own:
-            if remove(self.data):
-                talk.say(f"Removed the last demo from {self.data}.")
+        if self.own and remove(self.data):
+            talk.say(f"Removed the last demo from {self.data}.")
         if not self.asked.redis or self.own:
             _mark(self.data)
         yield replace(self.asked, data=self.data, redis=None, secret=None) if self.own else self.asked

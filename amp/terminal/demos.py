@@ -20,7 +20,7 @@ Jobs = Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Jobs o
 def day(
     context: typer.Context,
     *,
-    users: Users = 800,
+    users: Users = 500,
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, help="The same seed makes the same people, jobs and tasks.")
     ] = 1,
