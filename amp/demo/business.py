@@ -1,18 +1,24 @@
 """Three agents do a day's jobs: they ask for an approach, work, and say what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from amp.client import AMP, AmpError, Outcome
+import numpy as np
+
+from amp.client import AMP, AmpError, Context, Outcome
 from amp.clock import now_ms
 from amp.demo import plain, through
 from amp.demo.calls import PATIENCE_S, Place, call
-from amp.demo.day import Day
-from amp.demo.ledger import decisions
+from amp.demo.day import Day, Decision, suited
+from amp.demo.ledger import decided
+from amp.demo.scenarios import Work
 from amp.demo.through import Told
 from amp.exits import CommandFailed
+
+Suits = Callable[[str, Context[Any]], float]
+"""What an approach does for a customer, in log odds: only a simulation knows."""
 
 _SURE = 0.9
 """How satisfied an agent says the user is."""
@@ -33,20 +39,25 @@ class Business:
     """Of the report, as it came."""
 
 
-def play(place: Place, day: Day, told: Told) -> Business:
+def play(place: Place, day: Day, suits: Suits, seed: int, told: Told) -> Business:
     """The whole day.
 
     Raises:
         CommandFailed: the server cannot be used, or it has seen these jobs.
     """
-    followed = decisions(place, day.asking)
+    decisions = _decisions(place, day.asking, suits, seed)
+    followed = {job: each.request_id for job, each in decisions.items()}
+    works = [
+        each._replace(customer=decisions[each.job].customer) if each.job in decisions else each
+        for each in day.works
+    ]
     _say_done(place, [followed[job] for job in sorted(day.sure) if job in followed])
     by_client = find_spec("revenium_middleware") is not None
     if by_client:
         client = through.sdk(place.key, place.url)
-        through.play(client, place, day.works, followed, now_ms=now_ms(), make=True, told=told)
+        through.play(client, place, works, followed, now_ms=now_ms(), make=True, told=told)
     else:
-        plain.play(place, day.works, followed, now_ms=now_ms(), told=told)
+        plain.play(place, works, followed, now_ms=now_ms(), told=told)
     for job, changes in day.corrections:
         call(place, f"{plain.JOBS}/{job}/outcome", _by_a_person(changes), method="PATCH")
     return Business(
@@ -57,6 +68,17 @@ def play(place: Place, day: Day, told: Told) -> Business:
         through_client=by_client,
         total=call(place, "/v1/ledger/report")["total"],
     )
+
+
+def _decisions(place: Place, asking: Sequence[Work], suits: Suits, seed: int) -> dict[str, Decision]:
+    """What each of these jobs follows."""
+    found = decided(place, asking)
+    made = [
+        Decision(work.customer, context.request_id, suits(work.customer, context)) for work, context in found
+    ]
+    works = [work for work, _ in found]
+    followed = suited(works, made, np.random.default_rng([seed, len(works)]))
+    return {work.job: each for work, each in zip(works, followed, strict=True)}
 
 
 def _by_a_person(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ otherwise, and outcomes that turn out otherwise later. All of it is a function o
 """
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +21,9 @@ _LEAST_AGO_MS = 45 * 60_000
 """So long ago began the last: longer than any of them takes."""
 _UNPRICED = Use("web_search", "search", 1_400, None)
 _UNPRICED_EVERY = 3
+_LUCK_SD = 0.3
+"""In log odds, as what an approach does."""
+_GOOD = ("CONVERTED", "DEFLECTED")
 _SURE_EVERY = 3
 """Of the jobs that follow a decision and do not escalate, those whose agent says itself that it is done."""
 
@@ -32,6 +34,15 @@ class Correction(NamedTuple):
     job: str
     changes: Mapping[str, Any]
     """As the API takes them, with the reason."""
+
+
+class Decision(NamedTuple):
+    """What was decided for a customer."""
+
+    customer: str
+    request_id: str
+    worth: float
+    """What the approach does for this customer, in log odds."""
 
 
 class Day(NamedTuple):
@@ -54,6 +65,23 @@ def day(jobs: int, seed: int, customers: Sequence[str]) -> Day:
         works += [_of_today(work, number, rng, customers) for number, work in enumerate(made)]
     asking = works[::EVERY]
     return Day(works, asking, frozenset(_sure(asking)), _corrections(asking))
+
+
+def suited(asking: Sequence[Work], decisions: Sequence[Decision], rng: np.random.Generator) -> list[Decision]:
+    """The decision that each job follows: of jobs of one type, those that end well got what suits better.
+
+    So an approach matters, with some luck, while the mix of the scenarios stays as it is on paper. A decision
+    for a task of one type is as good for any other job of this type.
+    """
+    worth = [each.worth + _LUCK_SD * float(rng.standard_normal()) for each in decisions]
+    found = list(decisions)
+    for kind in {each.type for each in asking}:
+        jobs = [place for place, each in enumerate(asking) if each.type == kind]
+        best_first = sorted(jobs, key=lambda place: -worth[place])
+        good_first = sorted(jobs, key=lambda place: asking[place].ending.outcome not in _GOOD)
+        for job, decision in zip(good_first, best_first, strict=True):
+            found[job] = decisions[decision]
+    return found
 
 
 def _of_today(work: Work, number: int, rng: np.random.Generator, customers: Sequence[str]) -> Work:
@@ -99,8 +127,3 @@ def _corrections(asking: Sequence[Work]) -> list[Correction]:
 
 def _is(work: Work, outcome: str) -> bool:
     return work.ending.outcome == outcome
-
-
-def cost(works: Sequence[Work]) -> Decimal:
-    """In USD, of all that has a price."""
-    return sum((work.cost for work in works), Decimal(0))

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from amp.client import AMP, Ask
+from amp.client import AMP, Ask, Context
 from amp.clock import now_ms
 from amp.demo import through
 from amp.demo.calls import PATIENCE_S, Place, raw
@@ -111,14 +111,17 @@ def _count(report: bytes) -> int:
 
 def decisions(place: Place, works: Sequence[Work]) -> Mapping[str, str]:
     """The requestId of each job that got an approach; none where the server has other dimensions."""
-    found: dict[str, str] = {}
+    return {work.job: context.request_id for work, context in decided(place, works)}
+
+
+def decided(place: Place, works: Sequence[Work]) -> list[tuple[Work, Context[Any]]]:
+    """The jobs that got an approach, each with what the service decided."""
+    found: list[tuple[Work, Context[Any]]] = []
     with AMP(place.key, place.url, timeout_s=PATIENCE_S, context_deadline_s=PATIENCE_S) as amp:
         for start in range(0, len(works), _PAGE):
             page = works[start : start + _PAGE]
-            for work, context in zip(page, amp.get_contexts(map(_ask, page)), strict=True):
-                if not context.metadata.fallback:
-                    found[work.job] = context.request_id
-    return found
+            found += zip(page, amp.get_contexts(map(_ask, page)), strict=True)
+    return [each for each in found if not each[1].metadata.fallback]
 
 
 def _ask(work: Work) -> Ask:

@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from amp.client import AsyncAMP, Changes, Posterior
+from amp.client import AsyncAMP, Changes, Context, Posterior
 from amp.demo import business, graded, score
 from amp.demo.assignments import ASSIGNMENTS, LIVE
 from amp.demo.business import Business
@@ -22,6 +23,7 @@ from amp.exits import CommandFailed
 from amp.learning.lift import Lift
 from amp.learning.types import Floats
 from amp.settings import Settings
+from amp.simulate.served import combination_of
 from amp.simulate.serving import passing_key, served
 from amp.store.keeper import Say, opened
 
@@ -29,6 +31,8 @@ CONTROL_SHARE = 1 / 3
 """Larger than a service's own default: a few hundred people must leave a group to compare with."""
 SCOPES = ("context", "outcome", "read", "profile", "ledger", "sessions")
 PORTRAITS = 3
+KNOWN_AFTER = 50
+"""Interactions after which agents serve somebody."""
 JOBS_MIN, JOBS_MAX, PEOPLE_A_JOB = 12, 60, 8
 """Jobs of each agent: one for so many people, within these bounds."""
 _CARRIED_S, _LOOK_S = 60.0, 0.1
@@ -137,10 +141,10 @@ async def _visit(
 ) -> tuple[_Seen, Business, list[Graded], dict[str, Any]]:
     async with passing_key(settings, plan.tenant, SCOPES, spelled="rev") as key:
         place, crowd = Place(url, key), plan.crowd
-        words = f"{len(crowd.stays):,} people ask how they are best helped, try it, and say how it went"
+        words = f"{len(crowd.stays):,} people ask how best to be helped, try it, and say how it went"
         with stage(words, "Interactions", int(crowd.stays.sum())) as told:
             seen = await _watch(place, crowd, told)
-        customers = _guests(crowd)
+        customers = _guests(crowd, seen.portraits)
         work = await asyncio.to_thread(_business, place, plan, customers, stage)
         sessions = await asyncio.to_thread(_sessions, place, customers, stage)
         bridge = await asyncio.to_thread(_carried, place)
@@ -158,7 +162,7 @@ async def _watch(place: Place, crowd: People, told: Told) -> _Seen:
             for person in _sitters(played, crowd)
         ]
         last = await amp.get_posterior(name(played.interactions[-1].person))
-        await _prefer(amp, _guests(crowd))
+        await _prefer(amp, _guests(crowd, portraits))
     return _Seen(played, portraits, last.prior_version or 0)
 
 
@@ -169,25 +173,30 @@ async def _prefer(amp: AsyncAMP, users: list[str]) -> None:
         await amp.update_profile(user, **wish)
 
 
-def _guests(crowd: People) -> list[str]:
-    """Who is served by agents too: those who stayed shortest, so that no portrait changes any more."""
-    return [name(person) for person in np.flatnonzero(crowd.stays == crowd.stays.min()).tolist()]
+def _guests(crowd: People, portraits: list[Portrait]) -> list[str]:
+    """Who is served by agents too: people who are known by then. No portrait changes after it was made."""
+    known = np.flatnonzero(crowd.stays >= KNOWN_AFTER).tolist()
+    sitters = {each.posterior.user_id for each in portraits}
+    found = [name(person) for person in known if name(person) not in sitters]
+    return found[len(found) // 2 :] or [name(0)]
+
+
+def _suits(crowd: People, customer: str, context: Context[Any]) -> float:
+    person = int(customer.rpartition("-")[2]) - 1
+    chosen = crowd.approaches.design[combination_of(context, crowd.approaches)]
+    return float(chosen @ crowd.tastes[person])
 
 
 def _business(place: Place, plan: Plan, customers: list[str], stage: Stage) -> Business:
     jobs = min(JOBS_MAX, max(JOBS_MIN, len(plan.crowd.stays) // PEOPLE_A_JOB))
     today = day(jobs, plan.seed, customers)
-    words = (
-        "A sales, a support and a coding agent do their jobs, metered; the business says what came of them"
-    )
+    words = "A sales, a support and a coding agent do their jobs; the business says what came of it"
     with stage(words, "Jobs", len(today.works)) as told:
-        return business.play(place, today, told)
+        return business.play(place, today, partial(_suits, plan.crowd), plan.seed, told)
 
 
 def _sessions(place: Place, users: list[str], stage: Stage) -> list[Graded]:
-    words = (
-        "Agents work on tasks with a stated outcome until a grader is satisfied, or not (scripted: no model)"
-    )
+    words = "Agents work on tasks with a rubric until a grader is satisfied, or not; it is all scripted"
     with stage(words, "Sessions", len(ASSIGNMENTS)) as told:
         return graded.play(place, ASSIGNMENTS, users, told)
 

@@ -16,10 +16,11 @@ from amp.demo.play import Told, name
 from amp.demo.run import Demonstration, Plan, Portrait, Running, demonstrated
 from amp.learning.approaches import PUBLISHED
 from amp.learning.lift import ALPHA, USERS_MIN, Difference
-from amp.terminal import talk
+from amp.terminal import ledger_verify, talk
 from amp.terminal.dashboard import made
 from amp.terminal.demo_place import OWN_TENANT, Site, stay
-from amp.terminal.demo_work import graded, taught, worked
+from amp.terminal.demo_work import graded, taught, unaltered, worked
+from amp.terminal.ledger_verify import Seen as Verified
 from amp.terminal.posterior import Glyphs, drawing, glyphs, legend
 from amp.terminal.progress import progress
 
@@ -38,11 +39,12 @@ def run(site: Site, users: int, seed: int, *, serve: bool, as_json: bool) -> Non
     plan = Plan(tenant, people(users, seed, PUBLISHED), seed, live=serve)
     talk.say("A day of synthetic people and agents on a service of its own; this takes about a minute.")
     with site.settings() as settings, demonstrated(settings, plan, stage=_stage, say=talk.say) as running:
+        held = ledger_verify.read(running.settings, tenant, "live")
         link = _link(running) if serve else None
         if as_json:
-            _as_json(running.shown, running.url, link)
+            _as_json(running.shown, held, running.url, link)
         else:
-            _as_summary(running.shown, _follow_up(site, running.shown))
+            _as_summary(running.shown, held, _follow_up(site, running.shown))
             if link:
                 _way_in(site, running, link)
         if link:
@@ -74,7 +76,7 @@ def _way_in(site: Site, running: Running, link: str) -> None:
     talk.say("The service runs until you press Ctrl-C.")
 
 
-def _as_json(shown: Demonstration, url: str, link: str | None) -> None:
+def _as_json(shown: Demonstration, held: Verified, url: str, link: str | None) -> None:
     """The summary for machines; options of a portrait as in the posterior, with their `truth`."""
     talk.write_json(
         {
@@ -93,6 +95,7 @@ def _as_json(shown: Demonstration, url: str, link: str | None) -> None:
             "business": msgspec.to_builtins(shown.business),
             "sessions": [each._asdict() for each in shown.sessions],
             "bridge": shown.bridge,
+            "ledgerFindings": len(held.findings),
         }
     )
 
@@ -117,7 +120,7 @@ def _portrait_json(portrait: Portrait) -> dict[str, Any]:
     return posterior
 
 
-def _as_summary(shown: Demonstration, follow_up: str) -> None:
+def _as_summary(shown: Demonstration, held: Verified, follow_up: str) -> None:
     """The same for the eyes, 80 columns wide; the figures last, where the eye is."""
     console = Console(highlight=False)
     drawn = glyphs(console)
@@ -135,6 +138,9 @@ def _as_summary(shown: Demonstration, follow_up: str) -> None:
         graded(shown.sessions),
         "\n",
         taught(shown.bridge),
+        "\n",
+        unaltered(held),
+        "\n",
         _ran(shown),
         f"Next: {follow_up}",
     )

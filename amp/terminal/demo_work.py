@@ -7,6 +7,7 @@ from rich.text import Text
 
 from amp.demo.business import Business
 from amp.demo.graded import Graded
+from amp.terminal.ledger_verify import Seen as Verified
 
 _WORDS = {"max_iterations_reached": "not good enough", "interrupted": "stopped by a person"}
 _STYLES = {"satisfied": "green", "interrupted": "dim"}
@@ -53,5 +54,15 @@ def taught(bridge: dict[str, Any]) -> Text:
         ("What did that teach?", "bold"),
         f"  {bridge['taught']} decisions were heard of through jobs and grades alone\n"
         f"  Added to, corrected or said again: {bridge['filled'] + bridge['agreed']}; "
-        f"contradicted (kept, counts in nothing): {bridge['contradictions']}\n\n",
+        f"contradicted (kept, counts in nothing): {bridge['contradictions']}\n",
     )
+
+
+def unaltered(held: Verified) -> Text:
+    """Whether the ledger is what was written."""
+    text = Text.assemble(("Is it what was written?", "bold"))
+    for each in held.walked.values():
+        text.append(f"  {each.entries:,} entries of the ledger in {each.chains} chains: ")
+    if held.findings:
+        return text.append(f"no, {len(held.findings)} differ\n", style="red")
+    return text.append("yes, all of them\n")
