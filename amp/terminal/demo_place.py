@@ -141,7 +141,7 @@ def stay() -> None:
 
 def _mark(folder: Path) -> None:
     """Only what holds nothing yet becomes a demo's."""
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, NotADirectoryError):
         if any(_others(folder)):
             return
     DataFolder(folder)

@@ -53,7 +53,7 @@ def taught(bridge: dict[str, Any]) -> Text:
     return Text.assemble(
         ("What did that teach?", "bold"),
         f"  {bridge['taught']} decisions were heard of through jobs and grades alone\n"
-        f"  Added to, corrected or said again: {bridge['filled'] + bridge['agreed']}; "
+        f"  Added to, corrected, said again: {bridge['filled'] + bridge['agreed']}; "
         f"contradicted (kept, counts in nothing): {bridge['contradictions']}\n",
     )
 
