@@ -190,13 +190,13 @@ def _suits(crowd: People, customer: str, context: Context[Any]) -> float:
 def _business(place: Place, plan: Plan, customers: list[str], stage: Stage) -> Business:
     jobs = min(JOBS_MAX, max(JOBS_MIN, len(plan.crowd.stays) // PEOPLE_A_JOB))
     today = day(jobs, plan.seed, customers)
-    words = "A sales, a support and a coding agent do their jobs; the business says what came of it"
+    words = "Three agents (sales, support, coding) do jobs; it is told what came of them"
     with stage(words, "Jobs", len(today.works)) as told:
         return business.play(place, today, partial(_suits, plan.crowd), plan.seed, told)
 
 
 def _sessions(place: Place, users: list[str], stage: Stage) -> list[Graded]:
-    words = "Agents work on tasks with a rubric until a grader is satisfied, or not; it is all scripted"
+    words = "Agents work on tasks until a grader is satisfied, or not; both are scripted"
     with stage(words, "Sessions", len(ASSIGNMENTS)) as told:
         return graded.play(place, ASSIGNMENTS, users, told)
 

@@ -37,7 +37,7 @@ def run(site: Site, users: int, seed: int, *, serve: bool, as_json: bool) -> Non
     """
     tenant = OWN_TENANT if site.own else f"demo-{secrets.token_hex(4)}"
     plan = Plan(tenant, people(users, seed, PUBLISHED), seed, live=serve)
-    talk.say("A day of synthetic people and agents on a service of its own; this takes about a minute.")
+    talk.say("A day of synthetic people and agents on a service of its own: about a minute.")
     with site.settings() as settings, demonstrated(settings, plan, stage=_stage, say=talk.say) as running:
         held = ledger_verify.read(running.settings, tenant, "live")
         link = _link(running) if serve else None

@@ -54,7 +54,7 @@ def taught(bridge: dict[str, Any]) -> Text:
         ("What did that teach?", "bold"),
         f"  {bridge['taught']} decisions were heard of through jobs and grades alone\n"
         f"  Added to, corrected, said again: {bridge['filled'] + bridge['agreed']}; "
-        f"contradicted (kept, counts in nothing): {bridge['contradictions']}\n",
+        f"contradicted (kept, not counted): {bridge['contradictions']}\n",
     )
 
 
@@ -65,4 +65,4 @@ def unaltered(held: Verified) -> Text:
         text.append(f"  {each.entries:,} entries of the ledger in {each.chains} chains: ")
     if held.findings:
         return text.append(f"no, {len(held.findings)} differ\n", style="red")
-    return text.append("yes, all of them\n")
+    return text.append("yes\n")

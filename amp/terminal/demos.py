@@ -13,6 +13,17 @@ demo = typer.Typer(invoke_without_command=True)
 
 Users = Annotated[int, typer.Option(metavar="N", min=1, max=5000, help="How many people.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="The same seed makes the same jobs.")]
+Serve = Annotated[
+    bool | None,
+    typer.Option(
+        "--serve/--no-serve",
+        help="Stay up until Ctrl-C, with a link to the dashboard; as it is at a terminal without --json.",
+        show_default=False,
+    ),
+]
+Clean = Annotated[
+    bool, typer.Option("--clean", help="Remove what a demo has kept (in --data, or its own folder).")
+]
 Jobs = Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Jobs of each scenario.")]
 
 
@@ -20,21 +31,12 @@ Jobs = Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Jobs o
 def day(
     context: typer.Context,
     *,
-    users: Users = 500,
+    users: Users = 800,
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, help="The same seed makes the same people, jobs and tasks.")
     ] = 1,
-    serve: Annotated[
-        bool | None,
-        typer.Option(
-            "--serve/--no-serve",
-            help="Stay up until Ctrl-C, with a link to the dashboard; as it is at a terminal without --json.",
-            show_default=False,
-        ),
-    ] = None,
-    clean: Annotated[
-        bool, typer.Option("--clean", help="Remove what a demo has kept (in --data, or its own folder).")
-    ] = False,
+    serve: Serve = None,
+    clean: Clean = False,
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,

@@ -157,5 +157,3 @@ def test_a_folder_with_data_of_others_never_becomes_a_demos(data, run):
     with site.settings():
         assert run("demo", "--clean", "--data", data).exit_code == 1
     assert "other data" in site.rid
-
-
