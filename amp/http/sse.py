@@ -68,6 +68,7 @@ class EventStream(Response[None]):
             await _dropped(connection)
         finally:
             watch.cancel()
+            await asyncio.wait([watch])  # or the loop may end with it pending
 
 
 async def _left(receive: Receive, leave: Any) -> None:

@@ -9,7 +9,7 @@ import typer
 from amp.terminal import talk
 from amp.terminal.options import TEST, Data, Env, Json, RedisUrl, settings_of
 
-SCOPES = ("read", "profile", "ledger")
+SCOPES = ("read", "profile", "ledger", "sessions")
 LASTS_MS = 12 * 3600 * 1000
 """Of the key that a link makes: as long as a session."""
 

@@ -39,7 +39,7 @@ def test_it_opens_whose_data_it_is_told_to_or_what_a_key_opens(run, data, served
         assert "<strong>studio</strong>" in sign_in(json.loads(ended.stdout)["url"])[1]
     records = json.loads(run("keys", "list", "--data", data, "--json").stdout)
     (link,) = [each for each in records if each["tenant"] == "studio" and each["id"] != made["id"]]
-    assert (link["scopes"], bool(link["expires"])) == (["read", "profile", "ledger"], True)
+    assert (link["scopes"], bool(link["expires"])) == (["read", "profile", "ledger", "sessions"], True)
 
 
 def test_an_unknown_key_is_said_to_be_unknown(run, data, served):
