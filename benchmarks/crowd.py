@@ -208,7 +208,9 @@ def _reports(settings: Settings, users: int, counting: Counting) -> Iterator[Rep
             counting.reported(world.TENANT, decision)
             if rng.random() < UNREPORTED:
                 counting.decided(world.TENANT, _decision(rng, began_ms + at_ms, task_type, control=control))
-            row = rows.pack(decision, _signals(rng, decision), fingerprint=rng.randbytes(6), final=True, step=0)
+            row = rows.pack(
+                decision, _signals(rng, decision), fingerprint=rng.randbytes(6), final=True, step=0
+            )
             yield Report(world.TENANT, user, row, rng.randbytes(8), task_type, b"")
 
 
@@ -256,7 +258,11 @@ async def _work(settings: Settings, jobs: int, count: Count) -> None:
 async def _sessions(settings: Settings, sessions: int, told: Told) -> None:
     """Scripted ones that do not wait; some begin, and the loop brings them to their ends."""
     loops = replace(settings, grading_scripts=1)
-    async with opened(settings) as (store, functions), opened(settings) as (own, _), loop.client(loops) as http:
+    async with (
+        opened(settings) as (store, functions),
+        opened(settings) as (own, _),
+        loop.client(loops) as http,
+    ):
         facts, lanes = SessionStore(store, functions), Lanes(store)
         running = asyncio.ensure_future(loop.runner(loops, own, http).run())
         for start in range(0, sessions, SESSIONS_AT_ONCE):
@@ -303,4 +309,3 @@ async def learn(settings: Settings) -> None:
         measure = Measure(facts, insights, policies=policies, key=group_key(settings.secret or ""))
         if not await measure.attend(world.TENANT, time.monotonic()):
             raise RuntimeError("nothing was measured: what the Overview shows would be nothing")
-

@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from amp.grading.lists_store import SessionLists
 from amp.learning.user_store import UserStore
@@ -37,7 +37,7 @@ from benchmarks.report import Section, Target
 from benchmarks.served import followed, served
 
 FULL = 1_000_000
-SESSIONS = 100
+SESSIONS = 50
 TIMES = 15
 PAGE_MS_MAX, CONTEXT_TIMES_MAX = 150.0, 1.2
 DASHBOARDS, ROUNDS = 20, 5
@@ -72,7 +72,7 @@ Told = Callable[[str, float], None]
 """Hears what is done and how much of it."""
 
 
-def run(size: Size, *, told: Told = lambda *_: None) -> Section:
+def run(size: Size, *, told: Told) -> Section:
     """Seeds, serves, visits."""
     began_load, began = os.getloadavg()[0], time.perf_counter()
     with world.durable_store() as settings:
@@ -93,7 +93,7 @@ def run(size: Size, *, told: Told = lambda *_: None) -> Section:
         f"Contexts: {PER_S:g}/s in open loop, {ROUNDS} interleaved rounds of {SECONDS} s, beside "
         f"{BESIDE.outcomes:g} outcomes and {BESIDE.jobs:g} jobs a second, with {DASHBOARDS} dashboards open "
         f"(median p99 {median(on for on, _, _ in rounds):.1f} ms, "
-        f"{median(asked for _, _, asked in rounds):,.0f} regions a round) and without "
+        f"{median(asked for _, _, asked in rounds):,.0f} refetches a round) and without "
         f"({median(off for _, off, _ in rounds):.1f} ms). Load: {began_load:.1f} before, "
         f"{os.getloadavg()[0]:.1f} after."
     )
@@ -117,9 +117,7 @@ def _section(size: Size, took: list[Took], rounds: list[tuple[float, float, int]
         for each in took
     ]
     columns = ["page", "first ms", "median ms", f"worst of {TIMES}, ms", "kB"]
-    return Section(
-        f"Pages over {size.users:,} users and {size.jobs:,} jobs", columns, rows, targets, note
-    )
+    return Section(f"Pages over {size.users:,} users and {size.jobs:,} jobs", columns, rows, targets, note)
 
 
 async def _pages(settings: Settings, size: Size) -> dict[str, str]:
@@ -127,8 +125,10 @@ async def _pages(settings: Settings, size: Size) -> dict[str, str]:
     last = size.jobs - 1
     far_ms = (ledger_report.FIRST_DAY + 1) * DAY_MS
     async with crowd.opened(settings) as (store, functions):
-        ends = {"low_us": 0, "high_us": 10**16, "newest_first": True, "count": 1}
-        ((_, session),) = await SessionLists(store).listed(world.TENANT, None, **ends)
+        lists = SessionLists(store)
+        ((_, session),) = await lists.listed(
+            world.TENANT, None, low_us=0, high_us=10**16, newest_first=True, count=1
+        )
         (heard,) = await UserStore(store, functions).recent(world.TENANT, 1)
     many = max(range(min(size.users, 20_000)), key=list(crowd.interactions(size.users)).__getitem__)
     return {
@@ -199,7 +199,7 @@ def _worker(settings: Settings, cores: machine.Cores, key: str) -> Generator[Sit
 def _beside(
     settings: Settings, cores: machine.Cores, key: str, size: Size, took: list[Took], told: Told
 ) -> list[tuple[float, float, int]]:
-    """Of each round the p99 of contexts with dashboards, without, and how many regions these asked for."""
+    """Of each round the p99 of contexts with dashboards, without, and how often these asked for regions."""
     pages = asyncio.run(_pages(settings, size))
     paths = [pages[took[number % len(took)].name] for number in range(DASHBOARDS)]
     count = int(PER_S * SECONDS) + _WARM
@@ -252,7 +252,7 @@ def _bars(console: Console, size: Size) -> Generator[Told]:
     }
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        bars = {}
+        bars: dict[str, TaskID] = {}
 
         def told(what: str, done: float) -> None:
             if what not in bars:
