@@ -41,7 +41,7 @@ from amp.ledger.store import LedgerStore, Said, Write
 from amp.settings import Settings
 from amp.store.connection import Store, connect
 from amp.store.functions import Functions
-from amp.store.keys import bucket_of, job_keys, ledger_cells
+from amp.store.ledger_keys import bucket_of, job_keys, ledger_cells
 from amp.tenancy import tenant
 from benchmarks import machine, readme, report, world
 from benchmarks.report import Section, Target

@@ -7,7 +7,7 @@ from amp.ledger.job import added
 from amp.ledger.once import remembered
 from amp.ledger.store import LIBRARY, LedgerStore, Said, Write
 from amp.store.functions import Functions
-from amp.store.keys import bucket_of, job_keys, no_job_keys
+from amp.store.ledger_keys import bucket_of, job_keys, no_job_keys
 from amp.tenancy import tenant
 
 ACME = tenant("acme", "test")

@@ -6,18 +6,16 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from typing import Any
 
 import msgspec
 
-from amp.client import AMP, Ask
+from amp.client import AMP, Ask, Context
 from amp.clock import now_ms
 from amp.demo import through
+from amp.demo.calls import PATIENCE_S, Place, raw
 from amp.demo.scenarios import Work
 from amp.demo.through import Told
-from amp.exits import CommandFailed
 from amp.learning.approaches import PUBLISHED
 from amp.ledger.report_wire import Report
 from amp.settings import Settings
@@ -34,14 +32,6 @@ KEPT = (2, 2, 1, 1)
 """Options of each dimension that may be picked: few approaches, each with jobs enough to compare."""
 _REPORT = "/v1/ledger/report"
 _PAGE = 50
-_PATIENCE_S = 20.0
-
-
-class Place(NamedTuple):
-    """A server, and a key of scopes `context` (else no job follows a decision) and `ledger`."""
-
-    url: str
-    key: str
 
 
 @dataclass(frozen=True)
@@ -86,30 +76,29 @@ def on_own_server(
 def on(place: Place, works: Sequence[Work], *, as_shipped: bool, told: Told) -> Shown:
     """Plays the jobs on a server and asks it what they were worth.
 
-    As the client's examples do, `as_shipped` makes no job before its first record and asks for no approach.
+    Its key has the scopes `context` (else no job follows a decision) and `ledger`. As the client's examples
+    do, `as_shipped` makes no job before its first record and asks for no approach.
 
     Raises:
         CommandFailed: the server cannot be used, or it has seen these jobs.
     """
     began_s = time.monotonic()
     client = through.sdk(place.key, place.url)
-    before = _count(_asked(place, _REPORT))
-    decisions: Mapping[str, str] = {} if as_shipped else _decisions(place, works[::EVERY])
-    complaints = through.play(
-        client, place, works, decisions, now_ms=now_ms(), make=not as_shipped, told=told
-    )
-    raw = {by: _asked(place, f"{_REPORT}?by={by}") for by in ("type", "approach")}
-    by_type, by_approach = (msgspec.json.decode(raw[by], type=Report) for by in ("type", "approach"))
+    before = _count(raw(place, _REPORT))
+    followed: Mapping[str, str] = {} if as_shipped else decisions(place, works[::EVERY])
+    complaints = through.play(client, place, works, followed, now_ms=now_ms(), make=not as_shipped, told=told)
+    came = {by: raw(place, f"{_REPORT}?by={by}") for by in ("type", "approach")}
+    by_type, by_approach = (msgspec.json.decode(came[by], type=Report) for by in ("type", "approach"))
     records = sum(len(work.records) for work in works)
     return Shown(
         jobs=len(works),
         records=records,
-        decided=len(decisions),
-        missing=max(0, records - (_count(raw["type"]) - before)),
+        decided=len(followed),
+        missing=max(0, records - (_count(came["type"]) - before)),
         complaints=complaints,
         by_type=by_type,
         by_approach=by_approach,
-        raw={by: json.loads(body) for by, body in raw.items()},
+        raw={by: json.loads(body) for by, body in came.items()},
         duration_s=time.monotonic() - began_s,
     )
 
@@ -120,31 +109,21 @@ def _count(report: bytes) -> int:
     return total.transactions + total.tool_events
 
 
-def _decisions(place: Place, works: Sequence[Work]) -> Mapping[str, str]:
+def decisions(place: Place, works: Sequence[Work]) -> Mapping[str, str]:
     """The requestId of each job that got an approach; none where the server has other dimensions."""
-    found: dict[str, str] = {}
-    with AMP(place.key, place.url, timeout_s=_PATIENCE_S, context_deadline_s=_PATIENCE_S) as amp:
+    return {work.job: context.request_id for work, context in decided(place, works)}
+
+
+def decided(place: Place, works: Sequence[Work]) -> list[tuple[Work, Context[Any]]]:
+    """The jobs that got an approach, each with what the service decided."""
+    found: list[tuple[Work, Context[Any]]] = []
+    with AMP(place.key, place.url, timeout_s=PATIENCE_S, context_deadline_s=PATIENCE_S) as amp:
         for start in range(0, len(works), _PAGE):
             page = works[start : start + _PAGE]
-            for work, context in zip(page, amp.get_contexts(map(_ask, page)), strict=True):
-                if not context.metadata.fallback:
-                    found[work.job] = context.request_id
-    return found
+            found += zip(page, amp.get_contexts(map(_ask, page)), strict=True)
+    return [each for each in found if not each[1].metadata.fallback]
 
 
 def _ask(work: Work) -> Ask:
     exclude = {each.name: each.options[kept:] for each, kept in zip(PUBLISHED.dimensions, KEPT, strict=True)}
     return Ask(user_id=work.customer, task=work.title, task_type=work.type, exclude=exclude)
-
-
-def _asked(place: Place, path: str) -> bytes:
-    request = Request(place.url + path, headers={"x-api-key": place.key})  # noqa: S310  the operator's own URL
-    try:
-        with urlopen(request, timeout=_PATIENCE_S) as answer:  # noqa: S310  as above
-            return answer.read()
-    except HTTPError as error:
-        raise CommandFailed(
-            f"{path} answered {error.code}: {error.read().decode(errors='replace')}"
-        ) from error
-    except URLError as error:
-        raise CommandFailed(f"{place.url} does not answer: {error.reason}") from error

@@ -66,7 +66,7 @@ class Work(NamedTuple):
     @property
     def cost(self) -> Decimal:
         """In USD."""
-        return sum((record.used.cost for record in self.records), Decimal(0))
+        return sum((record.used.cost or Decimal(0) for record in self.records), Decimal(0))
 
 
 def works(scenario: str, jobs: int, seed: int, *, as_shipped: bool) -> list[Work]:
@@ -126,9 +126,9 @@ def _work(
         type=task.type,
         title=task.title,
         agent=trade.agent,
-        trace=_uuid(rng),
+        trace=uuid(rng),
         ago_ms=ago_ms,
-        records=[Record(_uuid(rng), each) for each in used],
+        records=[Record(uuid(rng), each) for each in used],
         ending=ending(kind, worth, as_shipped=as_shipped),
         customer=f"customer-{rng.integers(1000):03}",
     )
@@ -144,7 +144,7 @@ def _scattered(used: Call | Use, rng: np.random.Generator) -> Call | Use:
     return used._replace(duration_ms=duration_ms, input_tokens=tokens[0], output_tokens=tokens[1])
 
 
-def _uuid(rng: np.random.Generator) -> str:
+def uuid(rng: np.random.Generator) -> str:
     return str(UUID(bytes=rng.bytes(16), version=4))
 
 

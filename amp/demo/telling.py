@@ -41,9 +41,10 @@ def completion(work: Work, record: Record, call: Call, at_ms: int) -> dict[str, 
 
 def tool_event(work: Work, record: Record, use: Use, at_ms: int) -> dict[str, Any]:
     """What `emit_tool_event` is given."""
+    cost = {} if use.cost is None else {"costUsd": float(use.cost)}
     return {
         **_common(work, record),
-        "costUsd": float(use.cost),
+        **cost,
         "durationMs": use.duration_ms,
         "operation": use.operation,
         "success": True,

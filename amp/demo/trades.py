@@ -27,8 +27,8 @@ class Use(NamedTuple):
     tool: str
     operation: str
     duration_ms: int
-    cost: Decimal
-    """In USD."""
+    cost: Decimal | None
+    """In USD; None: whoever uses it does not know."""
 
 
 class Task(NamedTuple):

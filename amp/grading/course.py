@@ -203,9 +203,12 @@ class Course(Attending):
 
         Raises:
             RoleBroke: the worker gave up.
+            Overtaken: the step is not open any more.
         """
         await self.write(lambda session, pen: thinking.handed(session, pen, answers))
-        environment, name = self.session.head.environment_id, self.session.state.loop.get("worker", "")
+        if ticket(self.session.state) != answers:  # it was interrupted meanwhile
+            raise Overtaken
+        environment, name = self.session.head.environment_id, self.session.state.loop["worker"]
         metadata = {"step": phase(self.session.state), "answers": answers}
         await self._place.workers.offer(self.tenant, environment, self.name, metadata, name=name)
         try:

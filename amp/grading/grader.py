@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from amp.grading import judge
-from amp.grading.checks import decided, parse
+from amp.grading.apart import decided
+from amp.grading.checks import parse
 from amp.grading.draft import Trouble
 from amp.grading.judge import Evidence, Unclear
 from amp.grading.model import Ask, Model
@@ -69,8 +70,7 @@ async def by_code(job: Job, criteria: Sequence[Criterion]) -> dict[int, str]:
         for path in _paths(text):
             if path not in files and (data := await job.folder.read(path)) is not None:
                 files[path] = data
-    # off the loop: a regular expression may take its time
-    return {number: await asyncio.to_thread(decided, text, files) for number, text in checks.items()}
+    return {number: await decided(text, files) for number, text in checks.items()}
 
 
 def _paths(check: str) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from amp.grading.log_store import EventLog
-from amp.store.keys import GRADING_TENANTS, SESSION_BUCKETS, grading_tag
+from amp.store.grading_keys import GRADING_TENANTS, SESSION_BUCKETS, grading_tag
 from amp.tenancy import Tenant
 
 _TENANTS_AT_ONCE = 50

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from amp.errors import StoreUnavailable
 from amp.store.connection import Store
-from amp.store.keys import GRADING_CALLS, GRADING_LANES, grading_lane
+from amp.store.grading_keys import GRADING_CALLS, GRADING_LANES, grading_lane
 
 _GROUP = "loop"
 _LANES = [grading_lane(number) for number in range(GRADING_LANES)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from amp.grading.lists import OF_OUTCOME, RESULTS, STATUSES
 from amp.grading.pages import Key
 from amp.store.connection import Store
-from amp.store.keys import SESSION_BUCKETS, grading_tag, session_lists
+from amp.store.grading_keys import SESSION_BUCKETS, grading_tag, session_lists
 from amp.tenancy import Tenant
 
 

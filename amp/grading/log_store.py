@@ -8,7 +8,7 @@ import msgspec
 
 from amp.grading.types import Event
 from amp.store.connection import Store
-from amp.store.keys import GRADING_NEWS, session_keys
+from amp.store.grading_keys import GRADING_NEWS, session_keys
 from amp.tenancy import Tenant
 
 _PAGE = 500

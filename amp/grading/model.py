@@ -17,6 +17,7 @@ TOKENS_MAX = 8192
 _BODY_BYTES_MAX = 16 << 20
 _TRANSIENT = frozenset({408, 409, 425, 429, 529})
 _OVERLOADED = frozenset({503, 529})
+_KEYS = frozenset({"authorization", "x-api-key"})
 
 
 class Ask(NamedTuple):
@@ -64,7 +65,7 @@ async def post(
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise _may_pass("model_request_failed_error", f"{_host(url)} cannot be reached: {error}") from error
     if answer.status_code != 200:
-        raise _refusal(url, answer)
+        raise _refusal(url, headers, answer)
     return _object(url, answer.content)
 
 
@@ -85,9 +86,11 @@ def _object(url: str, content: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def _refusal(url: str, answer: httpx.Response) -> RoleBroke:
-    status = answer.status_code
-    said = " ".join(answer.text[:300].split())
+def _refusal(url: str, headers: Mapping[str, str], answer: httpx.Response) -> RoleBroke:
+    status, said = answer.status_code, answer.text[:4000]
+    for name in _KEYS & headers.keys():  # a service may repeat it, and the session's owner reads this
+        said = said.replace(headers[name].removeprefix("Bearer "), "[key]")
+    said = " ".join(said[:300].split())
     message = f"{_host(url)} answered {status}: {said}"
     if status == 429:
         kind = "model_rate_limited_error"

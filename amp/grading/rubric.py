@@ -9,12 +9,14 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from amp.grading.checks import VERBS, parse
+from amp.grading.checks import VERBS, Check, parse
 from amp.grading.types import Criterion, Mark, Usage
 
 CRITERIA_MAX = 500
 """Of a rubric with more list items the whole is one criterion."""
 NAME_LENGTH_MAX = 300
+PATTERNS_LENGTH_MAX = 20_000
+"""Of all regular expressions: so many are compiled in a sixth of a second."""
 GAP_LENGTH_MAX, EXPLANATION_LENGTH_MAX = 4_000, 65_536
 """A judge that says more is cut: each write of a session carries what its gradings said."""
 
@@ -53,21 +55,30 @@ def freeze(rubric: str) -> list[Criterion]:
     """The numbered criteria of a rubric.
 
     Raises:
-        ValueError: a check cannot be read; the message names the criterion.
+        ValueError: a check cannot be read, which the message names, or there are too long patterns.
     """
     items = items_of(rubric)
     if not items or len(items) > CRITERIA_MAX:
         return [Criterion(1, _whole(rubric))]
     criteria: list[Criterion] = []
+    left = PATTERNS_LENGTH_MAX
     for number, item in enumerate(items, 1):
         name, check = split(item)
         if check is not None:
             try:
-                parse(check)
+                left -= _pattern_length(parse(check))
             except ValueError as error:
                 raise ValueError(f"the check of criterion {number} cannot be read: {error}") from error
+            if left < 0:
+                raise ValueError(
+                    f"its regular expressions have at most {PATTERNS_LENGTH_MAX:,} characters together"
+                )
         criteria.append(Criterion(number, _short(name), check))
     return criteria
+
+
+def _pattern_length(check: Check) -> int:
+    return len(check.rest) if check.verb == "matches" else 0
 
 
 def items_of(rubric: str) -> list[str]:

@@ -3,8 +3,7 @@
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -17,6 +16,7 @@ from amp.grading.lanes import Lanes
 from amp.grading.making import Making
 from amp.grading.posted import posted
 from amp.grading.receiving import closed, received
+from amp.grading.sending import Sending, remembering
 from amp.grading.store import ONCE_S, Gone, SessionStore, Stale
 from amp.grading.types import Change, Event, Head, Pen, Sent, Session, State
 from amp.grading.wire import SessionPatch, SessionRequest, patched
@@ -25,28 +25,9 @@ from amp.tenancy import Access, Tenant
 
 ATTEMPTS = 20
 """Of a write that others overtake: a loop writes several times a second."""
-_SENT_MAX = 8
 
 Document = dict[str, Any]
 Think = Callable[[Session, Pen], Change]
-
-
-class Sending(NamedTuple):
-    """How a request came: what tells it from another, and whether it comes again."""
-
-    body: bytes
-    again: bool = False
-    """The client says that it sent the same before and heard no answer."""
-    key: str | None = None
-    """The caller's own name for it: then it is the same whenever it comes."""
-
-    def digest(self, access: Access) -> str:
-        told = self.key.encode() if self.key else self.body
-        return blake2b(told, digest_size=12, key=f"{access.key_id}".encode()).hexdigest()
-
-    @property
-    def repeats(self) -> bool:
-        return self.again or self.key is not None
 
 
 class Sessions:
@@ -136,21 +117,24 @@ class Sessions:
         session = await self.find(access, name)
         by_worker = inputs.of_worker(events[0])
         permit(access, session, by_worker=by_worker)
-        before = await self._sent(access, session, sending)
-        if before is not None:
-            return before
+        if before := self._before(access, session, sending):
+            return await self._echoed(access.tenant, name, before)
         events = await self._making.resolved(access.tenant, events, "events")
         await self._answering(access.tenant, name, events)
         digest = sending.digest(access)
         echoes: list[Event] = []
+        before = None
 
         def think(session: Session, pen: Pen) -> Change:
+            nonlocal before
+            if before := self._before(access, session, sending):  # it came twice at once
+                return Change(session.state)
             fit(session, events, len(sending.body))
             change, echoes[:] = (posted if by_worker else received)(session, events, pen)
-            return _remembering(change, digest, session.seq, echoes)
+            return remembering(change, digest, session.seq, echoes)
 
         await self._write(access, name, think)
-        return list(echoes)
+        return await self._echoed(access.tenant, name, before) if before else list(echoes)
 
     async def _answering(self, tenant: Tenant, name: str, events: Sequence[Event]) -> None:
         """Refuses an answer to a tool use that never was."""
@@ -257,24 +241,14 @@ class Sessions:
             with suppress(StoreUnavailable):  # it is written; the sweep finds it
                 await self._lanes.wake(tenant.tag, name)
 
-    async def _sent(self, access: Access, session: Session, sending: Sending) -> list[Event] | None:
-        """The echoes of the same batch, when it came before and this is a client that heard no answer."""
+    def _before(self, access: Access, session: Session, sending: Sending) -> Sent | None:
+        """What the same batch made, when it came before and this is a client that heard no answer."""
         before = session.state.sent.get(sending.digest(access)) if sending.repeats else None
-        if before is None or self._clock() - before.at_us > ONCE_S * 1_000_000:
-            return None
-        return [one.event for one in await self._store.at(access.tenant, session.head.id, before.seqs)]
+        lately = before is not None and self._clock() - before.at_us <= ONCE_S * 1_000_000
+        return before if lately else None
 
-
-def _remembering(change: Change, digest: str, seq: int, echoes: Sequence[Event]) -> Change:
-    """The change, and which of its events answered this request."""
-    places = {id(event): seq + number for number, event in enumerate(change.events, 1)}
-    by_name = {(event.get("id"), event.get("processed_at")): places[id(event)] for event in change.events}
-    seqs = [by_name.get((each.get("id"), each.get("processed_at"))) for each in echoes]
-    if None in seqs:
-        return change
-    kept = list(change.state.sent.items())[-(_SENT_MAX - 1) :]
-    sent = {**dict(kept), digest: Sent(change.state.at_us, [each for each in seqs if each is not None])}
-    return change._replace(state=msgspec.structs.replace(change.state, sent=sent))
+    async def _echoed(self, tenant: Tenant, name: str, sent: Sent) -> list[Event]:
+        return [one.event for one in await self._store.at(tenant, name, sent.seqs)]
 
 
 def _updated(session: Session, patch: SessionPatch) -> tuple[Head, Document]:

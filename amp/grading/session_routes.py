@@ -11,7 +11,8 @@ from amp.errors import InvalidParameter
 from amp.grading.following import Follower
 from amp.grading.inputs import Batch
 from amp.grading.listing import Listing, Wanted, span
-from amp.grading.service import Sending, Sessions
+from amp.grading.sending import Sending
+from amp.grading.service import Sessions
 from amp.grading.wire import SessionPatch, SessionRequest
 from amp.http.requests import ApiRequest
 from amp.http.sse import PING, EventStream, frame
@@ -187,6 +188,7 @@ async def _sending(request: ApiRequest) -> Sending:
 
 
 def _seq(last_event: str, newest: int) -> int:
-    if not last_event.isascii() or not last_event.isdigit() or not 0 <= int(last_event[:12]) <= newest:
+    known = last_event.isascii() and last_event.isdigit() and len(last_event) <= len(str(newest))
+    if not known or int(last_event) > newest:
         raise InvalidParameter("Last-Event-ID", "must be the id of an event of this session")
     return int(last_event)

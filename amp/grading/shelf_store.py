@@ -8,7 +8,7 @@ import msgspec
 
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
-from amp.store.keys import shelf_index, shelf_item
+from amp.store.grading_keys import shelf_index, shelf_item
 from amp.tenancy import Tenant
 
 LIBRARY = files("amp.grading").joinpath("shelf.lua").read_text()

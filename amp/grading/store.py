@@ -20,14 +20,8 @@ from amp.grading.packing import encode, ended, packed
 from amp.grading.types import Change, Definition, Event, Head, Lease, Session, State
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
-from amp.store.keys import (
-    BRIDGE_NEWS,
-    GRADING_NEWS,
-    GRADING_TENANTS,
-    session_bucket,
-    session_keys,
-    session_once,
-)
+from amp.store.grading_keys import GRADING_NEWS, GRADING_TENANTS, session_bucket, session_keys, session_once
+from amp.store.keys import BRIDGE_NEWS
 from amp.tenancy import Tenant
 
 __all__ = [

@@ -15,17 +15,23 @@ class Unreadable(Exception):
     """There is no text in it that we can read."""
 
 
+def packed(path: str) -> bool:
+    """Whether its text must be unpacked, which may take long."""
+    return _kind(path) in {"xlsx", "xlsm", "pdf"}
+
+
+def _kind(path: str) -> str:
+    return path.rpartition(".")[2].lower()
+
+
 def text_of(path: str, data: bytes) -> str:
     """The text, cut at TEXT_LENGTH_MAX characters.
 
     Raises:
         Unreadable: it is none, or damaged.
     """
-    kind = path.rpartition(".")[2].lower()
-    if kind in {"xlsx", "xlsm"}:
-        return _workbook(data)
-    if kind == "pdf":
-        return _pdf(data)
+    if packed(path):
+        return _pdf(data) if _kind(path) == "pdf" else _workbook(data)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

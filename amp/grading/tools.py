@@ -1,8 +1,8 @@
 """The tools of an agent that calls a model: files in the session's own folder, and nothing else.
 
 A path is a name in the session's list of files, never a path of a disk: there is no way out, no link, no
-shell. Workbooks and PDFs are read and written in a thread: a large one takes seconds, and the loop's leases
-do not wait.
+shell. Workbooks and PDFs are read in a process apart and workbooks written in a thread: a large one takes
+seconds, and the loop's leases do not wait.
 """
 
 import asyncio
@@ -13,8 +13,9 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
+from amp.grading.apart import text_of
 from amp.grading.checks import OUTPUTS, normal
-from amp.grading.texts import Unreadable, text_of
+from amp.grading.texts import Unreadable
 
 FILE_BYTES_MAX = 32 << 20
 FILES_MAX = 200
@@ -128,7 +129,7 @@ async def documents(folder: Folder) -> list[tuple[str, str]]:
     for path, size in sorted((await folder.sizes()).items()):
         data = await folder.read(path) or b""
         try:
-            found.append((path, await asyncio.to_thread(text_of, path, data)))
+            found.append((path, await text_of(path, data)))
         except Unreadable as error:
             found.append((path, f"({size:,} bytes; no text: {error})"))
     return found
@@ -145,7 +146,7 @@ async def _read(folder: Folder, given: dict[str, Any]) -> str:
     if data is None:
         raise Misused(f"{path} does not exist.")
     try:
-        text = await asyncio.to_thread(text_of, path, data)
+        text = await text_of(path, data)
     except Unreadable as error:
         raise Misused(f"{path} cannot be read: {error}.") from error
     if len(text) <= READ_LENGTH_MAX:

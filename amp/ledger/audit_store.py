@@ -10,7 +10,8 @@ from amp.ledger.audit import stored_page
 from amp.ledger.chain import Head, Stored, read_head
 from amp.ledger.types import NO_JOB
 from amp.store.connection import Store
-from amp.store.keys import BUCKETS, job_keys, ledger_tag
+from amp.store.keys import BUCKETS
+from amp.store.ledger_keys import job_keys, ledger_tag
 from amp.store.line import Command
 from amp.tenancy import Tenant, tenant
 

@@ -5,7 +5,7 @@ from importlib.resources import files
 from amp.ledger.catalogue import Kind
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
-from amp.store.keys import BOOK_VERSIONS, book_document, book_version
+from amp.store.ledger_keys import BOOK_VERSIONS, book_document, book_version
 from amp.tenancy import Tenant
 
 LIBRARY = files("amp.ledger").joinpath("books.lua").read_text()

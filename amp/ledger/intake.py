@@ -18,7 +18,7 @@ from amp.ledger.once import Once, checked, fingerprint, remembered, remembered_k
 from amp.ledger.store import Said, Write
 from amp.ledger.types import Decisions, Price
 from amp.ledger.wire import CompletionRequest, ToolRequest
-from amp.store.keys import bucket_of, job_keys, no_job_keys
+from amp.store.ledger_keys import bucket_of, job_keys, no_job_keys
 from amp.tenancy import Access, Tenant
 
 KNOWN_MAX = 20_000

@@ -13,7 +13,7 @@ from amp.ledger.entries import Amendment, Completion, Metered, Metrics, Outcome,
 from amp.ledger.job import Job, read_job
 from amp.ledger.linked import JobChain
 from amp.ledger.store import LedgerStore
-from amp.store.keys import bucket_of
+from amp.store.ledger_keys import bucket_of
 from amp.tenancy import Tenant
 
 PAGE = 1000

@@ -10,7 +10,7 @@ from importlib.resources import files
 from amp.errors import StoreUnavailable
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
-from amp.store.keys import LEDGER_MARKS, LEDGER_MARKS_COUNT
+from amp.store.ledger_keys import LEDGER_MARKS, LEDGER_MARKS_COUNT
 from amp.tenancy import Tenant, tenant
 
 LIBRARY = files("amp.ledger").joinpath("marks.lua").read_text()

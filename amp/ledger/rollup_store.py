@@ -16,8 +16,8 @@ from amp.ledger.fold import Known, Told
 from amp.ledger.side import read_side
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
-from amp.store.keys import (
-    BUCKETS,
+from amp.store.keys import BUCKETS
+from amp.store.ledger_keys import (
     bucket_of,
     job_key,
     job_keys,
@@ -34,9 +34,7 @@ LIBRARY = files("amp.ledger").joinpath("rollup.lua").read_text()
 LEASE_MS = 5000
 
 _looked: "msgspec.json.Decoder[list[list[str] | bool]]" = msgspec.json.Decoder(list[list[str] | bool])
-
-_FIRST_JOBS = 8
-_MORE_JOBS = 32
+_FIRST_JOBS, _MORE_JOBS = 8, 32
 
 
 class Changed(NamedTuple):

@@ -20,7 +20,7 @@ from amp.ledger.once import Once, checked, fingerprint, remembered_key
 from amp.ledger.store import Said, Verb, Write, Written
 from amp.ledger.types import Decided, Decisions
 from amp.ledger.wire import JobRequest, OutcomeRequest
-from amp.store.keys import bucket_of, job_keys
+from amp.store.ledger_keys import bucket_of, job_keys
 from amp.tenancy import Access, Tenant
 
 ATTEMPTS = 5

@@ -9,7 +9,8 @@ from amp.ledger.chain import Head, Stored, digest, read_head
 from amp.ledger.once import is_completion, is_tool_event
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
-from amp.store.keys import BUCKETS, JobKeys, job_keys, ledger_tag
+from amp.store.keys import BUCKETS
+from amp.store.ledger_keys import JobKeys, job_keys, ledger_tag
 from amp.tenancy import Tenant
 
 LIBRARY = files("amp.ledger").joinpath("store.lua").read_text()

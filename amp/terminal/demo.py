@@ -1,7 +1,10 @@
-"""What `amp demo` shows: a progress bar while it runs, then what was learned, and what it was worth."""
+"""What `amp demo` shows: each stage while it runs, what was learned, what it was worth, and the way in."""
 
+import asyncio
+import secrets
 import shlex
-from contextlib import nullcontext
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -9,43 +12,76 @@ from rich.console import Console
 from rich.text import Text
 
 from amp.demo.people import people
-from amp.demo.play import name
-from amp.demo.run import Demonstration, Portrait, demonstrate
+from amp.demo.play import Told, name
+from amp.demo.run import Demonstration, Plan, Portrait, Running, demonstrated
 from amp.learning.approaches import PUBLISHED
 from amp.learning.lift import ALPHA, USERS_MIN, Difference
-from amp.parse import without_password
-from amp.settings import Settings
-from amp.simulate.serving import throw_away
-from amp.terminal import talk
+from amp.terminal import ledger_verify, talk
+from amp.terminal.dashboard import made
+from amp.terminal.demo_place import OWN_TENANT, Site, stay
+from amp.terminal.demo_work import graded, taught, unaltered, worked
+from amp.terminal.ledger_verify import Seen as Verified
 from amp.terminal.posterior import Glyphs, drawing, glyphs, legend
 from amp.terminal.progress import progress
 
 _BAR = 28
-_KEEP = "amp serve runs your own service; amp demo --data DIR keeps a demo to see"
+_KEEP = "amp demo --serve keeps it, to look at in a browser"
 
 
-def run(settings: Settings, users: int, seed: int, *, kept: bool, as_json: bool) -> None:
-    """Runs the demonstration and shows it.
+def run(site: Site, users: int, seed: int, *, serve: bool, as_json: bool) -> None:
+    """Runs the demonstration, shows it, and with `serve` stays up until Ctrl-C.
 
     Raises:
         CommandFailed: the service did not start, or stopped answering.
         StoreMissing: no store can be started or reached.
     """
-    crowd = people(users, seed, PUBLISHED)
-    with (
-        nullcontext(settings) if kept else throw_away(settings) as place,
-        progress(int(crowd.stays.sum())) as told,
-    ):
-        shown = demonstrate(place, crowd, told=told, say=talk.say)
-    if as_json:
-        return _as_json(shown)
-    return _as_summary(shown, _follow_up(settings, shown) if kept else _KEEP)
+    tenant = OWN_TENANT if site.own else f"demo-{secrets.token_hex(4)}"
+    plan = Plan(tenant, people(users, seed, PUBLISHED), seed, live=serve)
+    talk.say("A day of synthetic people and agents on a service of its own: about a minute.")
+    with site.settings() as settings, demonstrated(settings, plan, stage=_stage, say=talk.say) as running:
+        held = ledger_verify.read(running.settings, tenant, "live")
+        link = _link(running) if serve else None
+        if as_json:
+            _as_json(running.shown, held, running.url, link)
+        else:
+            _as_summary(running.shown, held, _follow_up(site, running.shown))
+            if link:
+                _way_in(site, running, link)
+        if link:
+            stay()
 
 
-def _as_json(shown: Demonstration) -> None:
+@contextmanager
+def _stage(words: str, what: str, total: int) -> Generator[Told]:
+    talk.say(f"{words}.")
+    with progress(total, what) as told:
+        yield told
+
+
+def _link(running: Running) -> str:
+    """Signs in to the dashboard, once."""
+    complete, url, shown = running
+    token = asyncio.run(made(complete.redis or "", complete.secret or "", shown.tenant, "live"))
+    return f"{url}/sign-in/link/{token}"
+
+
+def _way_in(site: Site, running: Running, link: str) -> None:
+    """The dashboard, and how to get rid of all of it; the link is data."""
+    talk.say("\nOpen the dashboard; the link signs in once, within ten minutes:")
+    talk.write(link)
+    talk.say("\nAnother link:")
+    talk.say(f"  amp dashboard link --tenant {running.shown.tenant} --env live --url {running.url} \\")
+    talk.say(f"    {shlex.join(site.options)}")
+    talk.say(f"{site.told} {site.rid}")
+    talk.say("The service runs until you press Ctrl-C.")
+
+
+def _as_json(shown: Demonstration, held: Verified, url: str, link: str | None) -> None:
     """The summary for machines; options of a portrait as in the posterior, with their `truth`."""
     talk.write_json(
         {
+            "url": url if link else None,
+            "link": link,
             "tenant": shown.tenant,
             "users": len(shown.people.stays),
             "interactions": len(shown.played.interactions),
@@ -56,6 +92,10 @@ def _as_json(shown: Demonstration) -> None:
             "captured": [msgspec.to_builtins(each) for each in shown.captured],
             "capturedByBestSingleApproach": shown.best_single,
             "people": [_portrait_json(each) for each in shown.portraits],
+            "business": msgspec.to_builtins(shown.business),
+            "sessions": [each._asdict() for each in shown.sessions],
+            "bridge": shown.bridge,
+            "ledgerFindings": len(held.findings),
         }
     )
 
@@ -80,7 +120,7 @@ def _portrait_json(portrait: Portrait) -> dict[str, Any]:
     return posterior
 
 
-def _as_summary(shown: Demonstration, follow_up: str) -> None:
+def _as_summary(shown: Demonstration, held: Verified, follow_up: str) -> None:
     """The same for the eyes, 80 columns wide; the figures last, where the eye is."""
     console = Console(highlight=False)
     drawn = glyphs(console)
@@ -92,6 +132,14 @@ def _as_summary(shown: Demonstration, follow_up: str) -> None:
         _worth(shown),
         "\n",
         _captured(shown, drawn),
+        "\n",
+        worked(shown.business),
+        "\n",
+        graded(shown.sessions),
+        "\n",
+        taught(shown.bridge),
+        "\n",
+        unaltered(held),
         "\n",
         _ran(shown),
         f"Next: {follow_up}",
@@ -157,9 +205,8 @@ def _ran(shown: Demonstration) -> Text:
     return text
 
 
-def _follow_up(settings: Settings, shown: Demonstration) -> str:
-    place = (
-        ["--redis", without_password(settings.redis)] if settings.redis else ["--data", str(settings.data)]
-    )
+def _follow_up(site: Site, shown: Demonstration) -> str:
+    if not site.kept:
+        return _KEEP
     user = shown.portraits[0].posterior.user_id if shown.portraits else name(0)
-    return shlex.join(["amp", "profile", user, "--tenant", shown.tenant, "--env", "live", *place])
+    return shlex.join(["amp", "profile", user, "--tenant", shown.tenant, "--env", "live", *site.options])

@@ -7,7 +7,8 @@ from contextlib import nullcontext
 from rich.console import Console
 
 from amp.demo import scenarios
-from amp.demo.ledger import TENANT, Place, Shown, on, on_own_server
+from amp.demo.calls import Place
+from amp.demo.ledger import TENANT, Shown, on, on_own_server
 from amp.demo.scenarios import SCENARIOS, Work
 from amp.exits import CommandFailed
 from amp.parse import without_password

@@ -1,6 +1,7 @@
-"""The commands of `amp demo`: without a name it shows how amp learns, `ledger` what work was worth."""
+"""The commands of `amp demo`: without a name it shows a day of all of it, `ledger` what work was worth."""
 # ruff: noqa: PLC0415  loaded when a command runs: `amp --help` stays quick
 
+import sys
 from typing import Annotated
 
 import typer
@@ -12,30 +13,58 @@ demo = typer.Typer(invoke_without_command=True)
 
 Users = Annotated[int, typer.Option(metavar="N", min=1, max=5000, help="How many people.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="The same seed makes the same jobs.")]
+Serve = Annotated[
+    bool | None,
+    typer.Option(
+        "--serve/--no-serve",
+        help="Stay up until Ctrl-C, with a link to the dashboard; as it is at a terminal without --json.",
+        show_default=False,
+    ),
+]
+Clean = Annotated[
+    bool, typer.Option("--clean", help="Remove what a demo has kept (in --data, or its own folder).")
+]
 Jobs = Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Jobs of each scenario.")]
 
 
 @demo.callback()
-def learning(
+def day(
     context: typer.Context,
     *,
     users: Users = 800,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed makes the same people.")] = 1,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="The same seed makes the same people, jobs and tasks.")
+    ] = 1,
+    serve: Serve = None,
+    clean: Clean = False,
     data: Data = None,
     redis: RedisUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Watch it learn: synthetic people use a real service of their own over HTTP.
+    """See it all at work: a day of synthetic people, agents' jobs and graded tasks on a service of its own.
 
-    Their data is thrown away unless --data or --redis says where to keep it.
+    It takes about a minute, over real HTTP and without a model, and ends with a link to the dashboard.
 
-    A third of them are the control group, so that there is something to compare.
+    A third of the people are the control group, so that there is something to compare.
+
+    Its data stays in a folder of its own until the next demo or --clean, or where --data or --redis says.
+    With --no-serve, and in a script, it ends after the summary, and without --data or --redis nothing stays.
     """
     if context.invoked_subcommand:
         return
+    from amp.terminal import demo_place
+
+    given, settings = bool(data or redis), settings_of(data=data, redis=redis)
+    if clean:
+        if redis:
+            raise CommandFailed("--clean removes folders; what a demo left at --redis is yours to remove.")
+        demo_place.clean(settings.data if given else demo_place.own_folder())
+        return
+    stays = (sys.stdout.isatty() and not as_json) if serve is None else serve
+    site = demo_place.Site(settings, given=given, own=stays and not given)
     from amp.terminal import demo as terminal
 
-    terminal.run(settings_of(data=data, redis=redis), users, seed, kept=bool(data or redis), as_json=as_json)
+    terminal.run(site, users, seed, serve=stays, as_json=as_json)
 
 
 @demo.command()

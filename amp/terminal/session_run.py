@@ -9,7 +9,7 @@ from rich.console import Console
 from amp.exits import CommandFailed
 from amp.grading.inputs import DefineOutcome, TextRubric
 from amp.grading.pages import LAST_US
-from amp.grading.service import Sending
+from amp.grading.sending import Sending
 from amp.grading.types import Event
 from amp.grading.wire import AgentRequest, EnvironmentRequest, SelfHosted, SessionRequest
 from amp.settings import Settings

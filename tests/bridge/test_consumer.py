@@ -7,7 +7,8 @@ import pytest
 from bridging import ACME, report_job
 
 from amp.errors import StoreUnavailable
-from amp.store.keys import bridge_box, bridge_counts, bucket_of, record_key
+from amp.store.keys import bridge_box, bridge_counts, record_key
+from amp.store.ledger_keys import bucket_of
 
 BUCKET = bucket_of("job-1")
 

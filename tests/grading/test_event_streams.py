@@ -181,7 +181,7 @@ async def test_a_reader_that_comes_and_goes_hears_all_while_events_come(raw, cli
     assert heard == [(number + 1, str(number)) for number in range(total)]
 
 
-@pytest.mark.parametrize("last", ["x", "-1", "7", "1.0", "²", ""])
+@pytest.mark.parametrize("last", ["x", "-1", "7", "1.0", "²", "", "0" * 12 + "9" * 30])
 async def test_an_id_that_is_none_is_refused(raw, session, tell, last):
     made = await session()
     await tell(made.id, "a")

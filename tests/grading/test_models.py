@@ -264,3 +264,11 @@ async def test_an_allowed_callable_plays(sessions):
     _, events = await ran(room, model=f"python:{names['agent']}", agent_metadata=metadata)
     assert shorts(events)[-2] == "end#0=satisfied"
     await room.client.aclose()
+
+
+async def test_a_service_that_repeats_our_key_does_not_tell_it_to_the_caller(room, service):
+    service.agent = [(401, {"error": "Invalid key: Received=sk-1, expected another"})]
+    _, events = await ran(room)
+    errors = [each["error"]["message"] for each in events if each["type"] == "session.error"]
+    assert "Invalid key: Received=[key]" in errors[0]
+    assert "sk-1" not in str(events)

@@ -1,15 +1,12 @@
 """The agent's tools: files in its own folder, and the text of what lies there."""
 
-import asyncio
 import io
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from loops import MemoryFolder
 
-from amp.grading import tools
 from amp.grading.texts import Unreadable, text_of
 from amp.grading.tools import FILES_MAX, TOOLS, documents, use
 
@@ -120,21 +117,3 @@ def test_a_pdf_has_its_text():
 def test_what_is_damaged_is_said_to_be(path, data):
     with pytest.raises(Unreadable):
         text_of(path, data)
-
-
-async def test_a_large_file_holds_nobody_up(folder, monkeypatch):
-    """While a grader's copy of it is made, the loop keeps its leases."""
-    await folder.write("a.pdf", b"x")
-
-    def slow(path, data):
-        time.sleep(0.3)
-        return "text"
-
-    monkeypatch.setattr(tools, "text_of", slow)
-    reading = asyncio.create_task(tools.documents(folder))
-    beats = 0
-    while not reading.done():
-        await asyncio.sleep(0.01)
-        beats += 1
-    assert await reading == [("a.pdf", "text")]
-    assert beats >= 5

@@ -22,7 +22,8 @@ from amp.ledger.rollup import Rollup
 from amp.ledger.rollup_store import RollupStore
 from amp.ledger.side import read_side
 from amp.store.functions import Functions
-from amp.store.keys import BUCKETS, job_keys, ledger_cells
+from amp.store.keys import BUCKETS
+from amp.store.ledger_keys import job_keys, ledger_cells
 
 JOBS = ("j1", "j2", "j3")
 TEXT = st.none() | st.sampled_from(("a", "b"))

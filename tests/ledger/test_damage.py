@@ -13,7 +13,7 @@ from amp.ledger.standing import Verifications
 from amp.settings import Settings
 from amp.store.connection import connect
 from amp.store.keeper import opened
-from amp.store.keys import bucket_of, job_keys
+from amp.store.ledger_keys import bucket_of, job_keys
 from amp.tenancy import tenant
 from amp.terminal import ledger_verify
 

@@ -18,7 +18,7 @@ from amp.ledger.rollup_store import RollupStore
 from amp.ledger.store import LedgerStore
 from amp.store.connection import Store
 from amp.store.functions import Functions
-from amp.store.keys import ledger_cells, ledger_folding
+from amp.store.ledger_keys import ledger_cells, ledger_folding
 from amp.tenancy import tenant
 
 OTHER = tenant("other", "live")

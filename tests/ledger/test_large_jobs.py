@@ -7,7 +7,7 @@ import pytest
 from calls import TENANT, completion, job, tool_event
 
 from amp.ledger import grouping, traces
-from amp.store.keys import job_keys
+from amp.store.ledger_keys import job_keys
 
 RECORDS, TOOLS, IN_A_REPLY = 4000, 400, 3000
 """HGETALL of so many would have twice as many elements, and a reply may have so few."""

@@ -6,7 +6,7 @@ import pytest
 from calls import TENANT, job, refused
 from test_report_calls import got, metered, reported
 
-from amp.store.keys import job_keys
+from amp.store.ledger_keys import job_keys
 
 
 @pytest.fixture

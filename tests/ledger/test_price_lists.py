@@ -12,7 +12,7 @@ from amp.ledger.books import PriceLists
 from amp.ledger.catalogue import Price, Rate, Tool
 from amp.ledger.types import Priced, Usage
 from amp.store.functions import Functions
-from amp.store.keys import BOOK_VERSIONS, book_document
+from amp.store.ledger_keys import BOOK_VERSIONS, book_document
 
 GPT = Price("openai", "gpt", Decimal("2.5"), Decimal(10))
 CALL = Usage(0, "openai", "gpt", input_tokens=10**6)

@@ -8,7 +8,7 @@ from amp.ledger.chain import EMPTY
 from amp.ledger.head_files import HeadFile, evidence
 from amp.ledger.heads import key_of
 from amp.ledger.verify import Verifier
-from amp.store.keys import bucket_of, job_keys, ledger_tag
+from amp.store.ledger_keys import bucket_of, job_keys, ledger_tag
 from amp.tenancy import tenant
 
 OWNER = tenant("acme", "live")

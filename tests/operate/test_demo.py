@@ -10,6 +10,8 @@ import pytest
 
 from amp.client import AsyncAMP, DimensionPosterior, OptionPosterior, Posterior
 from amp.demo import score
+from amp.demo.business import Business
+from amp.demo.graded import Graded
 from amp.demo.people import TASKS, people
 from amp.demo.play import Interaction, Played, play
 from amp.demo.run import Demonstration, Portrait
@@ -17,8 +19,12 @@ from amp.exits import CommandFailed
 from amp.learning.approaches import PUBLISHED
 from amp.learning.reward import reward
 from amp.learning.types import Weights
+from amp.ledger.audit import Walked
+from amp.ledger.heads import Evidence
 from amp.simulate.worlds import expected_reward
+from amp.tenancy import tenant
 from amp.terminal import demo as terminal
+from amp.terminal.ledger_verify import Seen as Verified
 
 # The command
 
@@ -33,6 +39,26 @@ def test_people_talk_to_a_service_over_http_and_what_is_kept_is_what_the_summary
     assert told["troubles"].keys() <= {"degraded"}, "which a busy machine may cause, and counts"
     assert told["lift"]["learnedUsers"] + told["lift"]["controlUsers"] == 30
     assert told["lift"]["controlUsers"] > 0
+
+    assert told["business"]["jobs"] == told["business"]["total"]["reported"] == 36
+    assert told["business"]["through_client"] is True
+    ended = {each["title"]: (each["result"], each["iterations"]) for each in told["sessions"]}
+    assert [ended[name] for name in ("Refund answer", "Release notes 2.4", "Migration guide")] == [
+        ("satisfied", 1),
+        ("satisfied", 2),
+        ("satisfied", 3),
+    ]
+    assert {result for result, _ in ended.values()} == {
+        "satisfied",
+        "failed",
+        "max_iterations_reached",
+        "interrupted",
+    }
+    bridge = told["bridge"]
+    assert bridge["waiting"] == bridge["unknown"] == bridge["skipped"] == 0
+    assert bridge["taught"] > 10
+    assert bridge["contradictions"] >= 1
+    assert told["ledgerFindings"] == 0
 
     sitter = told["people"][0]
     person = int(sitter["userId"].removeprefix("person-")) - 1
@@ -162,6 +188,14 @@ def test_the_truth_of_an_option_is_its_mean_over_all_that_goes_with_it():
 
 # The summary
 
+TOTAL = {
+    "totalValue": 9797.0,
+    "totalCost": 431.5,
+    "valueRatio": 22.7,
+    "outcomeTypes": {"CONVERTED": 95, "ESCALATED": 17, "PENDING": 0},
+    "unpricedToolEvents": 34,
+}
+
 
 def summary_of(crowd, interactions, capsys):
     """The printed summary of what these interactions amount to, with one portrait."""
@@ -181,9 +215,13 @@ def summary_of(crowd, interactions, capsys):
         gain=score.gain(interactions),
         captured=score.captured(interactions, crowd),
         best_single=score.best_single(crowd),
+        business=Business(36, 198, 18, 3, True, TOTAL),
+        sessions=[Graded("Refund answer", "satisfied", 1), Graded("Plan", "max_iterations_reached", 3)],
+        bridge={"taught": 12, "filled": 3, "agreed": 2, "contradictions": 1},
         duration_s=12.3,
     )
-    terminal._as_summary(shown, "amp serve")
+    held = Verified("", Evidence(), {tenant("demo", "live"): Walked(271, 33, 36, 0, 33, [])}, 0.1)
+    terminal._as_summary(shown, held, "amp serve")
     return capsys.readouterr().out
 
 
@@ -211,4 +249,7 @@ def test_the_summary_fits_80_columns_and_tells_what_went_wrong(capsys):
     assert "nothing is said before each group has 30 users" in shown
     assert "Not as it should be: 2 degraded" in shown
     assert "3 priors published" in shown
+    assert "95 converted, 17 escalated\n" in shown
+    assert "contradicted (kept, not counted): 1" in shown
+    assert "271 entries of the ledger in 33 chains: yes" in shown
     assert "\x1b" not in shown

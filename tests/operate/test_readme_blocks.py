@@ -206,7 +206,7 @@ def test_a_tenant_makes_its_own_dimensions(terminal):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_the_commands_show_what_was_learned(terminal):
     """The demo's summary, and a posterior drawn."""
     terminal(f"python - <<'LOOP'\n{LOOP}LOOP\n")

@@ -53,6 +53,7 @@ NOT_PURE = {
     "state.py",
     "journal.py",
     "agent.py",
+    "apart.py",
     "attending.py",
     "grader.py",
     "tools.py",
