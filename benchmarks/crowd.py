@@ -103,7 +103,7 @@ def session_name(number: int) -> str:
 
 
 def seed(settings: Settings, *, users: int, jobs: int, sessions: int, told: Told) -> None:
-    """Fills the store; it acknowledges before the disk does until all is there, and then waits for it again."""
+    """Fills the store; until all is there it acknowledges before the disk does, and then no more."""
     asyncio.run(_durable(settings, "everysec"))
     counts = {"users": Count(), "entries": Count()}
     work = [(_users, (settings, users, counts["users"])), (_jobs, (settings, jobs, counts["entries"]))]
@@ -131,7 +131,7 @@ async def _durable(settings: Settings, mode: str) -> None:
     """From now on; a rewrite of the log that goes on is waited for, so that it is in nobody's figures."""
     store = connect(settings.redis or "")
     await store.ask("CONFIG", "SET", "appendfsync", mode)
-    while b"aof_rewrite_in_progress:1" in await store.ask("INFO", "persistence"):
+    while b"aof_rewrite_in_progress:1" in await store.ask("INFO", "persistence"):  # noqa: ASYNC110  another's
         await asyncio.sleep(_TOLD_EVERY_S)
     await store.close()
 

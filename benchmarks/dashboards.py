@@ -1,7 +1,8 @@
 """Open dashboards, as the script of the pages has them, and what happens meanwhile that they tell of.
 
-A dashboard loads its page, listens to /live, and asks for the regions whose topic has another version. Meanwhile outcomes of users and of jobs come in at a steady pace, and now and then a
-measurement is published. Both run in a process of their own, on the cores that are not the server's.
+A dashboard loads its page, listens to /live, and asks for the regions whose topic has another version.
+Meanwhile outcomes of users and of jobs come in at a steady pace, and now and then a measurement is published.
+Both run in a process of their own, on the cores that are not the server's.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
@@ -75,7 +77,7 @@ def watched(site: Site, paths: Sequence[str]) -> Generator[Count]:
 def busy(site: Site, settings: Settings, users: int, pace: Pace) -> Generator[Count]:
     """Outcomes, jobs and measurements until the block ends: how many outcomes were acknowledged."""
     count, ready = Count(), _spawn.Event()
-    with _process(_happen, site, settings, users, pace, count, ready):
+    with _process(partial(_happen, pace=pace), site, settings, users, count, ready):
         if not ready.wait(60):
             raise RuntimeError("nothing happens")
         yield count
@@ -139,7 +141,9 @@ async def _told(stream: httpx.Response) -> AsyncIterator[dict[str, str]]:
             yield json.loads(line.removeprefix("data: "))
 
 
-async def _happen(site: Site, settings: Settings, users: int, pace: Pace, count: Count, ready: Any) -> None:
+async def _happen(
+    site: Site, settings: Settings, users: int, count: Count, ready: Any, *, pace: Pace
+) -> None:
     headers = {"Authorization": f"Bearer {site.key}"}
     async with httpx.AsyncClient(base_url=site.url, headers=headers, timeout=60) as client:
         ready.set()
@@ -185,7 +189,7 @@ async def _worked(client: httpx.AsyncClient, per_s: float) -> None:
 
 
 async def _measured(settings: Settings) -> None:
-    """The newest measurement, published again as of now: regions of it are asked for as if it were another."""
+    """The newest measurement, published again as of now: its regions are asked for as of another."""
     policies = Policies(first(settings))
     async with crowd.opened(settings) as (store, functions):
         insights = InsightStore.of(settings, store, functions, policies)

@@ -84,7 +84,7 @@ def run(size: Size, *, told: Told) -> Section:
         used_mb = asyncio.run(_used_mb(settings))
         with machine.shared_out() as cores, followed(settings.environment(), cores.others):
             took = _visited(settings, cores, key, asyncio.run(_pages(settings, size)), told)
-            rounds = _beside(settings, cores, key, size, took, told)
+            rounds = _beside(settings, cores, key, size, took, told=told)
     note = (
         f"{size.users:,} users with {crowd.reports_of(size.users):,} outcomes, {size.jobs:,} jobs, "
         f"{size.sessions:,} graded sessions: seeded in {seeded_s:,.0f} s, fitted and measured in "
@@ -197,7 +197,7 @@ def _worker(settings: Settings, cores: machine.Cores, key: str) -> Generator[Sit
 
 
 def _beside(
-    settings: Settings, cores: machine.Cores, key: str, size: Size, took: list[Took], told: Told
+    settings: Settings, cores: machine.Cores, key: str, size: Size, took: list[Took], *, told: Told
 ) -> list[tuple[float, float, int]]:
     """Of each round the p99 of contexts with dashboards, without, and how often these asked for regions."""
     pages = asyncio.run(_pages(settings, size))
