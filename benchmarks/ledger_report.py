@@ -10,7 +10,7 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -86,15 +86,15 @@ def run(*, jobs: int) -> Section:
 
 
 async def _measure(settings: Settings, jobs: int) -> Section:
-    room = await _room(settings)
+    room = await room_of(settings)
     try:
         began = time.perf_counter()
-        entries = await _seed(room, jobs)
+        entries = await seed(room, jobs)
         seeded_s = time.perf_counter() - began
         reports = room.reports()
         held_mb = _resident_mb()
         began = time.perf_counter()
-        await _folded(reports)
+        await folded(reports)
         folded_s = time.perf_counter() - began
         gc.collect()
         held_mb, load = _resident_mb() - held_mb, os.getloadavg()
@@ -158,7 +158,7 @@ async def _timed(room: World, reports: Reports, question: Question) -> list[str 
     return [rows, median(times), max(times)]
 
 
-async def _folded(reports: Reports) -> None:
+async def folded(reports: Reports) -> None:
     """Everything is in the cells; a silence of the store only makes it take longer."""
     for left in range(_AGAIN, -1, -1):
         try:
@@ -177,7 +177,8 @@ async def _fresh(room: World) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-async def _room(settings: Settings) -> World:
+async def room_of(settings: Settings) -> World:
+    """The room on this store, its functions loaded."""
     store = connect(settings.redis or "")
     libraries = [ledger_store.LIBRARY, rollup_store.LIBRARY, book_store.LIBRARY]
     functions = Functions(store, libraries)
@@ -187,7 +188,8 @@ async def _room(settings: Settings) -> World:
     return World(store, ledger, rollups, Jobs(ledger), lists)
 
 
-async def _seed(room: World, jobs: int) -> int:
+async def seed(room: World, jobs: int, told: Callable[[int], None] = lambda _: None) -> int:
+    """Writes so many jobs: how many entries that are, which `told` hears as they come."""
     count = 0
     waiting: list[Write] = []
     for write in writes(jobs):
@@ -195,6 +197,7 @@ async def _seed(room: World, jobs: int) -> int:
         if len(waiting) == _PIPELINE:
             count += await _written(room, waiting)
             waiting.clear()
+            told(count)
     return count + await _written(room, waiting)
 
 

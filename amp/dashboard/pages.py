@@ -2,11 +2,13 @@
 
 A page is a `Page` with a `tab`, listed in `mount.PAGES`, and a template that extends `layout.html`. A region
 is `{% call ui.region("name", "topic other") %}{% block region_name %}...{% endblock %}{% endcall %}`: the
-script of the pages asks for it alone, with the header `Amp-Region`, when one of its topics has changed.
+script of the pages asks for those of which a topic has changed, all at once and without the rest of the page,
+with the header `Amp-Region: name other`; the answer is a JSON object of HTML by name.
 """
 
 from typing import Any, ClassVar, NamedTuple, cast
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Controller, Response
 from markupsafe import Markup
@@ -69,20 +71,21 @@ def navigate(pages: tuple[type[Page], ...]) -> None:
 
 
 def page(request: ApiRequest, template: str, *, status: int = 200, **shown: Any) -> Response[bytes]:
-    """The page, or the region of it that was asked for.
+    """The page, or the regions of it that were asked for.
 
     Raises:
         NotFound: the page has no such region.
     """
     drawn = _TEMPLATES.get_template(template)
     context = drawn.new_context(_of_every_page(request) | shown)
-    region = request.headers.get(REGION)
-    if region is None or status != 200:
+    asked = request.headers.get(REGION)
+    if asked is None or status != 200:
         return html("".join(drawn.root_render_func(context)), status)
-    block = drawn.blocks.get(f"region_{region}")
-    if block is None:
+    blocks = {name: drawn.blocks.get(f"region_{name}") for name in asked.split()}
+    if not blocks or None in blocks.values():
         raise NotFound("This page has no such region.")
-    return html("".join(block(context)), status)
+    parts = {name: "".join(block(context)) for name, block in blocks.items() if block}
+    return Response(msgspec.json.encode(parts), media_type="application/json", headers=HEADERS)
 
 
 def html(text: str, status: int = 200) -> Response[bytes]:

@@ -1,6 +1,7 @@
 """What has changed since a page was drawn, told to every page that is open.
 
-However many pages are open, a worker asks the store for a tenant's versions at most once a second.
+However many pages are open, a worker asks the store for a tenant's versions at most once a second, and no
+more than `FEW` pages a second hear of it: what they then ask for is work that contexts wait for.
 """
 
 import asyncio
@@ -15,6 +16,9 @@ from amp.http.sse import PING, frame
 from amp.tenancy import Tenant
 
 EVERY_S = 1.0
+FEW = 4
+"""Open pages that hear every second; more take turns, but each at least every `SELDOM_S`."""
+SELDOM_S = 15.0
 PING_S = 15.0
 TENANTS_MAX = 256
 
@@ -23,6 +27,8 @@ OVER = b"event: over\ndata: {}\n\n"
 
 Watch = Callable[[Tenant], Awaitable[str]]
 """The version of one topic of a tenant's data: cheap to ask, and another one whenever the data is."""
+
+_pause = asyncio.sleep
 
 
 class _Seen:
@@ -41,6 +47,7 @@ class Pulse:
         self._watches = watches
         self._elapsed_s = elapsed_s
         self._seen: OrderedDict[Tenant, _Seen] = OrderedDict()
+        self._open = 0
 
     async def now(self, tenant: Tenant) -> dict[str, str]:
         """The versions by topic, at most `EVERY_S` old; the last known ones while the store is down."""
@@ -60,6 +67,14 @@ class Pulse:
 
     async def frames(self, tenant: Tenant, still: Callable[[], Awaitable[object]]) -> AsyncGenerator[bytes]:
         """The versions now and whenever they are others, until `still` refuses."""
+        self._open += 1
+        try:
+            async for each in self._frames(tenant, still):
+                yield each
+        finally:
+            self._open -= 1
+
+    async def _frames(self, tenant: Tenant, still: Callable[[], Awaitable[object]]) -> AsyncGenerator[bytes]:
         told: dict[str, str] | None = None
         number, pinged_s = 0, self._elapsed_s()
         while True:
@@ -75,4 +90,4 @@ class Pulse:
             elif self._elapsed_s() - pinged_s >= PING_S:
                 pinged_s = self._elapsed_s()
                 yield PING
-            await asyncio.sleep(EVERY_S)
+            await _pause(min(SELDOM_S, EVERY_S * max(1.0, self._open / FEW)))

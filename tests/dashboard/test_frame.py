@@ -85,13 +85,45 @@ async def test_without_a_session_nothing_is_shown_but_the_door(site):
             assert (answer.status_code, answer.headers["location"][:8]) == (303, "/sign-in"), path
 
 
-async def test_a_region_is_served_alone(site):
+async def test_regions_are_served_together_and_without_the_rest(site):
     client = await site.signed_in()
-    part = await client.get("/", headers={"Amp-Region": "lift"})
+    part = await client.get("/", headers={"Amp-Region": "lift health"})
     assert part.status_code == 200
     assert "<html" not in part.text
-    assert "What learning is worth" in part.text
-    assert (await client.get("/", headers={"Amp-Region": "none such"})).status_code == 404
+    assert list(part.json()) == ["lift", "health"]
+    assert "What learning is worth" in part.json()["lift"]
+    for none in ("none such", "lift none", ""):
+        assert (await client.get("/", headers={"Amp-Region": none})).status_code == 404, none
+
+
+async def test_many_open_pages_take_turns_and_few_hear_at_once(monkeypatch):
+    from amp.dashboard import pulse as beating
+    from amp.tenancy import tenant
+
+    async def still():
+        pass
+
+    async def watch(_):
+        return "1"
+
+    pauses = []
+
+    async def pause(seconds):
+        pauses.append(seconds)
+
+    monkeypatch.setattr(beating, "_pause", pause)
+    at_s = [0.0]
+    pulse = beating.Pulse({"topic": watch}, elapsed_s=lambda: at_s[0])
+    for pages, expected_s in ((1, 1.0), (4, 1.0), (20, 5.0), (400, 15.0)):
+        streams = [pulse.frames(tenant("acme", "live"), still) for _ in range(pages)]
+        for stream in streams:
+            assert b'"topic":"1"' in await anext(stream)
+        pauses.clear()
+        at_s[0] += beating.PING_S
+        assert await anext(streams[-1]) == beating.PING  # it has waited once meanwhile
+        assert pauses == [expected_s]
+        for stream in streams:
+            await stream.aclose()
 
 
 async def test_every_page_is_in_the_navigation_and_says_which_it_is(site):

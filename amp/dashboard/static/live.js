@@ -1,5 +1,5 @@
-// Regions follow what they show: /live tells versions by topic, and a region whose topic has another one is
-// fetched again, alone. Without this script the page is as good, and as old as its last load.
+// Regions follow what they show: /live tells versions by topic, and regions whose topic has another one are
+// fetched again, together. Without this script the page is as good, and as old as its last load.
 
 const VERSIONS = JSON.parse(document.body.dataset.live || "{}");
 const state = document.querySelector("[data-live-state]");
@@ -36,24 +36,27 @@ function hush() {
 function heard(versions) {
   const changed = Object.keys(versions).filter((topic) => versions[topic] !== VERSIONS[topic]);
   Object.assign(VERSIONS, versions);
-  for (const region of document.querySelectorAll("[data-region]")) {
-    if (region.dataset.topics.split(" ").some((topic) => changed.includes(topic))) {
-      busy = busy.then(() => refresh(region)).catch(() => say("away"));
-    }
-  }
+  const told = [...document.querySelectorAll("[data-region]")].filter((region) =>
+    region.dataset.topics.split(" ").some((topic) => changed.includes(topic)));
+  if (told.length) busy = busy.then(() => refresh(told)).catch(() => say("away"));
 }
 
-async function refresh(region) {
-  const answer = await fetch(location.href, { headers: { "Amp-Region": region.dataset.region } });
+async function refresh(regions) {
+  const names = regions.map((region) => region.dataset.region).join(" ");
+  const answer = await fetch(location.href, { headers: { "Amp-Region": names } });
   if (answer.status === 401) return location.reload();
   if (!answer.ok) return undefined;
-  const text = await answer.text();
-  if (region.querySelector("form :focus, [data-zoomed]")) return undefined; // somebody is at work in it
+  const parts = await answer.json();
+  for (const region of regions) renew(region, parts[region.dataset.region]);
+  return undefined;
+}
+
+function renew(region, text) {
+  if (region.querySelector("form :focus, [data-zoomed]")) return; // somebody is at work in it
   const kept = remember(region);
   region.innerHTML = text;
   restore(region, kept);
   region.dispatchEvent(new CustomEvent("region", { bubbles: true }));
-  return undefined;
 }
 
 function remember(region) {

@@ -1,0 +1,288 @@
+"""`python -m benchmarks.pages`: every page of the dashboard over a million users and a million jobs.
+
+What is told apart is a worker's first visit, for which it is started anew, and those after it. Then how long
+`/v1/context` takes with dashboards open that follow what happens, against the same without.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Annotated, NamedTuple
+from urllib.parse import quote, urlencode
+
+# one BLAS thread, as in the workers; numpy reads it once, when it is loaded
+os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
+
+import httpx
+import msgspec
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from amp.grading.lists_store import SessionLists
+from amp.learning.user_store import UserStore
+from amp.ledger.cells import DAY_MS
+from amp.settings import Settings
+from amp.store.keyring import Keyring, pepper
+from amp.tenancy import DEFAULT_SCOPES
+from benchmarks import crowd, dashboards, ledger_report, load, machine, report, world
+from benchmarks.dashboards import Pace, Site
+from benchmarks.report import Section, Target
+from benchmarks.served import followed, served
+
+FULL = 1_000_000
+SESSIONS = 50
+TIMES = 15
+PAGE_MS_MAX, CONTEXT_TIMES_MAX = 150.0, 1.2
+DASHBOARDS, ROUNDS = 20, 5
+PER_S = 400.0
+"""Contexts a second: of one worker, which answers outcomes and dashboards too."""
+BESIDE = Pace(outcomes=50.0, jobs=3.0)
+SECONDS = 8
+_WARM = 400
+RESULTS = Path(__file__).with_name("pages.json")
+
+
+class Size(NamedTuple):
+    """What is seeded."""
+
+    users: int
+    jobs: int
+    sessions: int = SESSIONS
+
+
+class Took(NamedTuple):
+    """Visits of one page, in milliseconds."""
+
+    name: str
+    first_ms: float
+    """Of a worker that was started for it."""
+    later_ms: list[float]
+    size: int
+    """Bytes of the page."""
+
+
+Told = Callable[[str, float], None]
+"""Hears what is done and how much of it."""
+
+
+def run(size: Size, *, told: Told) -> Section:
+    """Seeds, serves, visits."""
+    began_load, began = os.getloadavg()[0], time.perf_counter()
+    with world.durable_store() as settings:
+        crowd.seed(settings, users=size.users, jobs=size.jobs, sessions=size.sessions, told=told)
+        seeded_s = time.perf_counter() - began
+        key = asyncio.run(_key(settings))  # what learns looks at tenants that have one
+        asyncio.run(crowd.learn(settings))
+        learned_s = time.perf_counter() - began - seeded_s
+        used_mb = asyncio.run(_used_mb(settings))
+        with machine.shared_out() as cores, followed(settings.environment(), cores.others):
+            took = _visited(settings, cores, key, asyncio.run(_pages(settings, size)), told)
+            rounds = _beside(settings, cores, key, size, took, told=told)
+    note = (
+        f"{size.users:,} users with {crowd.reports_of(size.users):,} outcomes, {size.jobs:,} jobs, "
+        f"{size.sessions:,} graded sessions: seeded in {seeded_s:,.0f} s, fitted and measured in "
+        f"{learned_s:,.0f} s; the store holds {used_mb:,.0f} MB. One worker on one core, store and who asks "
+        f"share the other; from the request to the last byte. First: a worker's first visit after its start. "
+        f"Contexts: {PER_S:g}/s in open loop, {ROUNDS} interleaved rounds of {SECONDS} s, beside "
+        f"{BESIDE.outcomes:g} outcomes and {BESIDE.jobs:g} jobs a second, with {DASHBOARDS} dashboards open "
+        f"(median p99 {median(on for on, _, _ in rounds):.1f} ms, "
+        f"{median(asked for _, _, asked in rounds):,.0f} refetches a round) and without "
+        f"({median(off for _, off, _ in rounds):.1f} ms). Load: {began_load:.1f} before, "
+        f"{os.getloadavg()[0]:.1f} after."
+    )
+    return _section(size, took, rounds, note)
+
+
+def _section(size: Size, took: list[Took], rounds: list[tuple[float, float, int]], note: str) -> Section:
+    targets = [Target(f"{each.name}, median", median(each.later_ms), PAGE_MS_MAX, "ms") for each in took]
+    slowest = max(took, key=lambda each: each.first_ms)
+    targets += [
+        Target(f"a worker's first visit, slowest ({slowest.name})", slowest.first_ms, PAGE_MS_MAX, "ms"),
+        Target(
+            f"p99 of /v1/context with {DASHBOARDS} dashboards against without",
+            median(on / off for on, off, _ in rounds),
+            CONTEXT_TIMES_MAX,
+            "times",
+        ),
+    ]
+    rows: list[list[str | float]] = [
+        [each.name, each.first_ms, median(each.later_ms), max(each.later_ms), each.size / 1000]
+        for each in took
+    ]
+    columns = ["page", "first ms", "median ms", f"worst of {TIMES}, ms", "kB"]
+    return Section(f"Pages over {size.users:,} users and {size.jobs:,} jobs", columns, rows, targets, note)
+
+
+async def _pages(settings: Settings, size: Size) -> dict[str, str]:
+    """Every page's address, by what it is."""
+    last = size.jobs - 1
+    far_ms = (ledger_report.FIRST_DAY + 1) * DAY_MS
+    async with crowd.opened(settings) as (store, functions):
+        lists = SessionLists(store)
+        ((_, session),) = await lists.listed(
+            world.TENANT, None, low_us=0, high_us=10**16, newest_first=True, count=1
+        )
+        (heard,) = await UserStore(store, functions).recent(world.TENANT, 1)
+    many = max(range(min(size.users, 20_000)), key=list(crowd.interactions(size.users)).__getitem__)
+    return {
+        "Overview": "/",
+        "Approaches": "/approaches",
+        "Approaches, a context": "/approaches?" + urlencode({"task": "coding", "complexity": "high"}),
+        "Users": "/users",
+        "Users, a hit": "/users?" + urlencode({"search": crowd.user_name(size.users // 2)}),
+        "Users, a prefix": "/users?search=user-00000",
+        "Users, a miss": "/users?search=nobody",
+        "A user": "/users/user?" + urlencode({"id": heard}),
+        "A user of many interactions": "/users/user?" + urlencode({"id": crowd.user_name(many)}),
+        "ROI": "/roi",
+        "ROI of a type": "/roi?only=type%3Asales",
+        "ROI of an approach": "/roi?" + urlencode({"only": "approach:approach 3"}),
+        "ROI, converted": "/roi?currency=EUR",
+        "ROI of a month": "/roi?startDate=2026-03-18&endDate=2026-04-17",
+        "Jobs": "/roi/jobs",
+        "Jobs, filtered": "/roi/jobs?type=sales&executionStatus=SUCCESS&outcomeType=NOT_CONVERTED",
+        "Jobs, far back": f"/roi/jobs?before={far_ms}",
+        "Jobs, by id": "/roi/jobs?" + urlencode({"search": f"job-{last // 2:07}"}),
+        "A job": f"/roi/jobs/job-{last // 2:07}",
+        "Graded": "/graded",
+        "A session": f"/graded/{quote(session)}",
+        "Trust": "/trust",
+    }
+
+
+def _visited(
+    settings: Settings, cores: machine.Cores, key: str, pages: dict[str, str], told: Told
+) -> list[Took]:
+    firsts: dict[str, float] = {}
+    for done, (name, path) in enumerate(pages.items()):
+        with _worker(settings, cores, key) as site, dashboards.signed_in(site) as client:
+            firsts[name] = _visit(client, path)[0]
+        told("first visits", done + 1)
+    found: list[Took] = []
+    with _worker(settings, cores, key) as site, dashboards.signed_in(site) as client:
+        for name, path in pages.items():
+            _, size = _visit(client, path)
+            later = [_visit(client, path)[0] for _ in range(TIMES)]
+            found.append(Took(name, firsts[name], later, size))
+            told("visits", len(found))
+    return found
+
+
+def _visit(client: httpx.Client, path: str) -> tuple[float, int]:
+    """Milliseconds and bytes."""
+    began = time.perf_counter()
+    answer = client.get(path)
+    took_ms = 1000 * (time.perf_counter() - began)
+    if answer.status_code != 200:
+        raise RuntimeError(f"{path}: {answer.status_code} {answer.text[:300]}")
+    return took_ms, len(answer.content)
+
+
+@contextmanager
+def _worker(settings: Settings, cores: machine.Cores, key: str) -> Generator[Site]:
+    with served(
+        "benchmarks.served:service",
+        cores=cores.server,
+        http="amp.http.protocol:HotProtocol",
+        environment=settings.environment(),
+    ) as server:
+        yield Site(server.port, key)
+
+
+def _beside(
+    settings: Settings, cores: machine.Cores, key: str, size: Size, took: list[Took], *, told: Told
+) -> list[tuple[float, float, int]]:
+    """Of each round the p99 of contexts with dashboards, without, and how often these asked for regions."""
+    pages = asyncio.run(_pages(settings, size))
+    paths = [pages[took[number % len(took)].name] for number in range(DASHBOARDS)]
+    count = int(PER_S * SECONDS) + _WARM
+    bodies = world.context_bodies([crowd.user_name(number % size.users) for number in range(count)])
+    found: list[tuple[float, float, int]] = []
+    with (
+        _worker(settings, cores, key) as site,
+        dashboards.busy(site, settings, size.users, BESIDE),
+    ):
+        for done in range(ROUNDS):
+            without = _p99_ms(site, bodies)
+            with ExitStack() as stack:
+                asked = stack.enter_context(dashboards.watched(site, paths))
+                before = asked.now()
+                p99_ms = _p99_ms(site, bodies)
+                found.append((p99_ms, without, asked.now() - before))
+            told("rounds", done + 1)
+    return found
+
+
+def _p99_ms(site: Site, bodies: list[bytes]) -> float:
+    latencies = load.pace(site.port, "/v1/context", bodies, site.key, PER_S)[_WARM:]
+    return float(np.quantile(latencies, 0.99))
+
+
+async def _key(settings: Settings) -> str:
+    """A key that opens the API and all pages."""
+    async with crowd.opened(settings) as (store, _):
+        keyring, owner = Keyring(store, pepper(settings.secret or "")), world.TENANT
+        scopes = (*DEFAULT_SCOPES, "read")
+        key, _ = await keyring.create(tenant=owner.name, env=owner.env, scopes=scopes, expires_ms=None)
+        return key
+
+
+async def _used_mb(settings: Settings) -> float:
+    async with crowd.opened(settings) as (store, _):
+        told: bytes = await store.ask("INFO", "memory")
+    used = next(line for line in told.decode().splitlines() if line.startswith("used_memory:"))
+    return int(used.partition(":")[2]) / 1e6
+
+
+@contextmanager
+def _bars(console: Console, size: Size) -> Generator[Told]:
+    """A bar of each kind of work, from when it begins."""
+    totals = {
+        "users": crowd.reports_of(size.users),
+        "entries": int(size.jobs * 2.9),
+        "sessions": size.sessions,
+        "rounds": ROUNDS,
+    }
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bars: dict[str, TaskID] = {}
+
+        def told(what: str, done: float) -> None:
+            if what not in bars:
+                bars[what] = progress.add_task(what, total=totals.get(what, 22))
+            progress.update(bars[what], completed=done)
+
+        yield told
+
+
+def main(
+    *,
+    users: Annotated[int, typer.Option(help="How many; most have one to five interactions.")] = FULL,
+    jobs: Annotated[int, typer.Option(help="How many; each has two or three entries.")] = FULL,
+    as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON on stdout.")] = False,
+) -> None:
+    """Measure the dashboard's pages; a run of the default size is kept in pages.json."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.width = 110
+    size = Size(users, jobs)
+    with _bars(console, size) as told:
+        section = run(size, told=told)
+    report.show(console if as_json else Console(width=110), section)
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(report.plain(section)) + b"\n")
+    if users >= FULL and jobs >= FULL:
+        kept = {"machine": machine.hardware(), "pages": report.plain(section)}
+        RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
+        console.print(f"Written to {RESULTS}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
