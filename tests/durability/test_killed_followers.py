@@ -64,7 +64,7 @@ def meter(client, service, number):
 
 
 def folded(data):
-    """The tool events in the stored sums, which nothing folds to tell it; 0 while the store does not answer."""
+    """The tool events in the stored sums, as they are; 0 while the store does not answer."""
 
     async def ask(url):
         store = connect(url)
