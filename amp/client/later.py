@@ -6,6 +6,7 @@ dropped. The staged report (`final=False`) that went before it stands then, as o
 
 import asyncio
 import inspect
+import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,6 +19,8 @@ from typing import Any
 from amp.client import ending, forking
 from amp.client.signals import Outcome
 from amp.client.tally import Tally
+
+_log = logging.getLogger("amp.client")
 
 FAILED = "LATER_FAILED"
 """Counted when a function raised, or gave what is no report."""
@@ -115,6 +118,7 @@ class Later:
                 said: Any = {**told, "request_id": request_id, "started": told["started"]}
                 self._report(said)
         except Exception:  # noqa: BLE001  the host's function must not end the thread, nor its error go unheard
+            _log.warning("A later report's function failed; what was staged stands.", exc_info=True)
             self._tally.failed(FAILED)
 
 

@@ -52,16 +52,6 @@ def legend(names: Sequence[str]) -> Markup:
     return element("ul", Markup("").join(items), class_="legend")
 
 
-def sparkline(name: str, title: str, values: Sequence[float | None], *, tell: Tell) -> Markup:
-    """A line without axes, as high as two lines of text."""
-    series = [Series(title, values)]
-    scale = scale_of([value for value in values if value is not None], zero=False)
-    parts = [_plot(series, scale, 32, top=2), *_dots(series, scale, 32, top=2)]
-    known = [value for value in values if value is not None]
-    said = f"From {tell(known[0])} to {tell(known[-1])}." if known else "No values."
-    return chart(name, title, said, 36, parts)
-
-
 def _axes(labels: Sequence[str], scale: Scale, plot: float, tell: Tell) -> Iterator[Markup]:
     ticks = scale.ticks()
     for tick, words in zip(ticks, told(ticks, tell), strict=True):
@@ -76,13 +66,13 @@ def _axes(labels: Sequence[str], scale: Scale, plot: float, tell: Tell) -> Itera
         yield text(labels[index], percent(_place(index, len(labels))), _TOP + plot + 16, "tick", anchor)
 
 
-def _plot(series: Sequence[Series], scale: Scale, plot: float, top: float = _TOP) -> Markup:
+def _plot(series: Sequence[Series], scale: Scale, plot: float) -> Markup:
     drawn = [part for number, each in enumerate(series, 1) for part in _curves(number, each, scale)]
     return element(
         "svg",
         Markup("").join(drawn),
         x=0,
-        y=top,
+        y=_TOP,
         width="100%",
         height=plot,
         viewBox=f"0 0 {_GRID} {_GRID}",
@@ -106,7 +96,7 @@ def _curves(number: int, series: Series, scale: Scale) -> Iterator[Markup]:
             )
 
 
-def _dots(series: Sequence[Series], scale: Scale, plot: float, top: float = _TOP) -> Iterator[Markup]:
+def _dots(series: Sequence[Series], scale: Scale, plot: float) -> Iterator[Markup]:
     """Where a line would be too short to be seen, and where it ends."""
     for number, each in enumerate(series, 1):
         for run in _runs(list(each.values)):
@@ -114,7 +104,7 @@ def _dots(series: Sequence[Series], scale: Scale, plot: float, top: float = _TOP
             last = index == len(each.values) - 1
             if len(run) == 1 or last:
                 x = _place(index, len(each.values))
-                y = top + (1.0 - scale.at(value)) * plot
+                y = _TOP + (1.0 - scale.at(value)) * plot
                 yield element("circle", cx=percent(x), cy=y, r=3, class_=f"dot s{number}")
 
 

@@ -3,7 +3,6 @@
 
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from amp.errors import InvalidParameter
@@ -211,8 +210,3 @@ def patched(metadata: dict[str, str], patch: MetadataPatch | None) -> dict[str, 
     if len(kept) > METADATA_MAX:
         raise InvalidParameter("metadata", f"may have at most {METADATA_MAX} keys")
     return kept
-
-
-def builtins(value: Any) -> Any:
-    """A part of a request as it goes into a document."""
-    return msgspec.to_builtins(value)

@@ -117,7 +117,9 @@ async def test_the_accurate_report_comes_after_the_optimistic_one(context, amp, 
     assert {item["requestId"]: item["completed"] for item in told[1:]} == {"req_b": False, "req_abc": True}
 
 
-async def test_a_question_that_has_no_answer_reports_nothing_and_one_that_fails_is_counted(amp, server):
+async def test_a_question_that_has_no_answer_reports_nothing_and_one_that_fails_is_counted(
+    amp, server, caplog
+):
     asked = threading.Event()
 
     def fails():
@@ -127,6 +129,7 @@ async def test_a_question_that_has_no_answer_reports_nothing_and_one_that_fails_
         amp.client.report_outcome_later("req_a", 0.0, question)
     assert asked.wait(5)
     assert amp.client.counters.failed_codes == {"LATER_FAILED": 2}
+    assert "LookupError: of the host" in caplog.text
     assert server.requests == []
 
 

@@ -9,7 +9,7 @@ from amp.dashboard import words
 from amp.dashboard.bars import Bar, bars, composition, funnel
 from amp.dashboard.drawing import Scale, fitted, round_step, scale_of, told
 from amp.dashboard.intervals import Interval, interval_chart
-from amp.dashboard.lines import Series, line_chart, sparkline
+from amp.dashboard.lines import Series, line_chart
 from amp.dashboard.matrix import Mark, matrix
 from amp.dashboard.zoom import zoomable
 
@@ -30,7 +30,6 @@ def texts(svg):
 DAYS = ("1 Nov", "2 Nov", "3 Nov", "4 Nov", "5 Nov")
 EVERY = [
     line_chart("a", "T <1>", DAYS, [Series("S&1", [0.1, 0.2, None, 0.3, 0.4])], tell=words.percent),
-    sparkline("b", "T <1>", [1, 2, None, 3], tell=words.ratio),
     interval_chart("c", "T <1>", [Interval("S&1", 0.1, -0.1, 0.3)], tell=words.points),
     bars("d", "T <1>", [Bar("S&1", 3, "three"), Bar("none", None, "unknown")]),
     funnel("e", "T <1>", [Bar("S&1", 10, "10"), Bar("some", 4, "4")]),
@@ -120,7 +119,7 @@ def test_parts_stand_side_by_side_and_make_the_whole():
 
 
 def test_a_cell_has_a_sign_beside_its_colour():
-    svg = read(EVERY[6])
+    svg = read(EVERY[-1])
     (cell,) = of_class(svg, "cell")
     assert cell.find("title").text == "met"
     assert "✓" in texts(svg)
