@@ -1,12 +1,14 @@
 """What an operator's machines ask: alive, ready, metrics. No key needed."""
 
 import os
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
+from amp.http.draining import DRAINING
 from amp.observe import SHARED_FOLDER, exposition
 from amp.store.connection import Store
 from amp.store.readiness import Check, check
@@ -22,6 +24,9 @@ def handlers(store: Store, more: More) -> list[HTTPRouteHandler]:
 
     @get("/readyz", summary="The store answers and is safe to write to")
     async def readyz() -> Response[dict[str, Any]]:
+        DRAINING.asked_s = time.monotonic()
+        if DRAINING.red:
+            return Response({"status": "draining", "checks": []}, status_code=503)
         checks = await check(store)
         ready = all(each.ok for each in checks)
         body = {"status": "ready" if ready else "not ready", "checks": [_told(each) for each in checks]}

@@ -8,6 +8,7 @@ from typing import Any
 from litestar.response import Response
 from litestar.types import Receive, Scope, Send
 
+from amp.http.draining import DRAINING
 from amp.http.requests import WITHOUT_BODY
 
 SLOW_S = 30.0
@@ -16,6 +17,8 @@ CONNECTION = "connection"
 """In a request's state, where the server says so: the protocol that serves it."""
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _OPENING = b": open\n\n"
+_COME_BACK = b"retry: 1000\n\n"
+"""The last of a stream that ends because the worker does: come back, to another one."""
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -62,8 +65,9 @@ class EventStream(Response[None]):
                     async for each in frames:
                         async with asyncio.timeout(SLOW_S):
                             await sending({"type": "http.response.body", "body": each, "more_body": True})
+            last = _COME_BACK if DRAINING.last else b""
             async with asyncio.timeout(1):
-                await sending({"type": "http.response.body", "body": b"", "more_body": False})
+                await sending({"type": "http.response.body", "body": last, "more_body": False})
         except TimeoutError:
             await _dropped(connection)
         finally:
