@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+from amp import shared_metrics
 from amp.store.keeper import Say
 
 EVERY_S = 1.0
@@ -41,7 +42,7 @@ class Beside:
         self._start()
 
     def renew(self) -> None:
-        """Another in its place, of whatever release is installed now; the old one gives its leases up first."""
+        """Another in its place, of the release installed now; the old one gives its leases up first."""
         self.end()
         if self.process:
             self.process.join(END_WITHIN_S)
@@ -57,6 +58,8 @@ class Beside:
             self.process.terminate()
 
     def _start(self) -> None:
+        if self.process:
+            shared_metrics.ended(self.process.pid)
         self._since_s = time.monotonic()
         self.process = _spawn.Process(target=self._target, name=self.name)
         self.process.start()

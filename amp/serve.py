@@ -4,17 +4,16 @@ import asyncio
 import errno
 import os
 import socket
-import tempfile
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing
 from typing import Any
 
 from uvicorn import Config
 
+from amp import shared_metrics
 from amp.beside import end_with_parent
 from amp.errors import StoreUnavailable
 from amp.exits import CommandFailed, StoreMissing
-from amp.observe import SHARED_FOLDER
 from amp.parse import without_password
 from amp.settings import Settings
 from amp.store.connection import Store, connect
@@ -70,13 +69,11 @@ def serve(settings: Settings, *, announce: Announce, say: Say) -> None:
     with (
         closing(_listen(settings.host, settings.port)) as listener,
         opened(settings, lasting=True, say=say) as complete,
-        _metrics_folder(settings.workers) as metrics,
+        shared_metrics.folder(),
     ):
         if settings.redis:
             asyncio.run(_reach(settings.redis))
         os.environ.update(complete.environment())
-        if metrics:
-            os.environ[SHARED_FOLDER] = metrics
         os.environ.update(WORKER_ENVIRONMENT)
 
         def ready() -> None:
@@ -117,11 +114,6 @@ def _url(host: str, listener: socket.socket) -> str:
     port: int = listener.getsockname()[1]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104  compared
     return f"http://{shown}:{port}"
-
-
-def _metrics_folder(workers: int) -> AbstractContextManager[str | None]:
-    """Where several workers share their metrics; one has nobody to share them with."""
-    return tempfile.TemporaryDirectory(prefix="amp-metrics-") if workers > 1 else nullcontext()
 
 
 async def _reach(url: str) -> None:

@@ -71,6 +71,11 @@ class Settings:
     rate_limit: int = _setting(
         "0", parse.whole(0, 1_000_000_000), "Requests a key may make in a minute; 0 is no limit."
     )
+    monthly_quota: int = _setting(
+        "0",
+        parse.whole(0, 1_000_000_000_000),
+        "Decisions a tenant may ask in a calendar month (UTC), live and test each; 0 is no quota.",
+    )
     policy: str = _setting(
         "hierarchical",
         parse.one_of("hierarchical", "beta"),

@@ -11,14 +11,13 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.supervisors.multiprocess import Multiprocess
 
+from amp import shared_metrics
 from amp.beside import Beside, deaf_to_ctrl_c, followers, loop, refit
 from amp.store.keeper import Say
-from amp.worker import Order, Worker
+from amp.worker import STARTS_WITHIN_S, Order, Worker
 
 POLLED_S = 60.0
 """Whoever asked for readiness within this time may be balancing load, and is given time to look again."""
-STARTS_WITHIN_S = 60.0
-"""A new worker that does not serve by then does not take an old one's place."""
 _LOOK_EVERY_S = 0.1
 _ASK_EVERY_S = 0.5
 _JOIN_S = 5.0  # beyond the time that a worker gives its requests
@@ -102,6 +101,7 @@ class Supervisor(Multiprocess):
                 continue
             worker.kill()
             worker.join()
+            shared_metrics.ended(worker.pid or 0)
             self._say(f"Worker {worker.pid} has ended (exit code {worker.exitcode}); starting another.")
             self.processes[number] = self._started()
         self._keep_beside()
@@ -140,9 +140,9 @@ class Supervisor(Multiprocess):
             old, self.processes[number] = self.processes[number], new
             self._leaving.append(old)
             old.end(Order(self._drain_s, red=False, listening=False))
-            if not self._until(lambda old=old: not old.process.is_alive(), self._patience_s(self._drain_s)):
-                if self.should_exit.is_set():
-                    return
+            self._until(lambda old=old: not old.process.is_alive(), self._patience_s(self._drain_s))
+            if self.should_exit.is_set():
+                return
             self._gone(old)
         for each in self._beside:
             each.renew()
@@ -152,6 +152,7 @@ class Supervisor(Multiprocess):
         """Sees it out, dead or alive."""
         worker.kill()
         worker.join()
+        shared_metrics.ended(worker.pid or 0)
         self._leaving.remove(worker)
 
     def _until(self, true: Callable[[], bool], within_s: float, *, alive: Worker | None = None) -> bool:

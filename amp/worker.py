@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import time
 from multiprocessing.connection import wait
 from types import FrameType
 from typing import Any, NamedTuple
@@ -10,8 +11,11 @@ from typing import Any, NamedTuple
 from uvicorn import Config, Server
 from uvicorn.supervisors.multiprocess import Process
 
+from amp import observe
 from amp.http.draining import DRAINING
 
+STARTS_WITHIN_S = 60.0
+"""A worker that does not serve by then never will."""
 _LOOK_EVERY_S = 0.05
 _PING = b"ping"
 
@@ -45,6 +49,7 @@ class Worker(Process):
     """When its readiness was last asked for, as far as it has told."""
     up = False
     """It serves, or has served."""
+    _since_s = float("inf")
 
     def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
         super().__init__(config, sockets)
@@ -69,18 +74,23 @@ class Worker(Process):
         else:
             self.child_conn.send(Pong(self.server.started, DRAINING.asked_s))
 
+    def start(self) -> None:
+        self._since_s = time.monotonic()
+        super().start()
+
     def ready(self, within_s: float) -> bool:
         """Whether it serves."""
         pong = heard(self, within_s=within_s)
-        self.up = self.up or (isinstance(pong, Pong) and pong.started)
-        return self.up
+        if isinstance(pong, Pong):
+            self.up, self.asked_s = self.up or pong.started, pong.asked_s
+        return pong is not None and self.up
 
     def answers(self, within_s: float) -> bool:
-        """Whether it lives and answers in time."""
-        pong = heard(self, within_s=within_s)
-        if isinstance(pong, Pong):
-            self.asked_s = pong.asked_s
-        return pong is not None
+        """Whether it lives and answers in time; one that starts is given more, and nobody waits for it."""
+        if self.up:
+            return self.ready(within_s)
+        starting = self.process.is_alive() and time.monotonic() < self._since_s + STARTS_WITHIN_S
+        return self.ready(0.0) or starting
 
     def end(self, order: Order) -> None:
         """Has it end in good order; one that does not serve yet is simply stopped."""
@@ -98,16 +108,19 @@ def heard(worker: Any, *, within_s: float) -> Any:
 
     uvicorn's own check waits all of its time for one that dies, and nobody serves meanwhile.
     """
-    process = worker.process
+    process, line = worker.process, worker.parent_conn
     if not process.is_alive():
         return None
+    answer = None
     try:
-        worker.parent_conn.send(_PING)
-        if worker.parent_conn in wait([worker.parent_conn, process.sentinel], within_s):
-            return worker.parent_conn.recv()
+        while line.poll():  # of an earlier ping that nobody waited for
+            answer = line.recv()
+        line.send(_PING)
+        if line in wait([line, process.sentinel], within_s):
+            answer = line.recv()
     except (OSError, EOFError):  # the pipe is broken, and so is the worker
-        pass
-    return None
+        return None
+    return answer
 
 
 class DrainingServer(Server):
@@ -131,10 +144,11 @@ class DrainingServer(Server):
         await super().shutdown(sockets)
 
     async def _drain(self) -> None:
-        """Listens on, if ordered to; then ends streams, and waits for kept connections to be used once more."""
+        """Listens on, if so ordered; then ends streams, and waits until kept connections were used again."""
         loop, order = asyncio.get_running_loop(), self._order
         until_s = loop.time() + order.within_s
         DRAINING.last = True
+        observe.DRAINING.set(1)
         for connection in self._connections():
             connection.retire()
         if order.listening:
@@ -143,7 +157,7 @@ class DrainingServer(Server):
             server.close()
         for connection in self._connections():
             connection.end_stream()
-        while self.server_state.connections and loop.time() < until_s:
+        while self.server_state.connections and loop.time() < until_s:  # noqa: ASYNC110  uvicorn tells nobody
             await asyncio.sleep(_LOOK_EVERY_S)
 
     def _connections(self) -> list[Any]:

@@ -1,6 +1,5 @@
 """What an operator's machines ask: alive, ready, metrics. No key needed."""
 
-import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,7 +8,7 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from amp.http.draining import DRAINING
-from amp.observe import SHARED_FOLDER, exposition
+from amp.observe import exposition
 from amp.store.connection import Store
 from amp.store.readiness import Check, check
 
@@ -34,7 +33,7 @@ def handlers(store: Store, more: More) -> list[HTTPRouteHandler]:
 
     @get("/metrics", media_type="text/plain; version=0.0.4", summary="Prometheus metrics")
     async def metrics() -> bytes:
-        return exposition(os.environ.get(SHARED_FOLDER)) + await more()
+        return exposition() + await more()
 
     return [livez, readyz, metrics]
 

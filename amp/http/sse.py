@@ -8,6 +8,7 @@ from typing import Any
 from litestar.response import Response
 from litestar.types import Receive, Scope, Send
 
+from amp import observe
 from amp.http.draining import DRAINING
 from amp.http.requests import WITHOUT_BODY
 
@@ -43,6 +44,10 @@ class EventStream(Response[None]):
         return self._send
 
     async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with observe.STREAMS.track_inprogress():
+            await self._stream(scope, receive, send)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection: Any = scope["state"].get(CONNECTION)
         sending: Any = send  # litestar types messages as a union of literals
         await sending({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
