@@ -38,7 +38,8 @@ class Load:
                     self.contexts += 1
                     request = decided.json()["requestId"]
                     report = {"requestId": request, "started": True, "completed": True}
-                    self.outcomes += (await self.ask(http, "/v1/outcome", report)) is not None
+                    if await self.ask(http, "/v1/outcome", report) is not None:
+                        self.outcomes += 1
                 await asyncio.sleep(chance.uniform(*pauses_s))
 
     async def ask(self, http, path, body):
