@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-from amp import shared_metrics
+from amp import metric_files
 from amp.store.keeper import Say
 
 EVERY_S = 1.0
@@ -59,7 +59,7 @@ class Beside:
 
     def _start(self) -> None:
         if self.process:
-            shared_metrics.ended(self.process.pid)
+            metric_files.ended(self.process.pid)
         self._since_s = time.monotonic()
         self.process = _spawn.Process(target=self._target, name=self.name)
         self.process.start()

@@ -13,7 +13,7 @@ from typing import Any
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
 
-from amp import shared_metrics
+from amp import metric_files
 
 HAND_ON_EVERY_S = 0.25
 
@@ -153,4 +153,4 @@ def serving() -> None:
 def exposition() -> bytes:
     """All metrics as Prometheus text, over every process of the service when they share a folder."""
     hand_on()
-    return shared_metrics.exposition() or generate_latest(REGISTRY)
+    return metric_files.exposition() or generate_latest(REGISTRY)

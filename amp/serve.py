@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn import Config
 
-from amp import shared_metrics
+from amp import metric_files
 from amp.beside import end_with_parent
 from amp.errors import StoreUnavailable
 from amp.exits import CommandFailed, StoreMissing
@@ -69,7 +69,7 @@ def serve(settings: Settings, *, announce: Announce, say: Say) -> None:
     with (
         closing(_listen(settings.host, settings.port)) as listener,
         opened(settings, lasting=True, say=say) as complete,
-        shared_metrics.folder(),
+        metric_files.folder(),
     ):
         if settings.redis:
             asyncio.run(_reach(settings.redis))

@@ -11,7 +11,7 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.supervisors.multiprocess import Multiprocess
 
-from amp import shared_metrics
+from amp import metric_files
 from amp.beside import Beside, deaf_to_ctrl_c, followers, loop, refit
 from amp.store.keeper import Say
 from amp.worker import STARTS_WITHIN_S, Order, Worker
@@ -101,7 +101,7 @@ class Supervisor(Multiprocess):
                 continue
             worker.kill()
             worker.join()
-            shared_metrics.ended(worker.pid or 0)
+            metric_files.ended(worker.pid or 0)
             self._say(f"Worker {worker.pid} has ended (exit code {worker.exitcode}); starting another.")
             self.processes[number] = self._started()
         self._keep_beside()
@@ -152,7 +152,7 @@ class Supervisor(Multiprocess):
         """Sees it out, dead or alive."""
         worker.kill()
         worker.join()
-        shared_metrics.ended(worker.pid or 0)
+        metric_files.ended(worker.pid or 0)
         self._leaving.remove(worker)
 
     def _until(self, true: Callable[[], bool], within_s: float, *, alive: Worker | None = None) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from sources import Module, modules
 
 FLOORS = [
-    {"errors", "clock", "exits", "parse", "settings", "tenancy", "observe", "shared_metrics", "__init__"},
+    {"errors", "clock", "exits", "parse", "settings", "tenancy", "observe", "metric_files", "__init__"},
     {"store"},
     {"http"},
     {"learning", "ledger", "grading"},
