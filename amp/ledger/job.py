@@ -138,9 +138,8 @@ def added(of: Metered) -> list[str]:
         if rest:
             sums[f"{letter}.{of.currency}"] = rest
     if call:
-        for name, count in (("TI", of.input_tokens), ("TO", of.output_tokens), ("TT", of.total_tokens)):
-            if count:
-                sums[name] = count
+        tokens = {"TI": of.input_tokens, "TO": of.output_tokens, "TT": of.total_tokens}
+        sums |= {name: count for name, count in tokens.items() if count}
     return [*sums, *map(str, sums.values())]
 
 
