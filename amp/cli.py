@@ -12,6 +12,7 @@ from amp.errors import AmpError, StoreUnavailable
 from amp.exits import EXIT_CODES, CommandFailed, StoreMissing
 from amp.terminal import talk
 from amp.terminal.bridge import bridge
+from amp.terminal.config import config
 from amp.terminal.dashboard import dashboard
 from amp.terminal.demos import demo
 from amp.terminal.keys import keys
@@ -35,6 +36,7 @@ cli = typer.Typer(
 )
 cli.add_typer(demo, name="demo")
 cli.add_typer(keys, name="keys")
+cli.add_typer(config, name="config")
 cli.add_typer(dashboard, name="dashboard")
 cli.add_typer(policy, name="policy")
 cli.add_typer(bridge, name="bridge")
@@ -112,6 +114,35 @@ def serve(
 
     announce = welcome.as_json if as_json else partial(welcome.as_panel, settings)
     service.serve(settings, announce=announce, say=talk.say)
+
+
+@cli.command()
+def doctor(
+    *,
+    host: Annotated[str | None, typer.Option(help="Where the service listens.")] = None,
+    port: Annotated[str | None, typer.Option(help="Its port.")] = None,
+    data: Data = None,
+    redis: RedisUrl = None,
+    durability: Annotated[
+        str | None, typer.Option(metavar="always|everysec", help="What the store is to keep (always).")
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete function libraries that no release of this code needs.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --prune deletes.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check store, folder, keys, ledger, learner, machine and service; each trouble has its one-line fix.
+
+    Looks only, whether or not the service runs. Ends with 1 when something fails.
+    """
+    from amp.terminal import doctor as terminal
+
+    settings = settings_of(host=host, port=port, data=data, redis=redis, durability=durability)
+    if prune:
+        terminal.prune(settings, yes=yes, as_json=as_json)
+    else:
+        terminal.run(settings, as_json=as_json)
 
 
 @cli.command()

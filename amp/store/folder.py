@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from amp.exits import SettingsRefused
 
+_OWNER = "owner.lock"
 _SOCKET_BYTES_MAX = 103  # macOS allows 103, Linux 107: a longer path cannot be bound
 
 
@@ -83,7 +84,7 @@ class DataFolder:
         self.path = path
         self.store = path / "store"
         self.log = path / "store.log"
-        self.owner_lock = Lock(path / "owner.lock")
+        self.owner_lock = Lock(path / _OWNER)
         self.store_lock = Lock(path / "store.lock")
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -105,12 +106,7 @@ class DataFolder:
 
     def owner(self) -> Owner | None:
         """Who says to own it; None when nobody does or the one who did is dead."""
-        with suppress(ValueError, TypeError, ProcessLookupError):
-            owner = Owner(**json.loads(self.owner_lock.note()))
-            with suppress(PermissionError):  # alive, but another user's
-                os.kill(owner.pid, 0)
-            return owner
-        return None
+        return owner_of(self.path)
 
     def socket(self) -> Path:
         """Where the store listens, or will; made when there is none yet. Only for the owner."""
@@ -159,6 +155,16 @@ class DataFolder:
                 os.link(draft, file)
             draft.unlink()
         return file.read_text(encoding="utf-8").strip()
+
+
+def owner_of(folder: Path) -> Owner | None:
+    """Who says to own it; None when nobody does or the one who did is dead. Makes nothing, writes nothing."""
+    with suppress(ValueError, TypeError, ProcessLookupError):
+        owner = Owner(**json.loads(Lock(folder / _OWNER).note()))
+        with suppress(PermissionError):  # alive, but another user's
+            os.kill(owner.pid, 0)
+        return owner
+    return None
 
 
 def _make_private(folder: Path) -> bool:

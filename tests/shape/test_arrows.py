@@ -8,7 +8,7 @@ import pytest
 from sources import Module, modules
 
 FLOORS = [
-    {"errors", "clock", "exits", "parse", "settings", "tenancy", "observe", "__init__"},
+    {"errors", "clock", "exits", "origins", "parse", "settings", "tenancy", "observe", "__init__"},
     {"store"},
     {"http"},
     {"learning", "ledger", "grading"},
