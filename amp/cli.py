@@ -15,6 +15,8 @@ from amp.terminal.bridge import bridge
 from amp.terminal.config import config
 from amp.terminal.dashboard import dashboard
 from amp.terminal.demos import demo
+from amp.terminal.doctor import doctor
+from amp.terminal.init import init
 from amp.terminal.keys import keys
 from amp.terminal.ledger import ledger
 from amp.terminal.log import log
@@ -48,6 +50,8 @@ cli.add_typer(rubric, name="rubric")
 cli.add_typer(tools, name="tools")
 cli.add_typer(rates, name="rates")
 cli.command(cls=SimulateCommand)(simulate)
+cli.command()(doctor)
+cli.command()(init)
 
 
 def main() -> None:
@@ -114,35 +118,6 @@ def serve(
 
     announce = welcome.as_json if as_json else partial(welcome.as_panel, settings)
     service.serve(settings, announce=announce, say=talk.say)
-
-
-@cli.command()
-def doctor(
-    *,
-    host: Annotated[str | None, typer.Option(help="Where the service listens.")] = None,
-    port: Annotated[str | None, typer.Option(help="Its port.")] = None,
-    data: Data = None,
-    redis: RedisUrl = None,
-    durability: Annotated[
-        str | None, typer.Option(metavar="always|everysec", help="What the store is to keep (always).")
-    ] = None,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Delete function libraries that no release of this code needs.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --prune deletes.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Check store, folder, keys, ledger, learner, machine and service; each trouble has its one-line fix.
-
-    Looks only, whether or not the service runs. Ends with 1 when something fails.
-    """
-    from amp.terminal import doctor as terminal
-
-    settings = settings_of(host=host, port=port, data=data, redis=redis, durability=durability)
-    if prune:
-        terminal.prune(settings, yes=yes, as_json=as_json)
-    else:
-        terminal.run(settings, as_json=as_json)
 
 
 @cli.command()

@@ -31,7 +31,10 @@ def in_force(
     Raises:
         SettingsRefused: an unknown name or a bad value, as `settings.load` has it.
     """
-    raw, rows = sources(environ, flags or {}, (folder or Path()).absolute()), {row.name: row for row in table()}
+    raw, rows = (
+        sources(environ, flags or {}, (folder or Path()).absolute()),
+        {row.name: row for row in table()},
+    )
     found: list[InForce] = []
     for item in fields(Settings):
         name = name_of(item)

@@ -21,7 +21,7 @@ _VERSION = re.compile(r"(amp_\w+)_v(\d+)")
 
 
 def needed() -> list[str]:
-    """The libraries that this code loads."""
+    """The libraries that this code loads: workers at their start, that of sign-in links when one is made."""
     return sorted(match[1] for source in (*LIBRARIES, LINKS) if (match := _NAME.match(source)))
 
 
@@ -57,7 +57,7 @@ async def prune(store: Store) -> list[str]:
 
 
 def _loaded(loaded: Sequence[str]) -> Finding:
-    wanted = needed()
+    wanted = [name for source in LIBRARIES for name in _NAME.findall(source)]
     missing = [name for name in wanted if name not in loaded]
     if not missing:
         return ok("functions", f"all {len(wanted)} libraries of this release are loaded")

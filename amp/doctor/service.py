@@ -2,9 +2,8 @@
 
 import json
 import socket
-from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
-from typing import Any
+from typing import Any, cast
 
 from amp import __version__
 from amp.settings import Settings
@@ -25,12 +24,16 @@ def findings(settings: Settings, *, here: bool) -> list[Finding]:
         socket.create_connection((host, port), WITHIN_S).close()
     except OSError as error:
         return _nobody(shown, error, here=here)
-    ready, status = _asked(host, port, "/readyz")
-    if status is None or "checks" not in ready:
+    try:
+        ready = _asked(host, port, "/readyz")
+    except TimeoutError:
+        fix = "It may be starting: run it again in some seconds; if it stays so, see the service's log."
+        return [fail("port", f"something listens at {shown} and does not answer within {WITHIN_S:g} s", fix)]
+    if "checks" not in ready:
         fix = "It is no amp: choose another port (--port, AMP_PORT), or stop what listens there."
         return [fail("port", f"{shown} is taken by something else", fix)]
-    document, _ = _asked(host, port, "/schema/openapi.json")
-    return [ok("port", f"a service answers at {shown}"), _release(document), _readiness(ready)]
+    release = _release(_asked(host, port, "/schema/openapi.json"))
+    return [ok("port", f"a service answers at {shown}"), release, _readiness(ready)]
 
 
 def _nobody(shown: str, error: OSError, *, here: bool) -> list[Finding]:
@@ -44,7 +47,8 @@ def _nobody(shown: str, error: OSError, *, here: bool) -> list[Finding]:
 
 
 def _release(document: dict[str, Any]) -> Finding:
-    version = document.get("info", {}).get("version")
+    about: dict[str, Any] = document.get("info", {})
+    version = about.get("version")
     if version is None:
         return unknown("release", "the service tells none")
     if version != __version__:
@@ -63,14 +67,20 @@ def _readiness(ready: dict[str, Any]) -> Finding:
     return ok("ready", f"/readyz is green, {len(ready['checks'])} checks")
 
 
-def _asked(host: str, port: int, path: str) -> tuple[dict[str, Any], int | None]:
-    """The JSON object that this path answers with, and its status; nothing from what is not amp."""
+def _asked(host: str, port: int, path: str) -> dict[str, Any]:
+    """The JSON object that this path answers with; empty from what is not amp.
+
+    Raises:
+        TimeoutError: there is no answer in time.
+    """
     connection = HTTPConnection(host, port, timeout=WITHIN_S)
-    with suppress(OSError, HTTPException, ValueError):
+    try:
         connection.request("GET", path)
-        reply = connection.getresponse()
-        told = json.loads(reply.read())
-        if isinstance(told, dict):
-            return told, reply.status  # pyright: ignore[reportUnknownVariableType]  JSON has no type
-    connection.close()
-    return {}, None
+        told: Any = json.loads(connection.getresponse().read())
+    except TimeoutError:
+        raise
+    except (OSError, HTTPException, ValueError):
+        return {}
+    finally:
+        connection.close()
+    return cast("dict[str, Any]", told) if isinstance(told, dict) else {}

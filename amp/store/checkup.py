@@ -172,11 +172,13 @@ def _clock(told: Told) -> Finding:
         return unknown("clock", f"the store refuses TIME ({told.refusals['TIME']})")
     apart_ms = told.clock_ms - told.host_ms
     side = "ahead of" if apart_ms > 0 else "behind"
-    found = f"the store's is {abs(apart_ms) / 1000:.3f} s {side} this machine's"
+    found = f"the store's is {abs(apart_ms) / 1000:.1f} s {side} this machine's"
     fix = "Let NTP set both (timedatectl set-ntp true): keys end by this machine's, windows by the store's."
     if abs(apart_ms) >= CLOCK_FAIL_MS:
         return fail("clock", found, fix)
-    return warn("clock", found, fix) if abs(apart_ms) >= CLOCK_WARN_MS else ok("clock", found)
+    if abs(apart_ms) >= CLOCK_WARN_MS:
+        return warn("clock", found, fix)
+    return ok("clock", f"the store's and this machine's agree to {max(1, abs(apart_ms))} ms")
 
 
 def _refused(told: Told) -> str:
