@@ -115,9 +115,10 @@ async def _bridge(bridge: BridgeStore, tenants: Sequence[Tenant], workers: int, 
     if not workers:
         return unknown("bridge", f"no service runs that would carry; {found}")
     fix = "amp serve carries them beside the workers: see its log, and amp bridge status."
-    if looked_ms is None or now_ms - looked_ms > LOOKED_WITHIN_S * 1000:
-        when = "never" if looked_ms is None else ago((now_ms - looked_ms) / 1000)
-        return fail("bridge", f"last at work {when}; {found}", fix)
+    if looked_ms is None:
+        return warn("bridge", f"it has not begun yet; {found}", fix)
+    if now_ms - looked_ms > LOOKED_WITHIN_S * 1000:
+        return fail("bridge", f"last at work {ago((now_ms - looked_ms) / 1000)}; {found}", fix)
     return warn("bridge", found, fix) if waited_s > WAITED_WARN_S else ok("bridge", found)
 
 

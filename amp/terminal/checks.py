@@ -1,11 +1,11 @@
 """Shows what is well, what is not, and the one line that mends it; deletes what is left over."""
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -92,7 +92,7 @@ def prune(settings: Settings, *, yes: bool, as_json: bool) -> None:
     """Deletes libraries that no release of this code needs, once somebody has said so.
 
     Raises:
-        CommandFailed: there is no store to look at.
+        CommandFailed: there is no store to look at, or the answer is no.
     """
 
     async def look(_: Settings, store: Store) -> list[str]:
@@ -105,7 +105,9 @@ def prune(settings: Settings, *, yes: bool, as_json: bool) -> None:
         names = with_store(settings, look)
         if names and not yes:
             talk.say(f"No release of this code needs: {', '.join(names)}")
-            typer.confirm("Workers of older releases load theirs again. Delete them?", abort=True, err=True)
+            talk.say("Workers of an older release that still run load theirs again. Delete them? [y/N]")
+            if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+                raise CommandFailed("Nothing was deleted. With --yes nobody is asked.")
         deleted = with_store(settings, delete) if names else []
     except NothingKept as nothing:
         raise CommandFailed(f"There is no store: {nothing}.") from nothing
