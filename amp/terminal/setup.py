@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from amp.exits import CommandFailed
+from amp.origins import in_force
 from amp.settings import CONFIG, Settings, load, sources, table
 from amp.terminal import talk
 from amp.terminal.envfile import envfile
@@ -40,6 +41,7 @@ def write(out: Path, user: str, flags: Mapping[str, str | None], *, force: bool)
         SettingsRefused: a setting is wrong.
     """
     program, given = _program(), dict(flags) | {"data": flags.get("data") or DATA}
+    in_force(os.environ, flags=given)  # a bad value is refused by the name of what says it
     values = {name: value.strip() for name, (_, value) in sources(os.environ, given, Path()).items()}
     kept = secret_in(out / ENV) or _of_folder(Path(values["AMP_DATA"]))
     values.setdefault("AMP_SECRET", kept or secrets.token_urlsafe(48))
@@ -53,7 +55,12 @@ def write(out: Path, user: str, flags: Mapping[str, str | None], *, force: bool)
     ):
         _plain(word, what)
     texts = {ENV: envfile(table(), values, read_by=UNIT), UNIT: unit(place)}
-    files = [_written(out / name, text, force=force) for name, text in texts.items()]
+    there = [out / name for name in texts if (out / name).exists()]
+    if there and not force:
+        raise CommandFailed(
+            f"{there[0]} is there already. Keep it, or write both anew with --force: their secret stays."
+        )
+    files = [_written(out / name, text) for name, text in texts.items()]
     return Made(files, _commands(place, out), _remarks(place, kept=kept))
 
 
@@ -112,18 +119,14 @@ def _of_folder(data: Path) -> str | None:
         return None
 
 
-def _written(file: Path, text: str, *, force: bool) -> Path:
+def _written(file: Path, text: str) -> Path:
     """Made readable by us alone before anything is in it."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_TRUNC if force else os.O_EXCL)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(file, flags, 0o600), "w", encoding="utf-8") as opened:
             os.fchmod(opened.fileno(), 0o600 if file.name == ENV else 0o644)
             opened.write(text)
-    except FileExistsError as error:
-        raise CommandFailed(
-            f"{file} is there already. Keep it, or write it anew with --force (its secret stays)."
-        ) from error
     except OSError as error:
         raise CommandFailed(f"{file} cannot be written: {error.strerror}.") from error
     return file.absolute()
