@@ -42,7 +42,7 @@ async def findings(
     return [
         _workers(workers),
         _leader(len(workers), lease_ms),
-        _priors(logs, last, len(workers)),
+        _priors(logs, last, len(workers), now_ms),
         await _held(store, workers),
         await _bridge(BridgeStore(store, functions), tenants, len(workers), now_ms),
         _retention(settings, logs, now_ms),
@@ -64,23 +64,32 @@ def _leader(workers: int, lease_ms: int) -> Finding:
     return unknown("background fit", "no service runs")
 
 
-def _priors(logs: Mapping[Tenant, Log], last: Mapping[Tenant, FitReply | None], workers: int) -> Finding:
+def _priors(
+    logs: Mapping[Tenant, Log], last: Mapping[Tenant, FitReply | None], workers: int, now_ms: int
+) -> Finding:
     learning = {each: log for each, log in logs.items() if log.ever >= FIRST_AT}
     if not learning:
         return ok("prior", f"the shipped one stands until a tenant has {FIRST_AT} outcomes")
     behind = {each: _behind_s(log, last[each]) for each, log in learning.items()}
-    late = [each.tag for each, behind_s in behind.items() if behind_s > STALE_S]
+    late = [each for each, behind_s in behind.items() if behind_s > STALE_S]
     if late and workers:
-        found = f"outcomes of more than {STALE_S / 3600:.0f} h are in no prior of {', '.join(late[:3])}"
-        return warn(
-            "prior", found, f"amp refit --tenant {late[0].partition(':')[0]}, and see the service's log."
-        )
+        named = ", ".join(each.tag for each in late[:3])
+        found = f"outcomes of more than {STALE_S / 3600:.0f} h are in no prior of {named}"
+        fix = f"amp refit --tenant {late[0].name} --env {late[0].env}, and see the service's log."
+        return warn("prior", found, fix)
     if late:
         return unknown("prior", "outcomes came since the last fit, and no service runs that would fit them")
-    return ok(
-        "prior",
-        f"of {len(learning)} tenants' data, none more than {STALE_S / 3600:.0f} h behind its outcomes",
+    oldest_s = min((_at_s(fit) for each in learning if (fit := last[each])), default=None)
+    when = (
+        "the first fit is due"
+        if oldest_s is None
+        else f"the oldest was fitted {ago(now_ms / 1000 - oldest_s)}"
     )
+    return ok("prior", f"{when}; none is more than {STALE_S / 3600:.0f} h behind its outcomes")
+
+
+def _at_s(fit: FitReply) -> float:
+    return datetime.fromisoformat(fit.at).timestamp()
 
 
 def _behind_s(log: Log, fit: FitReply | None) -> float:
@@ -89,7 +98,7 @@ def _behind_s(log: Log, fit: FitReply | None) -> float:
         return 0.0
     if fit is None:
         return (log.newest_ms - log.oldest_ms) / 1000
-    return log.newest_ms / 1000 - datetime.fromisoformat(fit.at).timestamp()
+    return log.newest_ms / 1000 - _at_s(fit)
 
 
 async def _held(store: Store, workers: Sequence[Mapping[str, int]]) -> Finding:

@@ -1,7 +1,7 @@
 """One visit: every check that can be made, in groups; what cannot be seen says why. Nothing is changed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -17,7 +17,7 @@ from amp.store.finding import Finding, fail, unknown
 from amp.store.folder import owner_of
 from amp.store.keeper import opened
 from amp.store.keyring import Keyring
-from amp.store.told import Told, told
+from amp.store.told import told
 from amp.tenancy import Tenant, tenant
 
 Answer = TypeVar("Answer")
@@ -93,6 +93,10 @@ def _without_secret(settings: Settings) -> Settings:
 
 async def _of_store(settings: Settings, store: Store) -> dict[str, list[Finding]]:
     said = await told(store)
+    servers = {
+        f"Store {address}".strip(): await _of_server(settings, server)
+        for address, server in (await _servers(store)).items()
+    }
 
     async def of_ledger() -> list[Finding]:
         return await ledger.findings(settings, store, await _tenants(store), now_ms=said.host_ms)
@@ -100,18 +104,26 @@ async def _of_store(settings: Settings, store: Store) -> dict[str, list[Finding]
     async def of_learning() -> list[Finding]:
         return await learning.findings(settings, store, await _tenants(store), now_ms=said.clock_ms)
 
-    return {
-        "Store": of_server(settings, said),
+    return servers | {
         "Keys": await _looked("keys", keys.findings(store, now_ms=said.host_ms)),
         "Ledger": await _looked("ledger", of_ledger()),
         "Learning": await _looked("learning", of_learning()),
     }
 
 
-def of_server(settings: Settings, said: Told) -> list[Finding]:
-    """Every check of one server; of several, each has its own."""
+async def _servers(store: Store) -> Mapping[str, Store]:
+    """Each server that holds a part of what is kept, by its address; '' where there is only one."""
+    return {"": store}
+
+
+async def _of_server(settings: Settings, server: Store) -> list[Finding]:
+    """Every check of one server; one of several that does not answer hides no other."""
+    try:
+        said = await told(server)
+    except StoreUnavailable as failure:
+        return [_no_answer(settings, failure)]
     return [
-        *checkup.findings(said, settings.durability),
+        *checkup.findings(said, settings.durability, getattr(settings, "ack_replicas", 0)),
         *libraries.findings(said),
         *machine.of_store(settings.redis or "", said),
     ]

@@ -17,8 +17,8 @@ _NEEDED = {"version": "redis_version", "eviction": "maxmemory_policy", "persiste
 _REPLICA = re.compile(r"slave\d+")
 
 
-def findings(told: Told, durability: str) -> list[Finding]:
-    """Every check of one server; `durability` is what was asked for, `always` or `everysec`."""
+def findings(told: Told, durability: str, ack_replicas: int = 0) -> list[Finding]:
+    """Every check of one server, against the durability and the acknowledgements that were asked for."""
     if not told.info:
         why = f"the store refuses INFO ({told.refusals.get('INFO', 'it says nothing')})"
         names = ("version", "persistence", "fsync", "writes to disk", "eviction", "memory", "replicas")
@@ -31,7 +31,7 @@ def findings(told: Told, durability: str) -> list[Finding]:
         _snapshots(told),
         _memory(told.info),
         _clients(told),
-        _replicas(told.info),
+        _replicas(told.info, ack_replicas),
         _enough_replicas(told),
         _clock(told),
     ]
@@ -132,25 +132,35 @@ def _clients(told: Told) -> Finding:
     return ok("connections", found)
 
 
-def _replicas(info: Mapping[str, str]) -> Finding:
+def _replicas(info: Mapping[str, str], asked: int) -> Finding:
     if info.get("role") == "slave":
         return fail("replicas", "this store is a replica itself", "Point AMP_REDIS at the primary.")
     if "connected_slaves" not in info:
         return unknown("replicas", "INFO of this store has no connected_slaves")
+    return _connected(info, asked)
+
+
+def _connected(info: Mapping[str, str], asked: int) -> Finding:
+    """Replicas that a primary says it has, and how far they are."""
     told = [
         dict(part.split("=", 1) for part in info[name].split(","))
         for name in info
         if _REPLICA.fullmatch(name)
     ]
+    online = sum(each.get("state") == "online" for each in told)
+    if online < asked:
+        found = f"{online} online, and {asked} must acknowledge each write"
+        return fail("replicas", found, f"Connect more (REPLICAOF), or set AMP_ACK_REPLICAS={online}.")
     if not told:
         return ok("replicas", "none: its disk has the only copy")
-    away = [each for each in told if each.get("state") != "online"]
     lag_s = max(int(each.get("lag", 0)) for each in told)
-    found = f"{len(told)} connected, {len(away)} still copying, {lag_s} s behind at most"
+    found = f"{len(told)} connected, {len(told) - online} still copying, {lag_s} s behind at most"
     fix = "Look at the replica's log and the network between them."
     if lag_s >= LAG_FAIL_S:
         return fail("replicas", found, fix)
-    return warn("replicas", found, fix) if away or lag_s >= LAG_WARN_S else ok("replicas", found)
+    if online < len(told) or lag_s >= LAG_WARN_S:
+        return warn("replicas", found, fix)
+    return ok("replicas", found)
 
 
 def _enough_replicas(told: Told) -> Finding:

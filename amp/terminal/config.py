@@ -50,15 +50,16 @@ def show(
     found = origins.in_force(os.environ, flags=flags)
     file = origins.file_of(os.environ)
     if as_json:
-        facts = [
-            {"name": each.name, "value": each.value, "origin": each.origin, "default": each.default}
-            for each in found
-        ]
+        facts = [_facts(each) for each in found]
         return talk.write_json({"file": str(file) if file else None, "settings": facts})
     _draw(found, origin=origin)
     read = f"Read: {file}." if file else "There is no amp.toml here."
     more = "" if origin else " Where each comes from: amp config show --origin"
     return talk.say(f"{read}{more} Is all of it well? amp doctor")
+
+
+def _facts(each: "InForce") -> dict[str, str | None]:
+    return {"name": each.name, "value": each.value, "origin": each.origin, "default": each.default}
 
 
 def _draw(found: "list[InForce]", *, origin: bool) -> None:

@@ -27,10 +27,7 @@ class Place(NamedTuple):
     """How long it says that it is not ready before it ends."""
 
 
-def unit(place: Place) -> str:
-    """The text of `amp.service`."""
-    stop_s = int(place.drain_s + WORKERS_END_S + STOP_S + 20)
-    return f"""\
+_UNIT = """\
 [Unit]
 Description=amp: learns, for every user, which way of helping works
 Wants=network-online.target
@@ -39,16 +36,16 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=exec
-User={place.user}
-Group={place.user}
-EnvironmentFile={ENV_FILE}
-{_folder(place)}
-WorkingDirectory={place.data}
+User={user}
+Group={user}
+EnvironmentFile={env_file}
+{folder}
+WorkingDirectory={data}
 # The embedded store's socket lies in the temporary folder: there, `amp keys` and `amp doctor` find it too.
 RuntimeDirectory=amp
 RuntimeDirectoryMode=0700
 Environment=TMPDIR=/run/amp
-ExecStart={place.program} serve
+ExecStart={program} serve
 # Replaces the workers one by one, with the settings of the start. Other settings: systemctl restart amp
 ExecReload=/bin/kill -HUP $MAINPID
 # SIGTERM goes to the supervisor alone: it lets the workers finish what is under way, and then the store.
@@ -58,13 +55,13 @@ KillSignal=SIGTERM
 TimeoutStopSec={stop_s}
 Restart=always
 RestartSec=2
-LimitNOFILE={FILES_MAX}
+LimitNOFILE={files_max}
 UMask=0077
 
 NoNewPrivileges=yes
-{_capabilities(place)}
+{capabilities}
 ProtectSystem=strict
-ProtectHome={_homes(place)}
+ProtectHome={homes}
 PrivateTmp=yes
 PrivateDevices=yes
 ProtectClock=yes
@@ -86,6 +83,21 @@ SystemCallErrorNumber=EPERM
 [Install]
 WantedBy=multi-user.target
 """
+
+
+def unit(place: Place) -> str:
+    """The text of `amp.service`."""
+    return _UNIT.format(
+        user=place.user,
+        env_file=ENV_FILE,
+        folder=_folder(place),
+        data=place.data,
+        program=place.program,
+        stop_s=int(place.drain_s + WORKERS_END_S + STOP_S + 20),
+        files_max=FILES_MAX,
+        capabilities=_capabilities(place),
+        homes=_homes(place),
+    )
 
 
 def _folder(place: Place) -> str:

@@ -189,9 +189,10 @@ async def test_outcomes_that_no_prior_has_after_hours_are_told(learner, fits, ev
     assert (await learner())["prior"].status == "ok"  # all within a moment: the first fit may be under way
     await events(NOW_MS)
     found = (await learner())["prior"]
-    assert (found.status, found.fix.startswith("amp refit --tenant acme")) == ("warn", True)
+    assert (found.status, found.fix.startswith("amp refit --tenant acme --env live")) == ("warn", True)
     await fits.remember(OWNER, FitReply("2027-01-15T07:00:00.000Z", 1, True, ""))
-    assert (await learner())["prior"].status == "ok"
+    found = (await learner())["prior"]
+    assert (found.status, found.found.startswith("the oldest was fitted 60 min ago")) == ("ok", True), found
 
 
 async def test_a_log_that_is_too_short_or_is_not_cut_is_told(learner, fits, events):

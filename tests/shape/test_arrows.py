@@ -13,7 +13,7 @@ FLOORS = [
     {"http"},
     {"learning", "ledger", "grading"},
     {"bridge", "trust", "trust_routes"},
-    {"app", "rooms", "followers"},
+    {"app", "rooms", "followers", "doctor"},
     {"beside"},
     {"serve", "dashboard"},
     {"demo", "simulate"},

@@ -93,6 +93,20 @@ def test_each_trouble_is_seen_where_it_is_and_nowhere_else(name, info, config, s
 
 
 @pytest.mark.parametrize(
+    ("connected", "asked", "status"), [(0, 0, "ok"), (0, 1, "fail"), (1, 1, "ok"), (1, 2, "fail")]
+)
+def test_replicas_that_must_acknowledge_have_to_be_there(connected, asked, status):
+    info = WELL.info | (replica(0) if connected else {})
+    found = {each.name: each for each in findings(WELL._replace(info=info), "always", asked)}["replicas"]
+    assert found.status == status
+    if status == "fail":
+        assert (found.found, found.fix.endswith(f"AMP_ACK_REPLICAS={connected}.")) == (
+            f"{connected} online, and {asked} must acknowledge each write",
+            True,
+        )
+
+
+@pytest.mark.parametrize(
     ("ahead_ms", "status"), [(900, "ok"), (-900, "ok"), (1500, "warn"), (-1500, "warn"), (61_000, "fail")]
 )
 def test_clocks_that_differ_are_told_with_who_is_ahead(ahead_ms, status):
