@@ -62,6 +62,8 @@ def _loaded(loaded: Sequence[str]) -> Finding:
     if not missing:
         return ok("functions", f"all {len(wanted)} libraries of this release are loaded")
     found = f"{len(missing)} of {len(wanted)} libraries are not loaded: {', '.join(missing)}"
+    if len(missing) == len(wanted):
+        found = f"none of this release's {len(wanted)} libraries is loaded yet"
     return warn("functions", found, "amp serve loads them, and each one when it is first called.")
 
 

@@ -46,7 +46,7 @@ async def told(store: Store, *, clock: Clock = now_ms) -> Told:
         [("INFO",), LIBRARIES, *(("CONFIG", "GET", name) for name in CONFIG)]
     )
     refusals = {
-        name: str(reply)
+        name: str(reply).partition(", with args")[0]
         for name, reply in (("TIME", at), ("INFO", info), ("FUNCTION", libraries), ("CONFIG", config[0]))
         if isinstance(reply, RedisError)
     }
