@@ -20,7 +20,7 @@ from typing import NamedTuple
 from amp.exits import SettingsRefused
 
 _OWNER = "owner.lock"
-_SOCKET_BYTES_MAX = 103  # macOS allows 103, Linux 107: a longer path cannot be bound
+SOCKET_BYTES_MAX = 103  # macOS allows 103, Linux 107: a longer path cannot be bound
 
 
 class Lock:
@@ -114,7 +114,7 @@ class DataFolder:
         if recorded and _make_private(recorded.parent):
             return recorded
         socket = Path(tempfile.mkdtemp(prefix="amp-")) / "store.sock"
-        if len(os.fsencode(socket)) > _SOCKET_BYTES_MAX:
+        if len(os.fsencode(socket)) > SOCKET_BYTES_MAX:
             socket.parent.rmdir()
             socket = Path(tempfile.mkdtemp(prefix="amp-", dir="/tmp")) / "store.sock"
         _draft(self.path / "socket", str(socket)).replace(self.path / "socket")
@@ -175,7 +175,10 @@ def _make_private(folder: Path) -> bool:
     except OSError:
         return False
     return (
-        stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and stat.S_IMODE(state.st_mode) == 0o700
+        stat.S_ISDIR(state.st_mode)
+        and state.st_uid == os.getuid()
+        and stat.S_IMODE(state.st_mode) == 0o700
+        and os.access(folder, os.W_OK)  # not where systemd lets a service only read
     )
 
 

@@ -3,6 +3,7 @@
 import re
 import textwrap
 from collections.abc import Mapping
+from pathlib import Path
 
 from amp.settings import CONFIG, Row
 
@@ -10,9 +11,9 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./:@+,=~-]*")
 _WIDTH = 100
 
 
-def envfile(rows: list[Row], values: Mapping[str, str], *, read_by: str) -> str:
+def envfile(rows: list[Row], values: Mapping[str, str], *, temporary: Path) -> str:
     """Every setting with its sentence and default; those that have a value are set, others commented out."""
-    parts = [f"# Settings of amp, read by {read_by}. Change one, then restart: systemctl restart amp\n"]
+    parts = ["# Settings of amp, read by amp.service. Change one, then restart: systemctl restart amp\n"]
     for row in rows:
         if row.name == CONFIG:
             continue
@@ -20,6 +21,10 @@ def envfile(rows: list[Row], values: Mapping[str, str], *, read_by: str) -> str:
             "\n".join(textwrap.wrap(row.doc, _WIDTH, initial_indent="# ", subsequent_indent="# "))
             + f"\n# Default: {row.default}\n{_line(row, values.get(row.name))}\n"
         )
+    parts.append(
+        "# Temporary files. The embedded store's socket is one: service and commands must have the same.\n"
+        f"TMPDIR={quoted(str(temporary))}\n"
+    )
     return "\n".join(parts)
 
 

@@ -13,12 +13,14 @@ from typing import NamedTuple
 from amp.exits import CommandFailed
 from amp.origins import in_force
 from amp.settings import CONFIG, Settings, load, sources, table
+from amp.store.folder import SOCKET_BYTES_MAX
 from amp.terminal import talk
 from amp.terminal.envfile import envfile
-from amp.terminal.unit import ENV_FILE, Place, unit
+from amp.terminal.unit import ENV_FILE, TEMPORARY, Place, unit
 
 DATA = "/var/lib/amp"
 ENV, UNIT = "amp.env", "amp.service"
+DATA_LENGTH_MAX = SOCKET_BYTES_MAX - len(f"/{TEMPORARY}/amp-12345678/store.sock")
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./@+-]+")
@@ -48,13 +50,8 @@ def write(out: Path, user: str, flags: Mapping[str, str | None], *, force: bool)
     settings = load(values | {CONFIG: os.devnull})
     values["AMP_DATA"] = str(settings.data)
     place = _place(settings, program, user)
-    for word, what in (
-        (str(place.data), "The data folder"),
-        (str(program), "The command's path"),
-        (user, "The user"),
-    ):
-        _plain(word, what)
-    texts = {ENV: envfile(table(), values, read_by=UNIT), UNIT: unit(place)}
+    _check(place)
+    texts = {ENV: envfile(table(), values, temporary=place.data / TEMPORARY), UNIT: unit(place)}
     there = [out / name for name in texts if (out / name).exists()]
     if there and not force:
         raise CommandFailed(
@@ -95,10 +92,18 @@ def _place(settings: Settings, program: Path, user: str) -> Place:
     )
 
 
-def _plain(word: str, what: str) -> None:
-    """Raises `CommandFailed` for what a unit file or a shell would read as more than one word."""
-    if not _PLAIN.fullmatch(word):
-        raise CommandFailed(f"{what} {word!r} must have letters, digits and . _ / @ + - only, for systemd.")
+def _check(place: Place) -> None:
+    """Raises `CommandFailed` for what a unit or a shell reads as several words, or a socket cannot lie in."""
+    words = {"data folder": str(place.data), "command's path": str(place.program), "user": place.user}
+    for what, word in words.items():
+        if not _PLAIN.fullmatch(word):
+            raise CommandFailed(f"The {what} {word!r} may have letters, digits and . _ / @ + - only.")
+    more = len(str(place.data)) - DATA_LENGTH_MAX
+    if more > 0:
+        raise CommandFailed(
+            f"The data folder {place.data} is too long by {more} characters: "
+            "the socket of the store lies in it, and the path of a socket must be short."
+        )
 
 
 def secret_in(file: Path) -> str | None:
@@ -141,7 +146,7 @@ def _commands(place: Place, out: Path) -> list[str]:
         f"useradd --system --user-group --home-dir {data} --shell /usr/sbin/nologin {user}",
         f"install -D -m 600 -o {user} -g {user} {env} {ENV_FILE}",
         f"install -m 644 {service} /etc/systemd/system/{UNIT}",
-        f"install -d -m 700 -o {user} -g {user} {data}",
+        f"install -d -m 700 -o {user} -g {user} {data} {data}/{TEMPORARY}",
         f"runuser -u {user} -- sh -c 'set -a; . {ENV_FILE}; cd {data}; exec {amp} keys create --env live'",
         "systemctl daemon-reload",
         "systemctl enable --now amp",

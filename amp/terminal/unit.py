@@ -9,6 +9,8 @@ ENV_FILE = "/etc/amp/amp.env"
 WORKERS_END_S = 30
 """Requests under way have 10 s, and who does not end is killed 5 s later; twice that is enough."""
 FILES_MAX = 65536
+TEMPORARY = "tmp"
+"""In the data folder: the same for the service and for commands beside it. /tmp is read-only to the service."""
 _STATE = Path("/var/lib")
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 
@@ -41,10 +43,6 @@ Group={user}
 EnvironmentFile={env_file}
 {folder}
 WorkingDirectory={data}
-# The embedded store's socket lies in the temporary folder: there, `amp keys` and `amp doctor` find it too.
-RuntimeDirectory=amp
-RuntimeDirectoryMode=0700
-Environment=TMPDIR=/run/amp
 ExecStart={program} serve
 # Replaces the workers one by one, with the settings of the start. Other settings: systemctl restart amp
 ExecReload=/bin/kill -HUP $MAINPID
@@ -62,7 +60,7 @@ NoNewPrivileges=yes
 {capabilities}
 ProtectSystem=strict
 ProtectHome={homes}
-PrivateTmp=yes
+# No PrivateTmp: the embedded store's socket lies in TMPDIR, where `amp keys` and `amp doctor` find it too.
 PrivateDevices=yes
 ProtectClock=yes
 ProtectControlGroups=yes
@@ -103,7 +101,8 @@ def unit(place: Place) -> str:
 def _folder(place: Place) -> str:
     """What lies in /var/lib is made by systemd; anything else is there already and may be written to."""
     if place.data.is_relative_to(_STATE) and place.data != _STATE:
-        return f"StateDirectory={place.data.relative_to(_STATE)}\nStateDirectoryMode=0700"
+        name = place.data.relative_to(_STATE)
+        return f"StateDirectory={name} {name}/{TEMPORARY}\nStateDirectoryMode=0700"
     return f"ReadWritePaths={place.data}"
 
 

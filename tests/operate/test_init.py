@@ -7,11 +7,16 @@ import shlex
 import shutil
 import stat
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
+from running import serving
 
 from amp import serve, settings
 from amp.store.embedded import STOP_S
+from amp.store.folder import DataFolder
+from amp.terminal import setup
 from amp.terminal.envfile import quoted
 
 SECRET = "an operator's secret of enough length"
@@ -33,6 +38,12 @@ def in_shell(file):
 
 def loaded(file, tmp_path):
     return settings.load(in_shell(file), folder=tmp_path / "nowhere")
+
+
+def loaded_word(file, name):
+    """What a shell has of this variable after `set -a; . FILE`."""
+    command = f'set -a; . {shlex.quote(str(file))}; printf %s "${name}"'
+    return subprocess.run(["sh", "-c", command], env={}, capture_output=True, text=True, check=True).stdout
 
 
 def unit_of(out):
@@ -110,7 +121,8 @@ def test_either_file_that_is_there_refuses_before_anything_is_written(run, tmp_p
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["amp.service"]
 
 
-def test_the_secret_of_data_that_is_there_goes_on_working(run, tmp_path):
+def test_the_secret_of_data_that_is_there_goes_on_working(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(setup, "DATA_LENGTH_MAX", 1000)  # the test's folders have long names
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "secret").write_text(SECRET)
     made(run, tmp_path / "out", "--data", tmp_path / "data")
@@ -138,12 +150,32 @@ def test_the_unit_stops_in_good_order_and_may_write_nowhere_else(run, tmp_path):
     assert unit["KillSignal"] == "SIGTERM"
     assert float(unit["TimeoutStopSec"]) > serve._GRACE_S + 5 + STOP_S
     assert unit["Restart"] == "always"
-    assert (unit["User"], unit["StateDirectory"], unit["ProtectSystem"]) == ("amp", "amp", "strict")
+    assert (unit["User"], unit["StateDirectory"], unit["ProtectSystem"]) == ("amp", "amp amp/tmp", "strict")
     assert unit["NoNewPrivileges"] == "yes"
     assert unit["CapabilityBoundingSet"] == ""
     assert int(unit["LimitNOFILE"]) >= 65536
     assert unit["EnvironmentFile"] == "/etc/amp/amp.env"
-    assert unit["Environment"] == f"TMPDIR=/run/{unit['RuntimeDirectory']}"
+    assert "PrivateTmp" not in unit
+    assert loaded_word(tmp_path / "amp.env", "TMPDIR") == "/var/lib/amp/tmp"
+
+
+def test_service_and_commands_find_each_other_by_the_file(run, tmp_path, monkeypatch):
+    """Wherever the socket of an earlier start was: the store's is in the folder that both may write to."""
+    with tempfile.TemporaryDirectory(prefix="amp-", dir="/tmp") as short:
+        data = Path(short) / "data"
+        made(run, tmp_path, "--data", data)
+        with DataFolder(data).path.joinpath("socket").open("w") as earlier:
+            earlier.write("/proc/amp-nowhere/store.sock")
+        (data / "tmp").mkdir()
+        variables = in_shell(tmp_path / "amp.env") | {"TMPDIR": loaded_word(tmp_path / "amp.env", "TMPDIR")}
+        with serving(data, **variables):
+            socket = Path((data / "socket").read_text())
+            assert socket.is_relative_to(data / "tmp")
+            for name, value in variables.items():
+                monkeypatch.setenv(name, value)
+            told = json.loads(run("doctor", "--json").stdout)
+            store = told["groups"][0]["checks"][0]
+            assert (store["name"], store["status"]) == ("store", "ok")
 
 
 def test_a_folder_elsewhere_and_a_low_port_are_let_through(run, tmp_path):
@@ -176,6 +208,7 @@ def test_the_next_commands_are_told_in_their_order(run, tmp_path):
     ("arguments", "says"),
     [
         (("--data", "/srv/my amp"), "data folder"),
+        (("--data", "/srv/" + "a" * 90), "too long by"),
         (("--user", "a;b"), "The user"),
         (("--port", "x"), "--port"),
     ],
