@@ -10,7 +10,7 @@ WORKERS_END_S = 30
 """Requests under way have 10 s, and who does not end is killed 5 s later; twice that is enough."""
 FILES_MAX = 65536
 TEMPORARY = "tmp"
-"""In the data folder: the same for the service and for commands beside it. /tmp is read-only to the service."""
+"""In the data folder: the same for the service and for commands beside it; /tmp it may only read."""
 _STATE = Path("/var/lib")
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 
