@@ -154,12 +154,17 @@ def _commands(place: Place, out: Path) -> list[str]:
     ]
 
 
+def closed_to_others(file: Path) -> Path | None:
+    """The first folder on the way to the file that not everybody may go through."""
+    return next((each for each in reversed(file.parents) if not each.stat().st_mode & 0o001), None)
+
+
 def _remarks(place: Place, *, kept: str | None) -> list[str]:
     remarks = ["The secret is the one that was there before: its keys go on working."] if kept else []
-    closed = [each for each in reversed(place.program.parents) if not each.stat().st_mode & 0o001]
+    closed = closed_to_others(place.program) or closed_to_others(Path(sys.executable).resolve())
     if closed:
         remarks.append(
-            f"{closed[0]} is closed to others, so {place.user} cannot run {place.program}. "
-            "Install amp where every user can read it: python3 -m venv /opt/amp"
+            f"{closed} is closed to others, so {place.user} cannot run {place.program}. "
+            "Install amp with a Python that every user can run: /usr/bin/python3 -m venv /opt/amp"
         )
     return remarks

@@ -178,6 +178,18 @@ def test_service_and_commands_find_each_other_by_the_file(run, tmp_path, monkeyp
             assert (store["name"], store["status"]) == ("store", "ok")
 
 
+def test_a_program_that_the_services_user_cannot_reach_is_told(run, tmp_path, monkeypatch):
+    closed = tmp_path / "closed"
+    (closed / "bin").mkdir(parents=True)
+    for name in ("amp", "python"):
+        (closed / "bin" / name).touch()
+    monkeypatch.setattr("sys.executable", str(closed / "bin" / "python"))
+    closed.chmod(0o700)
+    tmp_path.chmod(0o755)
+    assert setup.closed_to_others(closed / "bin" / "amp") in {closed, *tmp_path.parents}
+    assert "is closed to others, so amp cannot run" in made(run, tmp_path / "out").stderr
+
+
 def test_a_folder_elsewhere_and_a_low_port_are_let_through(run, tmp_path):
     made(run, tmp_path, "--data", "/srv/amp", "--port", "443", "--user", "learner")
     unit = unit_of(tmp_path)
