@@ -86,7 +86,7 @@ def _program() -> Path:
 
 
 def _place(settings: Settings, program: Path, user: str) -> Place:
-    drain_s = getattr(settings, "drain_ms", 0) / 1000
+    drain_s = settings.drain_ms / 1000
     return Place(
         program, (Path(sys.prefix), Path(sys.base_prefix)), settings.data, user, settings.port, drain_s
     )
