@@ -11,6 +11,7 @@ from amp import __version__
 from amp.errors import AmpError, StoreUnavailable
 from amp.exits import EXIT_CODES, CommandFailed, StoreMissing
 from amp.terminal import talk
+from amp.terminal.backups import backup, restore
 from amp.terminal.bridge import bridge
 from amp.terminal.dashboard import dashboard
 from amp.terminal.demos import demo
@@ -46,6 +47,8 @@ cli.add_typer(rubric, name="rubric")
 cli.add_typer(tools, name="tools")
 cli.add_typer(rates, name="rates")
 cli.command(cls=SimulateCommand)(simulate)
+cli.command()(backup)
+cli.command()(restore)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ FLOORS = [
     {"app", "rooms", "followers"},
     {"beside"},
     {"serve", "dashboard"},
-    {"demo", "simulate"},
+    {"demo", "simulate", "backup"},
     {"terminal"},
     {"cli"},
 ]
