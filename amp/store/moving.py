@@ -20,7 +20,7 @@ BYTES_AT_ONCE = 4 << 20
 def patient(url: str) -> Store:
     """The store at this URL, given time for large keys."""
     if url.startswith(("redis://", "rediss://", "unix://")):
-        return Store(Redis(connection_pool=pool(url, timeout_s=PATIENCE_S)))
+        return Store(Redis.from_pool(pool(url, timeout_s=PATIENCE_S)))  # which then is its own to close
     return connect(url)
 
 
