@@ -164,6 +164,8 @@ async def _forget_unknown(url: str, files: Path) -> int:
                     if not known:
                         path.unlink()
                         unknown += 1
+            _remove_empty(folder)
+        _remove_empty(files)
     finally:
         await store.close()
     return unknown
@@ -171,3 +173,8 @@ async def _forget_unknown(url: str, files: Path) -> int:
 
 def _listed(folder: Path) -> list[Path]:
     return sorted(folder.glob("*"))
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()

@@ -58,7 +58,8 @@ def scratch(folder: Path, database: int) -> Generator[Loaded]:
                     )
                 time.sleep(_POLL_S)
             with replica(f"unix://{listens}") as store:
-                yield Loaded(f"unix://{listens}", *_settled(store, database))
+                loaded = Loaded(f"unix://{listens}", *_settled(store, database))
+            yield loaded
         finally:
             stop(process)
             with suppress(FileNotFoundError):

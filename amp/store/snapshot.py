@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, BinaryIO, cast
 
 from redis.asyncio.connection import parse_url
@@ -36,17 +36,21 @@ class Replica:
         self._connection = connection
         self._replies: BinaryIO = connection.makefile("rb")
 
+    def close(self) -> None:
+        self._replies.close()
+
     def ask(self, *command: bytes | str | int) -> Any:
         """The reply: bytes, a number, a list or None.
 
         Raises:
             SnapshotRefused: the store refuses the command.
-            OSError: it does not answer.
+            StoreMissing: it does not answer.
         """
         words = [word if isinstance(word, bytes) else str(word).encode() for word in command]
         sized = [b"$%d\r\n%s\r\n" % (len(word), word) for word in words]
-        self._connection.sendall(b"*%d\r\n%s" % (len(words), b"".join(sized)))
-        return self._reply()
+        with _answering():
+            self._connection.sendall(b"*%d\r\n%s" % (len(words), b"".join(sized)))
+            return self._reply()
 
     def info(self) -> dict[str, str]:
         return fields(self.ask("INFO"))
@@ -66,23 +70,24 @@ class Replica:
 
         Raises:
             SnapshotRefused: the store does not send it, or not to its end.
-            OSError: the connection is lost.
+            StoreMissing: the connection is lost.
         """
         for wish in (("capa", "eof"), ("rdb-only", "1")):  # straight from memory, and no news after it
             try:
                 self.ask("REPLCONF", *wish)
             except SnapshotRefused:  # an older store: it writes the snapshot to its disk first
                 continue
-        self._connection.sendall(b"*1\r\n$4\r\nSYNC\r\n")
-        said = self._line()
-        while said == b"":  # a sign of life
+        with _answering():  # only what is done here: whoever takes a piece has failures of their own
+            self._connection.sendall(b"*1\r\n$4\r\nSYNC\r\n")
             said = self._line()
-        if said.startswith(b"$EOF:") and len(said) == 5 + _MARK_BYTES:
-            yield from self._until(said[5:])
-        elif said.startswith(b"$"):
-            yield from self._many(int(said[1:]))
-        else:
-            raise _refused(said[1:])
+            while said == b"":  # a sign of life
+                said = self._line()
+            if said.startswith(b"$EOF:") and len(said) == 5 + _MARK_BYTES:
+                yield from self._until(said[5:])
+            elif said.startswith(b"$"):
+                yield from self._many(int(said[1:]))
+            else:
+                raise _refused(said[1:])
 
     def _many(self, size: int) -> Iterator[bytes]:
         while size:
@@ -132,16 +137,22 @@ def replica(url: str) -> Generator[Replica]:
     """A connection to the store at `redis://`, `rediss://` or `unix://`, signed in.
 
     Raises:
-        StoreMissing: it is not there, or ends in the middle.
-        SnapshotRefused: it does not let us in, or refuses what it is asked in the block.
+        StoreMissing: it is not there.
+        SnapshotRefused: it does not let us in.
     """
     at: dict[str, Any] = dict(parse_url(url))
+    with _answering():
+        connection = _reached(at, tls=url.startswith("rediss://"))
+    with connection, closing(Replica(connection)) as opened:
+        if password := at.get("password"):
+            opened.ask("AUTH", at.get("username") or "default", password)
+        yield opened
+
+
+@contextmanager
+def _answering() -> Generator[None]:
     try:
-        with _reached(at, tls=url.startswith("rediss://")) as connection:
-            opened = Replica(connection)
-            if password := at.get("password"):
-                opened.ask("AUTH", at.get("username") or "default", password)
-            yield opened
+        yield
     except OSError as error:
         raise StoreMissing(f"The store does not answer: {error}.") from error
 

@@ -86,11 +86,12 @@ def _tell(file: Path, manifest: Manifest, took_s: float, *, as_json: bool) -> No
     heads, files = manifest.under("ledger/"), manifest.under("files/")
     inside = "in it: keep the file like a password" if manifest.has_secret else "not in it: keep it apart"
     keys = "unknown" if manifest.keys is None else f"{manifest.keys:,}"
+    talk.write(str(file))
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim")
     table.add_column()
     for row in (
-        ("file", f"{file} ({decimal(size)}, {took_s:.1f} s)"),
+        ("size", f"{decimal(size)}, {took_s:.1f} s"),
         ("as of", manifest.snapshot_at or "unknown"),
         ("store", f"{manifest.server}, durability {manifest.durability}"),
         ("keys", keys),

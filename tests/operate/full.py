@@ -77,10 +77,23 @@ async def read(client, file, session):
     return seen | {f"/v1/sessions/{session}": shown}
 
 
+class Done(list):
+    """What was acknowledged so far: the request's id and the event's."""
+
+    async def many(self, more):
+        """Waits until there are so many more."""
+        enough, came = len(self) + more, asyncio.Event()
+        self.wake = lambda: came.set() if len(self) >= enough else None
+        await came.wait()
+
+    def wake(self):
+        """Nobody waits yet."""
+
+
 @contextmanager
 def load(client):
     """Reports and metering without a pause until the end of the block; what was acknowledged so far."""
-    done = []
+    done = Done()
 
     async def one(worker):
         number = 0
@@ -91,6 +104,7 @@ def load(client):
             name = f"m{worker}-{number}"
             await meter(client, f"busy-{number % 5}", name)
             done.append((request, name))
+            done.wake()
 
     tasks = [asyncio.create_task(one(worker)) for worker in range(4)]
     try:

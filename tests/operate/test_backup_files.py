@@ -162,7 +162,7 @@ def test_a_cut_file_is_refused_wherever_it_is_cut(backup, tmp_path):
     whole, other = backup.read_bytes(), tmp_path / "b"
     for length in [*range(0, len(whole), len(whole) // 40), *range(len(whole) - 12, len(whole))]:
         other.write_bytes(whole[:length])
-        with pytest.raises(CommandFailed, match="is cut|is damaged|is no backup"):
+        with pytest.raises(CommandFailed, match=r"is cut|is damaged|is no backup"):
             read(other, None)
 
 
@@ -171,14 +171,14 @@ def test_a_flipped_bit_is_found_wherever_it_is(backup, tmp_path):
     whole, other = backup.read_bytes(), tmp_path / "b"
     for at in [0, 1, 2, *range(10, len(whole), len(whole) // 60), *range(len(whole) - 8, len(whole))]:
         other.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
-        with pytest.raises(CommandFailed, match="is cut|is damaged|is no backup"):
+        with pytest.raises(CommandFailed, match=r"is cut|is damaged|is no backup"):
             read(other, None)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04" * 400])
 def test_what_is_no_backup_is_refused(tmp_path, content):
     (tmp_path / "b").write_bytes(content)
-    with pytest.raises(CommandFailed, match="is cut|is no backup"):
+    with pytest.raises(CommandFailed, match=r"is cut|is no backup"):
         read(tmp_path / "b", None)
     with pytest.raises(CommandFailed, match="There is no file"):
         read(tmp_path / "c", None)
