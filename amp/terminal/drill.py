@@ -58,9 +58,8 @@ class Found(NamedTuple):
         if self.read_users < len(self.kept.sample):
             said.append(f"{len(self.kept.sample) - self.read_users} of the users read have no posterior.")
         if self.lacking:
-            said.append(
-                f"The bytes of {len(self.lacking):,} files are missing; the first is {self.lacking[0]}."
-            )
+            first = self.lacking[0]
+            said.append(f"Files whose bytes are missing: {len(self.lacking):,}; the first is {first}.")
         if findings := self.ledger.findings:
             said.append(f"The ledger is not what was written: {findings[0].what}.")
         return said
