@@ -94,6 +94,10 @@ def _told(store: Replica, mode: str) -> _Told:
             "This store is one node of a cluster. A backup is one moment of one store, and a cluster has "
             "none in common: use its host's snapshots of every node."
         )
+    if info.get("role", "master") != "master":
+        raise CommandFailed(
+            "This store is a replica: it may be behind the chain heads on file. Back up its master."
+        )
     valkey = info.get("valkey_version")
     server = f"Valkey {valkey}" if valkey else f"Redis {info.get('redis_version', '')}"
     return _Told(server, int(seconds) * 1000 + int(micros) // 1000, mode)

@@ -10,6 +10,7 @@ from amp.errors import StoreUnavailable
 from amp.exits import CommandFailed
 from amp.store.connection import Store, connect, pool
 from amp.store.keys import KEYRING, RESTORING
+from amp.store.snapshot import is_of_one
 
 PATIENCE_S = 60.0
 """A stream of years is one key, and may take seconds."""
@@ -19,7 +20,7 @@ BYTES_AT_ONCE = 4 << 20
 
 def patient(url: str) -> Store:
     """The store at this URL, given time for large keys."""
-    if url.startswith(("redis://", "rediss://", "unix://")):
+    if is_of_one(url):
         return Store(Redis.from_pool(pool(url, timeout_s=PATIENCE_S)))  # which then is its own to close
     return connect(url)
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, BinaryIO, cast
+from urllib.parse import urlsplit
 
 from redis.asyncio.connection import parse_url
 
@@ -138,8 +139,13 @@ def replica(url: str) -> Generator[Replica]:
 
     Raises:
         StoreMissing: it is not there.
-        SnapshotRefused: it does not let us in.
+        SnapshotRefused: it does not let us in, or the URL is not of one server.
     """
+    if not is_of_one(url):
+        raise SnapshotRefused(
+            "A backup is of one server: give its own address with --redis redis://HOST:PORT, the master's where "
+            "sentinels watch. A cluster has no moment in common: use its host's snapshots."
+        )
     at: dict[str, Any] = dict(parse_url(url))
     with _answering():
         connection = _reached(at, tls=url.startswith("rediss://"))
@@ -155,6 +161,11 @@ def _answering() -> Generator[None]:
         yield
     except OSError as error:
         raise StoreMissing(f"The store does not answer: {error}.") from error
+
+
+def is_of_one(url: str) -> bool:
+    """Whether the URL is of one server, rather than of sentinels or of a cluster."""
+    return urlsplit(url).scheme in {"redis", "rediss", "unix"}
 
 
 def database(url: str) -> int:

@@ -161,6 +161,24 @@ def test_a_store_that_does_not_send_its_content_is_refused_with_what_to_do(url, 
     with_store(url, lambda store: store.ask("ACL", "DELUSER", "limited"))
 
 
+def test_a_replica_is_refused_for_it_may_be_behind_the_heads(url, tmp_path):
+    with_store(url, lambda store: store.ask("REPLICAOF", "127.0.0.1", 1))
+    try:
+        with pytest.raises(CommandFailed, match="is a replica: it may be behind"):
+            backed_up(url, tmp_path / "data", tmp_path / "b")
+    finally:
+        with_store(url, lambda store: store.ask("REPLICAOF", "NO", "ONE"))
+
+
+@pytest.mark.parametrize("scheme", ["redis+sentinel", "redis+cluster"])
+def test_what_is_no_single_server_is_refused(scheme):
+    with (
+        pytest.raises(SnapshotRefused, match="A backup is of one server"),
+        replica(f"{scheme}://host/service"),
+    ):
+        pass
+
+
 def test_a_snapshot_that_was_begun_for_somebody_else_before_is_not_taken(url, tmp_path):
     """Its keys would be older than the heads that were read before ours."""
     slow = [("CONFIG", "SET", "repl-diskless-sync", "no"), ("CONFIG", "SET", "rdb-key-save-delay", "2000")]
