@@ -87,7 +87,7 @@ def read(file: Path, into: Path | None, watch: Watch = lambda _: None) -> Manife
         raise CommandFailed(f"There is no file {file}.") from error
     except EOFError as error:
         raise CommandFailed(f"{file} is cut: its end is missing. {_OTHER}") from error
-    except (zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
+    except (zlib.error, gzip.BadGzipFile, tarfile.TarError, ValueError, OverflowError) as error:
         raise CommandFailed(f"{file} is damaged, or is no backup: {error}. {_OTHER}") from error
     except OSError as error:
         raise CommandFailed(f"{file} cannot be read or unpacked: {error}.") from error

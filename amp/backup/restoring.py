@@ -13,7 +13,7 @@ from amp.exits import CommandFailed
 from amp.settings import Settings
 from amp.store.folder import DataFolder
 from amp.store.grading_keys import shelf_item
-from amp.store.moving import move, patient
+from amp.store.moving import move, patient, whole
 from amp.store.placing import CONTENT, held, made_ready, pending, place
 from amp.store.scratch import SNAPSHOT, Loaded, scratch, to_log
 from amp.tenancy import tenant
@@ -72,7 +72,9 @@ def restore(file: Path, settings: Settings, *, force: bool, aside: str, watches:
                 names = tuple(name for name in names if name != SECRET)
                 (new / SECRET).unlink(missing_ok=True)
             loaded, unknown = _prepared(new, manifest, settings.redis, watches)
-            place(folder, names, aside)
+            _place(folder, names, aside)
+            if settings.redis:
+                asyncio.run(_whole(settings.redis))
     moved = folder / aside if set(there) & set(names) else None
     return Restored(manifest, loaded.keys, loaded.expired, unknown, moved)
 
@@ -140,6 +142,24 @@ def _owned(settings: Settings, names: tuple[str, ...]) -> Generator[Path]:
         if made and not held(folder.path, names) and not pending(folder.path):
             with suppress(OSError):
                 shutil.rmtree(folder.path)
+
+
+def _place(folder: Path, names: tuple[str, ...], aside: str) -> None:
+    try:
+        place(folder, names, aside)
+    except OSError as error:
+        raise CommandFailed(
+            f"What was restored cannot be put into its place in {folder}: {error}. Mend that and run the "
+            "same command again."
+        ) from error
+
+
+async def _whole(url: str) -> None:
+    target = patient(url)
+    try:
+        await whole(target)
+    finally:
+        await target.close()
 
 
 async def _move(source_url: str, target_url: str, manifest: Manifest, watch: Watch) -> None:

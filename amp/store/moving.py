@@ -28,8 +28,8 @@ def patient(url: str) -> Store:
 async def move(source: Store, target: Store, name: str, watch: Callable[[int], None]) -> int:
     """How many keys were copied; `name` is the backup's own.
 
-    A mark says meanwhile that the target is not whole (readiness is red), and of which backup. The keys'
-    table comes last, so that nobody can call before. After a kill the same may be done again.
+    A mark says, until `whole`, that the target is not (readiness is red), and of which backup it is. The
+    keys' table comes last, so that nobody can call before. After a kill the same may be done again.
 
     Raises:
         CommandFailed: the target holds something, or is of another kind than the source; nothing is left of
@@ -38,12 +38,19 @@ async def move(source: Store, target: Store, name: str, watch: Callable[[int], N
     """
     await _mark(target, name)
     try:
-        copied = await _copy_all(source, target, watch)
+        return await _copy_all(source, target, watch)
     except BaseException:
         await _clear(source, target)
         raise
+
+
+async def whole(target: Store) -> None:
+    """Takes the mark away: the target may be served from.
+
+    Raises:
+        StoreUnavailable: nobody knows whether it is gone.
+    """
     await target.ask("DEL", RESTORING)
-    return copied
 
 
 async def _mark(target: Store, name: str) -> None:

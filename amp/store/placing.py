@@ -8,7 +8,7 @@ folder has changed. The old is moved aside, never deleted.
 import os
 import shutil
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec import Struct, json
@@ -67,9 +67,11 @@ def pending(folder: Path) -> bool:
 
 
 def finish(folder: Path) -> None:
-    """Goes on with moving, from wherever it was left. Only for the folder's owner."""
+    """Goes on with moving, from wherever it was left; what was never ready goes. For the owner."""
     new = folder / NEW
-    with suppress(FileNotFoundError):
+    if not new.exists():
+        return
+    if pending(folder):
         plan = json.decode((new / _READY).read_bytes(), type=_Plan)
         for name in plan.replaced:
             if name not in plan.new or (new / name).exists():  # else it is in its place already
@@ -78,7 +80,7 @@ def finish(folder: Path) -> None:
                 (new / name).replace(folder / name)
         _sync(folder)
         (new / _READY).unlink()
-        shutil.rmtree(new)
+    shutil.rmtree(new)
 
 
 def _put_aside(old: Path, aside: Path) -> None:

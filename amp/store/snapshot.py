@@ -143,8 +143,8 @@ def replica(url: str) -> Generator[Replica]:
     """
     if not is_of_one(url):
         raise SnapshotRefused(
-            "A backup is of one server: give its own address with --redis redis://HOST:PORT, the master's where "
-            "sentinels watch. A cluster has no moment in common: use its host's snapshots."
+            "A backup is of one server: give its own address with --redis redis://HOST:PORT, the master's "
+            "where sentinels watch. A cluster has no moment in common: use its host's snapshots."
         )
     at: dict[str, Any] = dict(parse_url(url))
     with _answering():

@@ -1,6 +1,7 @@
 """A backup's file: laid out as documented, and refused when a single byte of it is not what was written."""
 
 import asyncio
+import gzip
 import hashlib
 import io
 import json
@@ -166,13 +167,20 @@ def test_a_cut_file_is_refused_wherever_it_is_cut(backup, tmp_path):
             read(other, None)
 
 
-def test_a_flipped_bit_is_found_wherever_it_is(backup, tmp_path):
-    """But for the ten bytes in which gzip tells of the machine that packed it."""
-    whole, other = backup.read_bytes(), tmp_path / "b"
-    for at in [0, 1, 2, *range(10, len(whole), len(whole) // 60), *range(len(whole) - 8, len(whole))]:
+def test_a_flipped_bit_is_found_or_changes_nothing(backup, tmp_path):
+    """A few bits of gzip's are another spelling of the same bytes, or tell of the machine that packed them."""
+    whole, other, refused = backup.read_bytes(), tmp_path / "b", 0
+    places = [*range(0, len(whole), len(whole) // 60), *range(len(whole) - 8, len(whole))]
+    for at in places:
         other.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
-        with pytest.raises(CommandFailed, match=r"is cut|is damaged|is no backup"):
+        try:
             read(other, None)
+        except CommandFailed as refusal:
+            assert any(words in str(refusal) for words in ("is cut", "is damaged", "is no backup"))
+            refused += 1
+        else:
+            assert gzip.decompress(other.read_bytes()) == gzip.decompress(whole)
+    assert refused > 0.8 * len(places)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04" * 400])

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 from filled import KEYS, OTHER, SECRET, UNWATCHED, content, fill, with_store
 
+from amp.backup import restoring
 from amp.backup.restoring import restore
 from amp.backup.taking import take
 from amp.errors import StoreUnavailable
@@ -147,6 +148,20 @@ def test_a_killed_restore_is_seen_and_may_be_done_again(file, url, empty, tmp_pa
     restored(file, tmp_path / "other", empty)
     assert with_store(empty, content) == with_store(url, content)
     assert "restore" not in {check.name for check in with_store(empty, readiness.check)}
+
+
+def test_a_store_is_not_ready_before_the_folder_beside_it_is(file, url, empty, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(restoring, "place", full)
+        with pytest.raises(CommandFailed, match=r"No space left on device\. Mend that"):
+            restored(file, tmp_path / "other", empty)
+    assert "restore" in {check.name for check in with_store(empty, readiness.check)}
+    restored(file, tmp_path / "other", empty)
+    assert "restore" not in {check.name for check in with_store(empty, readiness.check)}
+    assert with_store(empty, content) == with_store(url, content)
 
 
 # What is not sent
