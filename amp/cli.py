@@ -11,6 +11,7 @@ from amp import __version__
 from amp.errors import AmpError, StoreUnavailable
 from amp.exits import EXIT_CODES, CommandFailed, StoreMissing
 from amp.terminal import talk
+from amp.terminal.backups import backup, restore
 from amp.terminal.bridge import bridge
 from amp.terminal.config import config
 from amp.terminal.dashboard import dashboard
@@ -52,6 +53,8 @@ cli.add_typer(rates, name="rates")
 cli.command(cls=SimulateCommand)(simulate)
 cli.command()(doctor)
 cli.command()(init)
+cli.command()(backup)
+cli.command()(restore)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from amp.exits import SettingsRefused
+from amp.store import placing
 
 _OWNER = "owner.lock"
 SOCKET_BYTES_MAX = 103  # macOS allows 103, Linux 107: a longer path cannot be bound
@@ -102,7 +103,13 @@ class DataFolder:
         if not self.owner_lock.take():
             return False
         self.owner_lock.sign(json.dumps({"pid": os.getpid(), "lasting": lasting}))
+        placing.finish(self.path)  # of a restore that was killed
         return True
+
+    def settle(self) -> None:
+        """Ends what a restore that was killed left half-way, unless somebody is at it."""
+        if placing.pending(self.path) and self.own(lasting=False):
+            self.owner_lock.give_back()
 
     def owner(self) -> Owner | None:
         """Who says to own it; None when nobody does or the one who did is dead."""

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from amp.errors import StoreUnavailable
 from amp.store.connection import Store
 from amp.store.durability import fields
+from amp.store.keys import RESTORING
 
 VERSION_MIN = (7, 0)
 
@@ -23,6 +24,7 @@ async def check(store: Store) -> list[Check]:
     try:
         info = fields(await store.ask("INFO"))
         libraries = await store.ask("FUNCTION", "LIST", "LIBRARYNAME", "amp_*")
+        half = await store.ask("EXISTS", RESTORING)
     except StoreUnavailable:
         return [Check("store", False, "no answer", "Start the store, or correct AMP_REDIS.")]
     return judged(info, len(libraries))
@@ -48,6 +50,7 @@ def judged(info: dict[str, str], libraries: int) -> list[Check]:
             "append-only file" if info.get("aof_enabled") == "1" else "no append-only file",
             "CONFIG SET appendonly yes, and appendfsync always: else a crash loses outcomes.",
         ),
+        *([Check("restore", False, "not at its end", "Run the same amp restore again.")] if half else []),
     ]
 
 

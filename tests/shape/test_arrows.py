@@ -28,7 +28,7 @@ FLOORS = [
     {"beside", "worker"},
     {"supervisor"},
     {"serve", "dashboard"},
-    {"demo", "simulate"},
+    {"demo", "simulate", "backup"},
     {"terminal"},
     {"cli"},
 ]
