@@ -57,6 +57,11 @@ class Settings:
     redis: str | None = _setting(
         "", parse.store_url, "Redis or Valkey to use instead of the embedded store (`redis://host:6379/0`)."
     )
+    ack_replicas: int = _setting(
+        "0",
+        parse.whole(0, 16),
+        "Replicas that must have a write before it is answered; 0 is none, with `AMP_REDIS` only.",
+    )
     workers: int = _setting("1", parse.whole(1, 256), "Worker processes.")
     durability: str = _setting(
         "always",

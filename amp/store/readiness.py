@@ -1,5 +1,6 @@
 """Whether a store may hold what nobody wants to lose; each refusal has its one-line fix."""
 
+import re
 from typing import NamedTuple
 
 from amp.errors import StoreUnavailable
@@ -7,6 +8,7 @@ from amp.store.connection import Store
 from amp.store.durability import fields
 
 VERSION_MIN = (7, 0)
+REPLICAS = "replicas"
 
 
 class Check(NamedTuple):
@@ -45,7 +47,22 @@ async def check(store: Store) -> list[Check]:
             "append-only file" if info.get("aof_enabled") == "1" else "no append-only file",
             "CONFIG SET appendonly yes, and appendfsync always: else a crash loses outcomes.",
         ),
+        *_replicas(info, store.ack_replicas),
     ]
+
+
+def _replicas(info: dict[str, str], asked: int) -> list[Check]:
+    """Whether there are as many as have to acknowledge; nothing to say when none has to."""
+    if not asked:
+        return []
+    online = sum(
+        re.fullmatch(r"slave\d+", name) is not None and "state=online" in said for name, said in info.items()
+    )
+    fix = (
+        f"Connect {asked - online} more replicas (REPLICAOF), or set AMP_ACK_REPLICAS={online}: "
+        "until then every write is refused."
+    )
+    return [Check(REPLICAS, online >= asked, f"{online} online, {asked} must acknowledge", fix)]
 
 
 def _name(info: dict[str, str]) -> str:
