@@ -12,8 +12,10 @@ from redis.exceptions import RedisError
 
 from amp.errors import NotReplicated, StoreUnavailable
 from amp.observe import STORE_ERRORS
+from amp.parse import is_sentinel, sentinel_url
 from amp.settings import Settings
 from amp.store.acks import Acks, Unproven
+from amp.store.followed import followed
 from amp.store.lasting import lasts, mark_key
 from amp.store.line import TIMEOUT_S, Command, Lines
 
@@ -135,7 +137,7 @@ class LineStore(Store):
 
 
 def connect(url: str, *, ack_replicas: int = 0) -> Store:
-    """The store at `redis://`, `rediss://` or `unix://`."""
+    """The store at `redis://`, `rediss://` or `unix://`, or the master that `redis+sentinel://` names."""
     return LineStore(url, ack_replicas=ack_replicas)
 
 
@@ -157,12 +159,14 @@ def pool(url: str, *, timeout_s: float = TIMEOUT_S) -> BlockingConnectionPool:
     A lost reply says nothing about whether the write happened, so only calls that are idempotent may be
     sent again, by their callers.
     """
-    return cast("Any", BlockingConnectionPool).from_url(
-        url,
-        max_connections=CONNECTIONS,
-        timeout=timeout_s,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-    )
+    options: dict[str, Any] = {
+        "max_connections": CONNECTIONS,
+        "timeout": timeout_s,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+    }
+    if is_sentinel(url):
+        return cast("Any", BlockingConnectionPool)(**options, **followed(sentinel_url(url)))
+    return cast("Any", BlockingConnectionPool).from_url(url, **options)

@@ -23,7 +23,7 @@ HINTS = _words("PUBLISH XGROUP XREADGROUP XAUTOCLAIM XCLAIM XACK")
 """Who does what next: sessions that nobody was told of are found by a sweep."""
 PASSING = _words(
     "amp_learning_lease amp_learning_release amp_bridge_lease amp_bridge_release "
-    "amp_grading_renew "  # one that is lost ends early; the lease itself has a fence, which must not come twice
+    "amp_grading_renew "  # the lease itself waits: its fence must not come twice
     "amp_ledger_read amp_ledger_look "  # they only read
     "amp_insights_count amp_fits_announce amp_fits_name amp_users_seen amp_links_put"
 )
