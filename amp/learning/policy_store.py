@@ -80,4 +80,5 @@ class PolicyStore:
         Raises:
             StoreUnavailable: nobody knows whether they hear it.
         """
+        await self._store.prove(policy_version(tenant.tag))  # which may only have been read
         await self._store.ask("HSET", POLICY_VERSIONS, tenant.tag, standing)

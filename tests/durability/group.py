@@ -98,7 +98,7 @@ class Group:
 
     def _sees(self, sentinel: Node) -> bool:
         told = sentinel.ask.execute_command("SENTINEL", "MASTER", SERVICE)
-        return int(told["num-slaves"]) == len(self.replicas) and int(told["num-other-sentinels"]) == 2
+        return int(told[b"num-slaves"]) == len(self.replicas) and int(told[b"num-other-sentinels"]) == 2
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def group(replicas: int = 0, *, watched: bool = False):
     folder = Path(tempfile.mkdtemp(prefix="amp-"))
     made = Group(folder)
     try:
-        until(lambda: made.primary.ask.ping(), "the primary answers")
+        until(made.primary.ask.ping, "the primary answers")
         for _ in range(replicas):
             made.follow()
         made.settled()
@@ -131,7 +131,7 @@ def until(true, what: str) -> None:
     """Waits for what other processes do."""
     end = time.monotonic() + WITHIN_S
     while time.monotonic() < end:
-        with suppress(RedisError, KeyError):
+        with suppress(RedisError):
             if true():
                 return
         time.sleep(0.02)

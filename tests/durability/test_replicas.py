@@ -146,6 +146,31 @@ async def test_a_session_is_only_made_where_replicas_have_it(pair, caller):
         assert sent.status_code == 503, sent.text
 
 
+ANSWERS_OF_READS = {
+    "amendment": (
+        ("post", f"{API}/jobs", {"agenticJobId": "job-1"}),
+        ("post", f"{API}/jobs/job-1/outcome", {"executionStatus": "SUCCESS"}),
+        ("patch", f"{API}/jobs/job-1/outcome", {"executionStatus": "FAILED", "reason": "It broke."}),
+    ),
+    "policy": (("put", "/v1/policy", {"exploreFloor": 0.02}),),
+    "bridge": (("put", "/v1/bridge", {"valueWeight": 0.25}),),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS_OF_READS)
+async def test_what_is_said_again_and_only_read_is_proven_too(pair, caller, name):
+    everything = await caller("all")
+    *before, (verb, path, body) = ANSWERS_OF_READS[name]
+    for earlier_verb, earlier, said in [*before, (verb, path, body)]:
+        made = await everything.request(earlier_verb, earlier, json=said)
+        assert made.is_success, made.text
+    with pair.paused(pair.replicas[0]):
+        again = await everything.request(verb, path, json=body)
+    assert again.status_code == 503, again.text
+    again = await everything.request(verb, path, json=body)
+    assert again.status_code == 200, again.text
+
+
 async def test_a_key_that_could_be_lost_is_shown_to_nobody_and_a_revocation_that_could_be_is_not_claimed(
     pair, store
 ):
