@@ -161,7 +161,7 @@ def sentinel_url(value: str) -> SentinelUrl:
         raise ValueError("must end with the number of a database behind the service, such as /mymaster/0")
     asked = _sentinel_words(parts)
     return SentinelUrl(
-        tuple(_host(each) for each in hosts.split(",")),
+        tuple(_sentinel_host(each) for each in hosts.split(",")),
         unquote(service),
         int(db or 0),
         unquote(username) or None,
@@ -179,7 +179,7 @@ def _sentinel_words(parts: SplitResult) -> dict[str, str]:
     return asked
 
 
-def _host(text: str) -> tuple[str, int]:
+def _sentinel_host(text: str) -> tuple[str, int]:
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+)(?::([0-9]{1,5}))?", text)
     port = int(match[2] or _SENTINEL_PORT) if match else 0
     if not match or not 0 < port < 65536:

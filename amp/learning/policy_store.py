@@ -1,6 +1,7 @@
 """Tenants' policies in Redis or Valkey: one document a version, and which of them stands."""
 
 from amp.learning.store import clock_ms
+from amp.store.announcing import announce
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
 from amp.store.keys import POLICY_VERSIONS, SERVED_POLICY, policy_document, policy_version
@@ -81,4 +82,4 @@ class PolicyStore:
             StoreUnavailable: nobody knows whether they hear it.
         """
         await self._store.prove(policy_version(tenant.tag))  # which may only have been read
-        await self._store.ask("HSET", POLICY_VERSIONS, tenant.tag, standing)
+        await announce(self._store, POLICY_VERSIONS, tenant.tag, standing)

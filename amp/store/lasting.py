@@ -29,11 +29,11 @@ PASSING = _words(
 )
 """Functions, without their version."""
 _PASSING_KEYS = frozenset((KEYS_USED, BRIDGE_NEWS, BRIDGE_TOTALS, WORKERS))
-_PASSING_NAMES = tuple(
-    f":{name}".encode()
-    for name in ("turned:", "counts:", "insights", "recent", "g:work:", "l:verified", "l:folding")
+_PASSING_NAMES = (
+    *(b":turned:", b":counts:", b":months", b":insights", b":recent", b":g:work:"),
+    *(b":l:verified", b":l:folding", b"amp:limit:"),
 )
-"""What a key's name begins with, behind its hash tag."""
+"""What a key's name begins with, behind its hash tag if it has one."""
 
 
 def lasts(command: Command) -> bool:
