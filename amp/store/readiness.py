@@ -59,7 +59,7 @@ def _replicas(info: dict[str, str], asked: int) -> list[Check]:
         re.fullmatch(r"slave\d+", name) is not None and "state=online" in said for name, said in info.items()
     )
     fix = (
-        f"Connect {asked - online} more replicas (REPLICAOF), or set AMP_ACK_REPLICAS={online}: "
+        f"Connect {asked - online} more (REPLICAOF), or set AMP_ACK_REPLICAS={online}: "
         "until then every write is refused."
     )
     return [Check(REPLICAS, online >= asked, f"{online} online, {asked} must acknowledge", fix)]
