@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from amp.store.embedded import find_server
 
+SECRET = "a secret of those who serve on several machines"
 SERVICE = "amp"
 WITHIN_S = 20
 

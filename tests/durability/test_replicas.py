@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 from clients import Told, verdicts
-from conftest import SECRET, Caller
-from group import Wire, group, until
+from group import SECRET, Wire, group, until
 
 from amp.errors import NotReplicated
 from amp.learning.record import read_record
@@ -49,14 +48,14 @@ def same(one, other):
     return offsets[0] == offsets[1]
 
 
-async def client_of(app, node):
+async def client_of(kind, app, node):
     """A client with a key that was made at the node itself."""
     store = connect(node.url)
     key, _ = await Keyring(store, pepper(SECRET)).create(
         tenant="acme", env="test", scopes=("all",), expires_ms=None
     )
     await store.close()
-    return Caller(app, key)
+    return kind(app, key)
 
 
 async def test_what_is_acknowledged_is_on_every_replica_at_that_moment(pair, client):
@@ -197,14 +196,15 @@ async def test_readiness_is_red_while_replicas_are_missing_and_says_what_to_do(p
 
 
 @pytest.mark.parametrize("acks", [1, 0])
-async def test_a_primary_cut_off_from_its_replica_acknowledges_nothing_that_dies_with_it(serve, acks):
+async def test_a_primary_cut_off_from_its_replica_acknowledges_nothing_that_dies_with_it(client, serve, acks):
     """With 0 the same course loses acknowledged outcomes: that is what the setting is for."""
     with group() as made:
         wire = Wire(made.primary.port)
         replica = made.follow(await wire.open())
         await asyncio.to_thread(made.settled)
         settings = Settings(redis=made.primary.url, ack_replicas=acks, secret=SECRET)
-        client = await client_of(await serve(on=store_of(settings), ack_replicas=acks), made.primary)
+        app = await serve(on=store_of(settings), secret=SECRET, ack_replicas=acks)
+        kind, client = type(client), await client_of(type(client), app, made.primary)
         told = Told()
         for number in range(14):
             if number == 10:
@@ -216,7 +216,8 @@ async def test_a_primary_cut_off_from_its_replica_acknowledges_nothing_that_dies
         assert rows(made.primary) == 14
         made.primary.kill()
         replica.ask.execute_command("REPLICAOF", "NO", "ONE")
-        survivor = await client_of(await serve(on=connect(replica.url)), replica)
+        app = await serve(on=connect(replica.url), secret=SECRET)
+        survivor = await client_of(kind, app, replica)
         export = (await survivor.get("/v1/profile/ada/export")).json()
         found = {"ada": [each["metadata"]["number"] for each in export["interactions"]]}
         wrong = verdicts(told, found, {"ada": export["profile"]["totalInteractions"]})

@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import pytest
 from clients import Reporter, verdicts
-from conftest import SECRET
-from group import group
+from group import SECRET, group
 from service import COMMAND
 from test_kills import kept, more_acknowledged, together
 
