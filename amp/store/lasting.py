@@ -25,12 +25,13 @@ PASSING = _words(
     "amp_learning_lease amp_learning_release amp_bridge_lease amp_bridge_release "
     "amp_grading_renew "  # the lease itself waits: its fence must not come twice
     "amp_ledger_read amp_ledger_look "  # they only read
-    "amp_insights_count amp_fits_announce amp_fits_name amp_users_seen amp_links_put"
+    "amp_insights_count amp_fits_announce amp_fits_name amp_users_seen amp_links_put "
+    "amp_quota_take amp_quota_show"
 )
 """Functions, without their version."""
 _PASSING_KEYS = frozenset((KEYS_USED, BRIDGE_NEWS, BRIDGE_TOTALS, WORKERS))
 _PASSING_NAMES = (
-    *(b":turned:", b":counts:", b":months", b":insights", b":recent", b":g:work:"),
+    *(b":turned:", b":counts:", b":insights", b":recent", b":g:work:"),
     *(b":l:verified", b":l:folding", b"amp:limit:"),
 )
 """What a key's name begins with, behind its hash tag if it has one."""
