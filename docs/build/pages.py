@@ -1,0 +1,33 @@
+"""What MkDocs is told of pages that nobody wrote by hand, and drawings that become part of a page.
+
+A drawing that a page shows as an image is put into it as SVG, so that it follows the page's
+colours.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from docs_made import made
+from mkdocs.structure.files import File, Files
+
+HERE = Path(__file__).parent
+_IMAGE = re.compile(r'<img alt="([^"]*)" src="(?:\.\./)*pictures/([\w-]+)\.svg"\s*/?>')
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """The pages that are made."""
+    for path, text in made().items():
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
+    """Drawings as part of the page."""
+    return _IMAGE.sub(_drawing, html)
+
+
+def _drawing(image: re.Match[str]) -> str:
+    words, name = image.groups()
+    svg = (HERE.parent / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
+    return svg.replace("<svg ", f'<svg class="drawing" role="img" aria-label="{words}" ', 1)

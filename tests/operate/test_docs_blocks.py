@@ -1,0 +1,103 @@
+"""Every block of docs/ does what the text around it says."""
+
+import pytest
+from doc_blocks import DOCS, MARKS, WITH_REASON, blocks, fences, reading
+from model_service import beside, judged, said
+from running import serving
+
+from docs_made import made
+
+NOT_RUN: dict[str, int] = {}
+"""Blocks that are not run, by page: a new one is a decision."""
+PAGES = {
+    **{path.relative_to(DOCS).as_posix(): path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md")},
+    **{path: text for path, text in made().items() if path != "changelog.md"},
+}
+READ = sorted(
+    path for path, text in PAGES.items() if any(each.mark not in {"not run", "shown"} for each in blocks(text))
+)
+MODEL_ADDRESS = "http://127.0.0.1:11434/v1"
+REPORT = "| drink | euros |\n| --- | --- |\n| tea | 3 |\n| coffee | 4 |\n\nTogether 7 euros.\n"
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """The service of the pages that start none of their own: its URL, and its data."""
+    data = tmp_path_factory.mktemp("shared") / "data"
+    with serving(data) as (_, announced):
+        yield announced["url"], data
+
+
+@pytest.fixture
+def model():
+    """A model service: it writes the report when it is told of a gap."""
+    with beside() as model:
+        write = said(None, calls=[("write_file", {"path": "report.md", "content": REPORT})])
+        model.agent = [said("I would write a report."), write, said("There it is.")]
+        model.grader = [said(judged(False, False)), said(judged(True, True))]
+        yield model
+
+
+def begins(page):
+    """What the quick start has its reader type in a second terminal."""
+    if "export AMP_API_KEY" in PAGES[page]:
+        return []
+    return [block for block in blocks(PAGES["quickstart.md"]) if "export AMP_API_KEY" in block.code]
+
+
+@pytest.mark.parametrize("page", READ)
+def test_a_page_does_what_it_says(page, request, tmp_path):
+    """Its blocks, in order, after the lines of the quick start that it takes for granted."""
+    found = blocks(PAGES[page])
+    own = any(block.mark == "serve" for block in found)
+    url, data = ("", None) if own else request.getfixturevalue("shared")
+    instead = {}
+    if MODEL_ADDRESS in PAGES[page]:
+        instead[MODEL_ADDRESS] = request.getfixturevalue("model").url
+    with reading(tmp_path, url, data, instead) as reader:
+        before = begins(page)
+        for block in found:
+            if before and reader.url and block.mark != "serve":
+                reader.read(before.pop(), "quickstart.md")
+            reader.read(block, f"docs/{page}:{block.line}")
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_every_fence_of_a_page_is_a_block_and_every_mark_is_known(page):
+    found = blocks(PAGES[page])
+    assert fences(PAGES[page]) == 2 * len(found)
+    for block in found:
+        assert block.mark in ("", *MARKS), f"docs/{page}:{block.line}: {block.mark}"
+        assert bool(block.reason) == (block.mark in WITH_REASON), f"docs/{page}:{block.line}"
+        assert block.mark or block.language in {"bash", "python"}, f"docs/{page}:{block.line}: no mark"
+
+
+def test_what_is_not_run_is_counted():
+    counted = {page: sum(block.mark == "not run" for block in blocks(text)) for page, text in PAGES.items()}
+    assert {page: count for page, count in counted.items() if count} == NOT_RUN
+
+
+def test_a_block_that_does_not_do_what_its_page_says_is_found(tmp_path):
+    """An output that differs, a block that fails, one that does not fail: each is told."""
+    wrong = {
+        "```bash\necho one\n```\n\n<!-- output -->\n```text\ntwo\n```\n": "it printed",
+        "```bash\nfalse\n```\n": "it failed",
+        "```python\n1 / 0\n```\n": "ZeroDivisionError",
+        "<!-- fails: it does not -->\n```bash\ntrue\n```\n": "did not fail",
+    }
+    for text, words in wrong.items():
+        with reading(tmp_path) as reader, pytest.raises(AssertionError, match=words):
+            for block in blocks(text):
+                reader.read(block, "here")
+
+
+def test_what_a_block_sets_is_there_for_the_next(tmp_path):
+    text = (
+        "```bash\nexport A=1; B=2; mkdir x; cd x\n```\n\n```python\nimport os\nc = os.environ['A']\n```\n\n"
+        "```python\nprint(c + os.environ['B'])\n```\n\n<!-- output -->\n```text\n1...\n```\n\n"
+        "<!-- file: note -->\n```text\nread\n```\n\n```bash\npwd; cat ../note\n```\n\n"
+        "<!-- output -->\n```text\n.../x\nread\n```\n"
+    )
+    with reading(tmp_path) as reader:
+        for block in blocks(text):
+            reader.read(block, "here")
