@@ -5,20 +5,23 @@ colours.
 """
 
 import re
-from pathlib import Path
 from typing import Any
 
 from docs_made import made
+from drawings import drawings
 from mkdocs.structure.files import File, Files
 
-HERE = Path(__file__).parent
+_drawn: dict[str, str] = {}
 _IMAGE = re.compile(r'<img alt="([^"]*)" src="(?:\.\./)*pictures/([\w-]+)\.svg"\s*/?>')
 
 
 def on_files(files: Files, config: Any) -> Files:
     """The pages that are made."""
+    _drawn.update(drawings())
     for path, text in made().items():
         files.append(File.generated(config, path, content=text))
+    for name, svg in _drawn.items():
+        files.append(File.generated(config, f"pictures/{name}.svg", content=svg))
     return files
 
 
@@ -29,5 +32,4 @@ def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
 
 def _drawing(image: re.Match[str]) -> str:
     words, name = image.groups()
-    svg = (HERE.parent / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
-    return svg.replace("<svg ", f'<svg class="drawing" role="img" aria-label="{words}" ', 1)
+    return _drawn[name].replace("<svg ", f'<svg class="drawing" role="img" aria-label="{words}" ', 1)

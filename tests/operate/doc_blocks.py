@@ -40,8 +40,12 @@ _BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _URL = re.compile(r"http://127\.0\.0\.1:\d+")
+_KEY = re.compile(r"amp_sk_test_\w+")
 _DRIVER = """
 import contextlib, io, json, os, sys, traceback
+from amp.client import AMP, AsyncAMP
+for client in (AMP, AsyncAMP):  # a busy machine must not make a fallback of what a page shows
+    client.__init__.__kwdefaults__["context_deadline_s"] = 10.0
 answers, sys.stdout = sys.stdout, sys.stderr
 there = {"__name__": "__main__"}
 for line in sys.stdin:
@@ -102,19 +106,24 @@ def programs(folder):
 class Reader:
     """Somebody who reads one page, and types what it shows."""
 
-    def __init__(self, folder, url="", data=None, instead=None):
-        self.folder, self.url = folder, url
+    def __init__(self, folder, instead=None):
+        self.folder = folder
+        self.url = ""
         self._instead = instead or {}
         self.printed = ""
         self._python = None
         self._served = []
         self._environment = environment() | {
             "PATH": f"{programs(folder)}{os.pathsep}{os.environ['PATH']}",
-            "AMP_DATA": str(data or folder / "data"),
             "COLUMNS": "100",
             "NO_PROXY": "127.0.0.1",
             "OPENBLAS_NUM_THREADS": "1",
         }
+
+    def sits_at(self, url, key, data):
+        """A second terminal beside this service, as the quick start leaves it."""
+        self.url = url
+        self._environment |= {"AMP_BASE_URL": url, "AMP_API_KEY": key, "AMP_DATA": str(data)}
 
     def read(self, block, where):
         """Runs one block, or holds it against what was printed.
@@ -186,9 +195,10 @@ class Reader:
 
     def _serve(self, code):
         """Starts what the block starts, on a free port, with data of its own."""
+        data = self.folder / "data"
         process = subprocess.Popen(
             ["bash", "-euo", "pipefail", "-c", code],
-            env=self._environment | {"AMP_PORT": "0", "AMP_DATA": str(self.folder / "data")},
+            env=self._environment | {"AMP_PORT": "0", "AMP_DATA": str(data)},
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -199,9 +209,8 @@ class Reader:
         heard = []
         for line in process.stderr:
             heard.append(line)
-            if found := _URL.search(line):
-                self.url = found[0]
-                self._environment["AMP_DATA"] = str(self.folder / "data")
+            if key := _KEY.search(line):
+                self.sits_at(_URL.search("".join(heard))[0], key[0], data)
                 return
         pytest.fail(f"amp serve announced nothing:\n{''.join(heard)}")
 
@@ -221,9 +230,9 @@ class Reader:
 
 
 @contextmanager
-def reading(folder, url="", data=None, instead=None):
+def reading(folder, instead=None):
     """`instead`: what is at the addresses that the page names, beside that of the service."""
-    reader = Reader(folder, url, data, instead)
+    reader = Reader(folder, instead)
     try:
         yield reader
     finally:
