@@ -111,10 +111,20 @@ def _follows(found: dict[str, Any]) -> Iterable[str]:
     )
     third = 1 / pair_s / 3
     yield from ("", "| | |", "| --- | --- |")
-    yield f"| interactions a second, a third of a worker | {third:,.0f} |"
-    yield f"| interactions a day, at that rate all day long | {third * _DAY_S:,.0f} |"
+    yield f"| interactions a second, a third of a worker | {_about(third)} |"
+    yield f"| interactions a day, at that rate all day long | {_about(third * _DAY_S)} |"
     for each in (10, 50):
-        yield f"| users a day, when each makes {each} | {third * _DAY_S / each:,.0f} |"
+        yield f"| users a day, when each makes {each} | {_about(third * _DAY_S / each)} |"
+    users = third * _DAY_S / 10
+    yield (
+        f"\nMemory is used up first: {_about(users)} users of 20 interactions are "
+        f"{users * _user(found) / _GB:,.0f} GB in the store."
+    )
+
+
+def _about(figure: float) -> str:
+    """Three digits: none of these figures is known better."""
+    return f"{float(f'{figure:.3g}'):,.0f}"
 
 
 def _fits(found: dict[str, Any]) -> Iterable[str]:
@@ -124,8 +134,8 @@ def _fits(found: dict[str, Any]) -> Iterable[str]:
         "append-only file copies pages that change meanwhile:"
     )
     yield from ("", "| a gigabyte of store holds | |", "| --- | --- |")
-    yield f"| users of 20 interactions ({user:,.0f} bytes each) | {0.75 * _GB / user:,.0f} |"
-    yield f"| metered records ({record:,.0f} bytes each) | {0.75 * _GB / record:,.0f} |"
+    yield f"| users of 20 interactions ({user:,.0f} bytes each) | {_about(0.75 * _GB / user)} |"
+    yield f"| metered records ({record:,.0f} bytes each) | {_about(0.75 * _GB / record)} |"
     yield from ("", "")
 
 

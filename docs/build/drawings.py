@@ -46,9 +46,7 @@ def _svg(height: float, *parts: str) -> str:
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto-start-reverse"><path class="tip" d="M0 0.5 8 4 0 7.5z"/></marker></defs>'
     )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}">{arrow}{"".join(parts)}</svg>'
-    )
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}">{arrow}{"".join(parts)}</svg>'
 
 
 def _box(x: float, y: float, w: float, h: float, *lines: str, kind: str = "box") -> str:
@@ -94,9 +92,9 @@ def _loop() -> str:
         _arrow((150, 184), (200, 210)),
         _arrow((150, 256), (200, 230)),
         _arrow((310, 220), (370, 220), (370, 76)),
-        _text(378, 150, "teaches too", anchor="start"),
+        _text(362, 150, "teaches too", anchor="end"),
         _box(390, 232, 70, 48, "Store"),
-        _arrow((425, 76), (425, 232)),
+        _arrow((440, 76), (440, 232)),
     )
 
 
@@ -294,7 +292,15 @@ def _believed(counts: Sequence[int]) -> list[tuple[int, list[tuple[str, float, f
         if count in counts:
             [framing, *_] = describe(history, [None] * 4, Context(), prior, policy, PUBLISHED)
             best = max(option.mean for option in framing.options)
-            found.append((count, [(each.option, each.mean, each.sd, each.mean == best) for each in framing.options]))
+            found.append(
+                (
+                    count,
+                    [
+                        (each.option, each.mean, each.sd, count > 0 and each.mean == best)
+                        for each in framing.options
+                    ],
+                )
+            )
         [choice] = choose([Ask(history, Context(), int(rng.integers(1 << 63)))], prior, policy, PUBLISHED)
         framed = PUBLISHED.dimensions[0].options[choice.combination // 64]
         completed = bool(rng.random() < (0.9 if framed == "micro_task" else 0.25))

@@ -7,7 +7,7 @@ colours.
 import re
 from typing import Any
 
-from docs_made import made
+from docs_made import completed, made
 from drawings import drawings
 from mkdocs.structure.files import File, Files
 
@@ -23,6 +23,11 @@ def on_files(files: Files, config: Any) -> Files:
     for name, svg in _drawn.items():
         files.append(File.generated(config, f"pictures/{name}.svg", content=svg))
     return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    """Pieces that are made, where a page names them."""
+    return completed(markdown)
 
 
 def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:

@@ -35,7 +35,7 @@ MARKS = ("serve", "file", "output", "fails", "not run", "shown")
 WITH_REASON = ("file", "fails", "not run", "shown")
 SECONDS = 60
 _BLOCK = re.compile(
-    r"(?:^ *<!-- (?P<mark>[a-z ]+?)(?:: (?P<reason>.+?))? -->\n)?"
+    r"(?:^ *<!-- (?P<mark>[a-z ]+?)(?:: (?P<reason>[^\n]+?))? -->\n)?"
     r"^(?P<indent> *)```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
