@@ -4,9 +4,13 @@ A scope is read from the handler that serves the operation; the errors of an ope
 has: a key, a body, something in its path.
 """
 
-import os
+import secrets
 from collections.abc import Iterable
 from typing import Any
+
+from amp.app import create
+from amp.settings import Settings
+from amp.store.connection import connect
 
 Schema = dict[str, Any]
 
@@ -23,14 +27,12 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "ledger": (
         "Ledger",
-        "Jobs, what they used, what came of them, and reports. Paths outside `/v1` are those of the "
-        "vendor's SDK.",
+        "Jobs, what they used, what came of them, and reports. Paths outside `/v1` are those of the vendor's SDK.",
         ("/meter", "/profitstream", "/api/v2", "/v1/ledger"),
     ),
     "sessions": (
         "Sessions",
-        "Sessions with a stated outcome, agents, environments, files, and the work of your own workers: the "
-        "API that the client `anthropic` speaks.",
+        "Sessions with a stated outcome, agents, environments, files, and the work of your own workers: what the client `anthropic` speaks.",
         ("/v1/sessions", "/v1/agents", "/v1/environments", "/v1/files"),
     ),
     "admin": (
@@ -46,15 +48,8 @@ _VERBS = ("get", "post", "put", "patch", "delete")
 
 def described() -> tuple[Schema, dict[tuple[str, str], tuple[str, ...]]]:
     """OpenAPI, and the scopes of which a key needs one, by verb and path."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from amp.app import create
-    from amp.settings import Settings
-    from amp.store.connection import connect
-
-    app: Any = create(
-        Settings(secret="only to describe the API, nothing is sealed"), connect("unix:///nowhere")
-    )
-    app = getattr(app, "_app", app)
+    app: Any = create(Settings(secret=secrets.token_urlsafe()), connect("unix:///nowhere"))
+    app = app._app  # noqa: SLF001  Litestar's, behind the fast lane
     scopes = {
         (verb.lower(), route.path_format): tuple(handler.opt.get("scopes") or ())
         for route in app.routes
@@ -131,7 +126,7 @@ def _page(
         yield from ("## Types", "")
     for name in sorted(used):
         yield from (f"### {name} {{ #{_type_anchor(name)} }}", "")
-        yield from _body(schemas[name], schemas)
+        yield from _body(schemas[name])
 
 
 def _operation(
@@ -143,28 +138,31 @@ def _operation(
         yield from (operation["description"].strip(), "")
     needed = " or ".join(f"`{scope}`" for scope in scopes)
     yield from (f"Scope of the key: {needed}, or `all`." if scopes else "No key is needed.", "")
-    if parameters := operation.get("parameters"):
-        yield from ("| parameter | where | type | |", "| --- | --- | --- | --- |")
-        for each in parameters:
-            note = "required" if each.get("required") else _default(each["schema"])
-            yield (
-                f"| `{each['name']}` | {each['in']} | {_type(each['schema'])} | "
-                f"{_joined(note, _cell(each.get('description', '')))} |"
-            )
-        yield ""
+    yield from _parameters(operation.get("parameters", ()))
     if body := operation.get("requestBody"):
         for kind, content in body["content"].items():
             yield from (f"**Body** ({kind}): {_type(content['schema'])}", "")
             yield from _shown(content["schema"], schemas)
     for status, answer in operation["responses"].items():
-        if int(status) >= 300:
-            continue
-        contents = answer.get("content") or {"no body": {"schema": {}}}
-        for kind, content in contents.items():
-            shape = _type(content["schema"]) if kind == "application/json" else kind
-            yield from (f"**Answer** {status}: {shape}", "")
-            yield from _shown(content["schema"], schemas)
+        if int(status) < 300:
+            yield from _answer(status, answer, schemas)
     yield from (f"**Errors**: {', '.join(_errors(path, operation, scopes))}", "")
+
+
+def _parameters(parameters: Iterable[Schema]) -> Iterable[str]:
+    rows = [
+        f"| `{each['name']}` | {each['in']} | {_type(each['schema'])} | {_note(each['schema'], each.get('required'))} |"
+        for each in parameters
+    ]
+    if rows:
+        yield from ("| parameter | where | type | |", "| --- | --- | --- | --- |", *rows, "")
+
+
+def _answer(status: str, answer: Schema, schemas: Schema) -> Iterable[str]:
+    for kind, content in (answer.get("content") or {"no body": {"schema": {}}}).items():
+        shape = _type(content["schema"]) if kind == "application/json" else kind
+        yield from (f"**Answer** {status}: {shape}", "")
+        yield from _shown(content["schema"], schemas)
 
 
 def _errors(path: str, operation: Schema, scopes: tuple[str, ...]) -> Iterable[str]:
@@ -190,12 +188,12 @@ def _errors(path: str, operation: Schema, scopes: tuple[str, ...]) -> Iterable[s
 def _shown(schema: Schema, schemas: Schema) -> Iterable[str]:
     """The fields of a body, unless its type has them further down."""
     if "$ref" not in schema and schema.get("properties"):
-        yield from _body(schema, schemas)
+        yield from _body(schema)
     elif "$ref" in schema:
-        yield from _body(schemas[_name(schema)], schemas)
+        yield from _body(schemas[_name(schema)])
 
 
-def _body(schema: Schema, schemas: Schema) -> Iterable[str]:
+def _body(schema: Schema) -> Iterable[str]:
     if described := schema.get("description"):
         yield from (described, "")
     fields: Schema = schema.get("properties") or {}
@@ -205,17 +203,15 @@ def _body(schema: Schema, schemas: Schema) -> Iterable[str]:
     required = set(schema.get("required", ()))
     yield from ("| field | type | |", "| --- | --- | --- |")
     for name, each in fields.items():
-        note = "required" if name in required else _default(each)
-        yield f"| `{name}` | {_type(each)} | {_joined(note, _cell(each.get('description', '')))} |"
+        yield f"| `{name}` | {_type(each)} | {_note(each, name in required)} |"
     yield ""
 
 
-def _default(schema: Schema) -> str:
+def _note(schema: Schema, required: bool | None) -> str:
+    """Whether it must be there, or what it is else; then what is said of it."""
     value = schema.get("default")
-    return f"default `{value}`" if value is not None and value not in ({}, []) else ""
-
-
-def _joined(*parts: str) -> str:
+    told = f"default `{value}`" if value is not None and value not in ({}, []) else ""
+    parts = ("required" if required else told, _cell(schema.get("description", "")))
     return "; ".join(part for part in parts if part)
 
 
@@ -244,6 +240,10 @@ def _type(schema: Schema) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
         return _either(_type(schema | {"type": each}) for each in kind)
+    return _plain_type(kind, schema)
+
+
+def _plain_type(kind: str | None, schema: Schema) -> str:
     if kind == "array":
         return f"list of {_type(schema['items'])}{_limits(schema)}" if schema.get("items") else "list"
     if kind == "object":

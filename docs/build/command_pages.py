@@ -4,6 +4,11 @@ import html
 from collections.abc import Iterable
 from typing import Any
 
+from typer.main import get_command
+
+from amp.cli import cli
+from amp.exits import EXIT_CODES
+
 _HIDDEN = {"help", "install_completion", "show_completion"}
 
 _BEFORE = """\
@@ -17,11 +22,6 @@ Commands that read the store do so whether or not the service runs. `amp --help`
 
 def page() -> str:
     """Every command with its arguments and options."""
-    from typer.main import get_command
-
-    from amp.cli import cli
-    from amp.exits import EXIT_CODES
-
     codes = "\n".join(f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items())
     table = f"| exit code | |\n| --- | --- |\n{codes}\n\n"
     return _BEFORE + table + "\n".join(_commands("amp", get_command(cli)))
@@ -29,10 +29,6 @@ def page() -> str:
 
 def commands() -> list[str]:
     """The full name of every command."""
-    from typer.main import get_command
-
-    from amp.cli import cli
-
     return [name for name, _ in _leaves("amp", get_command(cli))]
 
 
@@ -55,7 +51,7 @@ def _commands(name: str, command: Any) -> Iterable[str]:
         )
         yield from (f"## {full} {{ #{full.replace(' ', '-')} }}", "", f"`{full}{arguments}`", "")
         yield from ("\n\n".join(_unwrapped(each.help or "")), "")
-        rows = [row for parameter in each.params if (row := _row(parameter, each))]
+        rows = [row for parameter in each.params if (row := _row(parameter))]
         if rows:
             yield from ("| option | |", "| --- | --- |", *rows, "")
 
@@ -65,7 +61,7 @@ def _unwrapped(text: str) -> Iterable[str]:
         yield " ".join(paragraph.replace("\b", "").split())
 
 
-def _row(parameter: Any, command: Any) -> str:
+def _row(parameter: Any) -> str:
     if parameter.name in _HIDDEN or getattr(parameter, "hidden", False):
         return ""
     text = _cell(getattr(parameter, "help", "") or "")

@@ -5,10 +5,9 @@ import re
 import httpx
 import pytest
 from doc_blocks import DOCS, MARKS, WITH_REASON, blocks, fences, reading
+from docs_made import made
 from model_service import beside, judged, said
 from running import serving
-
-from docs_made import made
 
 NOT_RUN = {
     "concepts/lift.md": 1,
@@ -63,6 +62,12 @@ def test_a_page_does_what_it_says(page, request, tmp_path):
             reader.read(block, f"docs/{page}:{block.line}")
 
 
+def read(folder, text):
+    with reading(folder) as reader:
+        for block in blocks(text):
+            reader.read(block, "here")
+
+
 @pytest.mark.parametrize("page", sorted(PAGES))
 def test_every_fence_of_a_page_is_a_block_and_every_mark_is_known(page):
     found = blocks(PAGES[page])
@@ -87,9 +92,8 @@ def test_a_block_that_does_not_do_what_its_page_says_is_found(tmp_path):
         "<!-- fails: it does not -->\n```bash\ntrue\n```\n": "did not fail",
     }
     for text, words in wrong.items():
-        with reading(tmp_path) as reader, pytest.raises(AssertionError, match=words):
-            for block in blocks(text):
-                reader.read(block, "here")
+        with pytest.raises(AssertionError, match=words):
+            read(tmp_path, text)
 
 
 def test_what_a_block_sets_is_there_for_the_next(tmp_path):
@@ -99,9 +103,7 @@ def test_what_a_block_sets_is_there_for_the_next(tmp_path):
         "<!-- file: note -->\n```text\nread\n```\n\n```bash\npwd; cat ../note\n```\n\n"
         "<!-- output -->\n```text\n.../x\nread\n```\n"
     )
-    with reading(tmp_path) as reader:
-        for block in blocks(text):
-            reader.read(block, "here")
+    read(tmp_path, text)
 
 
 def test_every_metric_that_is_named_is_there(shared):

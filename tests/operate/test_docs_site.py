@@ -7,7 +7,7 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from command_pages import commands
@@ -110,7 +110,7 @@ def test_every_drawing_is_sound_and_part_of_a_page(site):
     folder, _ = site
     html = "".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.html"))
     for name, svg in drawings().items():
-        ElementTree.fromstring(svg)
+        ET.fromstring(svg)
         assert svg.partition(">")[2][:2000] in html, f"{name}.svg is on no page"
     assert html.count('class="drawing" role="img" aria-label="') == len(drawings())
 
