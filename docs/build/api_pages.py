@@ -1,14 +1,20 @@
 """The pages of the HTTP API, from the OpenAPI description of the code that is installed.
 
-A scope is read from the handler that serves the operation; the errors of an operation follow from what it
-has: a key, a body, something in its path.
+Scopes and errors are read from the handler that serves the operation: what the services that it calls say they
+raise, what it says of single fields, and what follows from a key, a body, or something in its path.
 """
 
+import ast
+import inspect
+import re
 import secrets
+import textwrap
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple, get_type_hints
 
+from amp import errors
 from amp.app import create
+from amp.http.requests import REFUSALS
 from amp.settings import Settings
 from amp.store.connection import connect
 
@@ -46,22 +52,47 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
 _VERBS = ("get", "post", "put", "patch", "delete")
 
 
-def described() -> tuple[Schema, dict[tuple[str, str], tuple[str, ...]]]:
-    """OpenAPI, and the scopes of which a key needs one, by verb and path."""
+class Served(NamedTuple):
+    """What is known of an operation beside its description."""
+
+    scopes: tuple[str, ...]
+    raised: frozenset[type[errors.AmpError]]
+    by_field: dict[str, type[errors.AmpError]]
+
+
+def described() -> tuple[Schema, dict[tuple[str, str], Served]]:
+    """OpenAPI, and who serves each verb and path."""
     app: Any = create(Settings(secret=secrets.token_urlsafe()), connect("unix:///nowhere"))
     app = app._app  # noqa: SLF001  Litestar's, behind the fast lane
-    scopes = {
-        (verb.lower(), route.path_format): tuple(handler.opt.get("scopes") or ())
+    served = {
+        (verb.lower(), route.path_format): Served(
+            tuple(handler.opt.get("scopes") or ()),
+            frozenset(_raised(handler.fn) if handler.fn.__module__.startswith("amp.") else ()),
+            handler.opt.get(REFUSALS) or {},
+        )
         for route in app.routes
         for handler in getattr(route, "route_handlers", ())
         for verb in handler.http_methods
     }
-    return app.openapi_schema.to_schema(), scopes
+    return app.openapi_schema.to_schema(), served
+
+
+def _raised(handler: Any) -> Iterable[type[errors.AmpError]]:
+    """The errors that the services of this handler name under `Raises:`."""
+    given = {name: kind for name, kind in get_type_hints(handler).items() if isinstance(kind, type)}
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(handler)))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            method = getattr(given.get(node.value.id), node.attr, None)
+            _, _, told = (inspect.getdoc(method) or "").partition("Raises:")
+            for name in re.findall(r"^ +(\w+)(?:, (\w+))*:", told, re.MULTILINE):
+                for each in filter(None, name):
+                    if isinstance(kind := getattr(errors, each, None), type) and kind.status:
+                        yield kind
 
 
 def pages() -> dict[str, str]:
     """Markdown by file name, without its ending; `index` lists all operations."""
-    api, scopes = described()
+    api, served = described()
     written: dict[str, str] = {}
     listed = ["# HTTP API", "", _INTRODUCTION]
     for name, paths in _sorted(api["paths"]).items():
@@ -69,7 +100,7 @@ def pages() -> dict[str, str]:
         operations = [
             (verb, path, paths[path][verb]) for path in paths for verb in _VERBS if verb in paths[path]
         ]
-        written[name] = "\n".join(_page(title, sentence, operations, api, scopes))
+        written[name] = "\n".join(_page(title, sentence, operations, api, served))
         listed += [f"## {title}", "", sentence, "", "| operation | |", "| --- | --- |"]
         listed += [
             f"| [`{verb.upper()} {path}`]({name}.md#{_anchor(verb, path)}) | {_cell(operation['summary'])} |"
@@ -88,8 +119,8 @@ try calls at `/schema`.
   types are a 400 that names the field.
 - **The key** goes into `Authorization: Bearer amp_sk_...`; ledger and sessions also take it as `x-api-key`. It says whose
   data is meant, and whether live or test data.
-- **Errors** have one shape an API, shown in [Errors](../errors.md). Under each operation stand the errors that follow from
-  what it has (a key, a body, an id in its path); what else it may refuse is listed there too.
+- **Errors** have one shape an API, shown in [Errors](../errors.md). Under each operation stand those
+  that it may answer with.
 - **Times** are ISO 8601 in UTC, durations in the unit that a name ends with, seconds where none is named.
 """
 
@@ -115,12 +146,12 @@ def _page(
     sentence: str,
     operations: list[tuple[str, str, Schema]],
     api: Schema,
-    scopes: dict[tuple[str, str], tuple[str, ...]],
+    served: dict[tuple[str, str], Served],
 ) -> Iterable[str]:
     yield from (f"# {title}", "", sentence, "")
     schemas = api["components"]["schemas"]
     for verb, path, operation in operations:
-        yield from _operation(verb, path, operation, schemas, scopes[verb, path])
+        yield from _operation(verb, path, operation, schemas, served[verb, path])
     used = _reached([operation for _, _, operation in operations], schemas)
     if used:
         yield from ("## Types", "")
@@ -129,15 +160,13 @@ def _page(
         yield from _body(schemas[name])
 
 
-def _operation(
-    verb: str, path: str, operation: Schema, schemas: Schema, scopes: tuple[str, ...]
-) -> Iterable[str]:
+def _operation(verb: str, path: str, operation: Schema, schemas: Schema, served: Served) -> Iterable[str]:
     yield from (f"## `{verb.upper()} {path}` {{ #{_anchor(verb, path)} }}", "")
     yield from (operation["summary"] + ".", "")
     if operation.get("description"):
         yield from (operation["description"].strip(), "")
-    needed = " or ".join(f"`{scope}`" for scope in scopes)
-    yield from (f"Scope of the key: {needed}, or `all`." if scopes else "No key is needed.", "")
+    needed = " or ".join(f"`{scope}`" for scope in served.scopes)
+    yield from (f"Scope of the key: {needed}, or `all`." if served.scopes else "No key is needed.", "")
     yield from _parameters(operation.get("parameters", ()))
     if body := operation.get("requestBody"):
         for kind, content in body["content"].items():
@@ -146,7 +175,9 @@ def _operation(
     for status, answer in operation["responses"].items():
         if int(status) < 300:
             yield from _answer(status, answer, schemas)
-    yield from (f"**Errors**: {', '.join(_errors(path, operation, scopes))}", "")
+    found = sorted(_errors(path, operation, schemas, served), key=lambda one: (one.status, one.code))
+    told = (f"[`{one.code}`](../errors.md#{one.code.lower()}) {one.status}" for one in found)
+    yield from (f"**Errors**: {', '.join(told)}", "")
 
 
 def _parameters(parameters: Iterable[Schema]) -> Iterable[str]:
@@ -165,24 +196,21 @@ def _answer(status: str, answer: Schema, schemas: Schema) -> Iterable[str]:
         yield from _shown(content["schema"], schemas)
 
 
-def _errors(path: str, operation: Schema, scopes: tuple[str, ...]) -> Iterable[str]:
-    def told(code: str, status: int) -> str:
-        return f"[`{code}`](../errors.md#{code.lower()}) {status}"
-
-    queried = any(each["in"] != "path" for each in operation.get("parameters", ()))
-    if "requestBody" in operation or queried:
-        yield told("INVALID_PARAMETER", 400)
-    if scopes:
-        yield from (told("UNAUTHORIZED", 401), told("KEY_EXPIRED", 401), told("FORBIDDEN", 403))
-    if "{" in path:
-        yield told("NOT_FOUND", 404)
+def _errors(path: str, operation: Schema, schemas: Schema, served: Served) -> set[type[errors.AmpError]]:
+    found = {errors.Internal, *served.raised}
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    fields = (schemas[_name(body)] if "$ref" in body else body).get("properties", {})
+    found |= {kind for name, kind in served.by_field.items() if name in fields}
     if "requestBody" in operation:
-        yield told("PAYLOAD_TOO_LARGE", 413)
-    if scopes:
-        yield told("RATE_LIMIT_EXCEEDED", 429)
-    yield told("INTERNAL", 500)
-    if scopes:
-        yield told("STORE_UNAVAILABLE", 503)
+        found |= {errors.InvalidParameter, errors.PayloadTooLarge}
+    if any(each["in"] != "path" for each in operation.get("parameters", ())):
+        found.add(errors.InvalidParameter)
+    if served.scopes:
+        found |= {errors.Unauthorized, errors.KeyExpired, errors.Forbidden, errors.RateLimitExceeded}
+        found.add(errors.StoreUnavailable)
+    if "{" in path:
+        found.add(errors.NotFound)
+    return found - {errors.AmpError, errors.InvalidInput}
 
 
 def _shown(schema: Schema, schemas: Schema) -> Iterable[str]:
