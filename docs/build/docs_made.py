@@ -10,6 +10,7 @@ import api_pages
 import capacity_page
 import command_pages
 import error_pages
+import metric_pages
 import setting_pages
 
 from amp.store.durability import LOSES
@@ -28,7 +29,7 @@ def _durability() -> str:
     return f"| when it is written | what can be lost |\n| --- | --- |\n{shown}"
 
 
-_PIECES = {"durability": _durability}
+_PIECES = {"durability": _durability, "metrics": metric_pages.table}
 
 
 def made() -> dict[str, str]:

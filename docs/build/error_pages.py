@@ -69,7 +69,7 @@ _WHAT: dict[str, tuple[str, str]] = {
         "Send it again after `Retry-After`: every write is safe to repeat.",
     ),
 }
-"""What it means, and what to do; a code that is not here fails the build."""
+"""What it means, and what to do; of a code that is not here the tree of `amp.errors` tells."""
 _AREAS = {
     "learning": "contexts, outcomes, profiles, policies",
     "ledger": "ledger",
@@ -118,13 +118,24 @@ def _shapes() -> Iterable[str]:
 
 def _codes() -> Iterable[str]:
     raised = _raised()
-    for one in sorted(_classes(), key=lambda each: (each.status, each.code)):
-        what, then = _WHAT[one.code]
-        yield from (f"### {one.code} {{ #{one.code.lower()} }}", "")
-        again = "a retry can help" if one.retryable else "a retry does not help"
-        areas = ", ".join(sorted(raised.get(one.__name__, ())))
-        yield f"Status {one.status}, {again}; class `{one.__name__}`{f'; from: {areas}' if areas else ''}."
-        yield from ("", f"{what} *What to do:* {then}", "")
+    by_code: dict[tuple[int, str], list[type[errors.AmpError]]] = {}
+    for one in _classes():
+        by_code.setdefault((one.status, one.code), []).append(one)
+    for (status, code), classes in sorted(by_code.items()):
+        what, then = _WHAT.get(code) or (_commented(classes[0].__name__), "")
+        yield from (f"### {code} {{ #{code.lower()} }}", "")
+        again = "a retry can help" if classes[0].retryable else "a retry does not help"
+        areas = ", ".join(sorted({area for each in classes for area in raised.get(each.__name__, ())}))
+        names = ", ".join(f"`{each.__name__}`" for each in classes)
+        yield f"Status {status}, {again}; class {names}{f'; from: {areas}' if areas else ''}."
+        yield from ("", f"{what} *What to do:* {then}" if then else what, "")
+
+
+def _commented(name: str) -> str:
+    """What the tree of `amp.errors` says of a class."""
+    line = re.search(rf"── {name} +[\d ]*[A-Z_]* *(.*)$", errors.__doc__ or "", re.MULTILINE)
+    words = line[1] if line else ""
+    return words[:1].upper() + words[1:] + "." * bool(words)
 
 
 def _raised() -> dict[str, set[str]]:
