@@ -16,10 +16,10 @@ def table() -> str:
     """Every metric with its kind, its labels and its sentence."""
     found = {row for file in Path(amp.__file__).parent.rglob("*.py") for row in _declared(file)}
     rows = [
-        f"| `{name}` | {kind} | {', '.join(f'`{label}`' for label in labels)} | {words} |"
+        f"| `{name}` | {kind}{' by ' * bool(labels)}{', '.join(f'`{label}`' for label in labels)} | {words} |"
         for name, kind, labels, words in sorted(found)
     ]
-    return "\n".join(["| metric | kind | labels | |", "| --- | --- | --- | --- |", *rows])
+    return "\n".join(["| metric | kind | |", "| --- | --- | --- |", *rows])
 
 
 def _declared(file: Path) -> Iterable[tuple[str, str, tuple[str, ...], str]]:
