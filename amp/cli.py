@@ -182,6 +182,29 @@ def rollback(
 
 
 @cli.command()
+def tail(
+    *,
+    user: Annotated[str | None, typer.Option(metavar="USER", help="This user's events alone.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="7d|DATE", help="Outcomes since then, too; without it, from now on.")
+    ] = None,
+    tenant: Whose = "default",
+    env: Env = TEST,
+    data: Data = None,
+    redis: RedisUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Show outcomes, jobs and verdicts as they come, until Ctrl-C.
+
+    Users are named by a random alias, never by their id.
+    """
+    from amp.terminal import tail as terminal
+
+    settings = settings_of(data=data, redis=redis)
+    terminal.run(settings, tenant, env, user=user, since=since, as_json=as_json)
+
+
+@cli.command()
 def lift(
     *,
     tenant: Annotated[str, typer.Option(help="Whose users.")] = "default",

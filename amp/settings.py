@@ -58,6 +58,11 @@ class Settings:
         "", parse.store_url, "Redis or Valkey to use instead of the embedded store (`redis://host:6379/0`)."
     )
     workers: int = _setting("1", parse.whole(1, 256), "Worker processes.")
+    drain_ms: int = _setting(
+        "6s",
+        parse.pause_ms,
+        "How long a service that is to stop waits for others to notice; longer than your readiness checks.",
+    )
     durability: str = _setting(
         "always",
         parse.one_of("always", "everysec"),
@@ -65,6 +70,11 @@ class Settings:
     )
     rate_limit: int = _setting(
         "0", parse.whole(0, 1_000_000_000), "Requests a key may make in a minute; 0 is no limit."
+    )
+    monthly_quota: int = _setting(
+        "0",
+        parse.whole(0, 1_000_000_000_000),
+        "Decisions a tenant may ask in a calendar month (UTC), live and test each; 0 is no quota.",
     )
     policy: str = _setting(
         "hierarchical",

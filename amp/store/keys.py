@@ -113,6 +113,11 @@ def snapshot(tenant: Tenant) -> bytes:
     return b"{%s}:insights" % tenant.tag.encode()
 
 
+def quota_months(tenant: Tenant) -> bytes:
+    """What the tenant has used of each month's quota, in a slot of its own."""
+    return b"{%s:quota}:months" % tenant.tag.encode()
+
+
 def policy_version(tag: str) -> bytes:
     """The version of the tenant's policy; its documents lie in the same slot."""
     return b"{%s}:policy" % tag.encode()
