@@ -29,7 +29,7 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "insights": (
         "Insights",
         "What is believed, what it is worth, and what is going on. All of it is read only.",
-        ("/v1/insights",),
+        ("/v1/insights", "/v1/usage"),
     ),
     "ledger": (
         "Ledger",
