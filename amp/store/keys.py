@@ -27,6 +27,8 @@ BRIDGE_TOTALS = b"{amp}:bridge:totals"
 """What the bridge has done, over all tenants, and when it last looked."""
 BRIDGE_SINCE = b"{amp}:bridge:since"
 """From when on its window holds, and the one before."""
+RESTORING = b"{amp}:restoring"
+"""There while a backup's keys are copied into this store: the backup's name."""
 WORKERS = b"{amp}:workers"
 """Each worker's time and the prior versions that it holds."""
 

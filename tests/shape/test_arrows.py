@@ -8,16 +8,27 @@ import pytest
 from sources import Module, modules
 
 FLOORS = [
-    {"errors", "clock", "exits", "parse", "settings", "tenancy", "observe", "metric_files", "__init__"},
+    {
+        "errors",
+        "clock",
+        "exits",
+        "origins",
+        "parse",
+        "settings",
+        "tenancy",
+        "observe",
+        "metric_files",
+        "__init__",
+    },
     {"store"},
     {"http"},
     {"learning", "ledger", "grading"},
     {"bridge", "trust", "trust_routes"},
-    {"app", "rooms", "followers"},
+    {"app", "rooms", "followers", "doctor"},
     {"beside", "worker"},
     {"supervisor"},
     {"serve", "dashboard"},
-    {"demo", "simulate"},
+    {"demo", "simulate", "backup"},
     {"terminal"},
     {"cli"},
 ]
