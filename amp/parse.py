@@ -5,7 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z"
 """A number in plain digits. Python's own may have `_` between digits, digits of any script, and blanks."""
@@ -15,6 +16,8 @@ _CALLABLE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 DURATION_MS_MAX = 36_500 * _UNIT_MS["d"]
 _SCHEMES = ("redis", "rediss", "unix")
+_CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
+_PORT = 6379
 
 
 def text(value: str) -> str:
@@ -119,9 +122,56 @@ def moment_ms(value: str, now_ms: int) -> int:
 
 
 def store_url(value: str) -> str:
-    if urlsplit(value).scheme not in _SCHEMES:
-        raise ValueError("must start with redis://, rediss:// or unix://")
+    if is_cluster(value):
+        cluster(value)
+    elif urlsplit(value).scheme not in _SCHEMES:
+        raise ValueError(
+            "must start with redis://, rediss://, unix://, redis+cluster:// or rediss+cluster://"
+        )
     return value
+
+
+class Cluster(NamedTuple):
+    """How to reach a Redis or Valkey Cluster."""
+
+    nodes: tuple[tuple[str, int], ...]
+    """Some of its nodes, as host and port: they know the others."""
+    tls: bool
+    username: str | None
+    password: str | None
+
+
+def is_cluster(url: str) -> bool:
+    """Whether a store's URL is a cluster's."""
+    return urlsplit(url).scheme in _CLUSTER_SCHEMES
+
+
+def cluster(url: str) -> Cluster:
+    """`redis+cluster://user:password@host:port,host:port`, or `rediss+cluster://` over TLS.
+
+    Raises:
+        ValueError: says what is allowed.
+    """
+    scheme, _, rest = url.partition("://")
+    if "?" in rest or "#" in rest or rest.partition("/")[2] not in {"", "0"}:
+        raise ValueError("of a cluster must end with its nodes: a cluster has no databases and no options")
+    login, _, hosts = rest.partition("/")[0].rpartition("@")
+    username, _, password = login.partition(":")
+    return Cluster(
+        tuple(_host(each) for each in hosts.split(",")),
+        scheme.startswith("rediss"),
+        unquote(username) or None,
+        unquote(password) or None,
+    )
+
+
+def _host(written: str) -> tuple[str, int]:
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+)(?::([0-9]{1,5}))?", written)
+    if not match or not 0 < int(match[2] or _PORT) < 65_536:
+        raise ValueError(
+            f"of a cluster must name its nodes as host:port,host:port, and {written!r} is none of them"
+        )
+    return match[1].strip("[]"), int(match[2] or _PORT)
 
 
 def without_password(url: str) -> str:
