@@ -9,6 +9,7 @@ import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import redis
 
@@ -87,7 +88,8 @@ class SixNodes:
 
     def __init__(self, nodes, password=None):
         self.nodes = nodes
-        self._login = f":{password}@" if password else ""
+        self._login = f":{quote(password, safe='')}@" if password else ""
+        self._auth = ("AUTH", password) if password else ()
 
     @property
     def url(self):
@@ -161,12 +163,17 @@ class SixNodes:
         source.cluster("SETSLOT", slot, "MIGRATING", target.id)
         moved = 0
         while keys := source.cluster("GETKEYSINSLOT", slot, at_once):
-            source.client.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+            self.migrate(source, target, *keys)
             moved += len(keys)
             pause()
         for node in (target, source):  # in this order, or for a moment nobody has the slot
             node.cluster("SETSLOT", slot, "NODE", target.id)
         return moved
+
+    def migrate(self, source, target, *keys):
+        """Some keys of a slot that moves."""
+        words = ("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, *self._auth, "KEYS", *keys)
+        assert source.client.execute_command(*words) in {b"OK", b"NOKEY"}
 
     def empty(self):
         """Without data and functions, each slot with one master."""
