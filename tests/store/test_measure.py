@@ -173,7 +173,7 @@ async def test_a_write_whose_answer_was_lost_is_written_again_and_counts_once(
     monkeypatch.setattr(store, "ask_apart", deaf)
     with pytest.raises(StoreUnavailable):
         await counting.flush()
-    monkeypatch.setattr(store, "ask_each", real)
+    monkeypatch.setattr(store, "ask_apart", real)
     counting.decided(LIVE, decision(2, now // DAY_MS))
     await counting.flush()
     assert (await insights.counted(LIVE, now))[now // DAY_MS].all == Rate(2, 0)
