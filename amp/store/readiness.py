@@ -6,6 +6,7 @@ from amp.errors import StoreUnavailable
 from amp.store.cluster_slots import SLOTS
 from amp.store.connection import Store
 from amp.store.durability import fields
+from amp.store.keys import RESTORING
 
 VERSION_MIN = (7, 0)
 
@@ -17,6 +18,9 @@ class Check(NamedTuple):
     ok: bool
     found: str
     fix: str
+
+
+_HALF_RESTORED = Check("restore", False, "not at its end", "Run the same amp restore again.")
 
 
 async def check(store: Store) -> list[Check]:
@@ -57,16 +61,20 @@ async def _checked(store: Store) -> list[Check]:
     try:
         info = fields(await store.ask("INFO"))
         libraries = await store.ask("FUNCTION", "LIST", "LIBRARYNAME", "amp_*")
+        half = await store.ask("EXISTS", RESTORING)
     except StoreUnavailable:
         return [Check("store", False, "no answer", "Start the store, or correct AMP_REDIS.")]
+    return [*judged(info, len(libraries)), *([_HALF_RESTORED] if half else [])]
+
+
+def judged(info: dict[str, str], libraries: int) -> list[Check]:
+    """What a store that answers INFO so, and has so many libraries of ours, is fit for."""
     version = info.get("redis_version", "0")
     policy = info.get("maxmemory_policy", "noeviction")
     return [
-        Check("store", True, _name(info), ""),
+        Check("store", True, server_name(info), ""),
         Check("version", _numbers(version) >= VERSION_MIN, version, "Use Redis 7.0 or Valkey 7.2, or newer."),
-        Check(
-            "functions", bool(libraries), f"{len(libraries)} libraries", "Restart a worker: it loads them."
-        ),
+        Check("functions", libraries > 0, f"{libraries} libraries", "Restart a worker: it loads them."),
         Check(
             "eviction",
             policy == "noeviction",
@@ -82,7 +90,7 @@ async def _checked(store: Store) -> list[Check]:
     ]
 
 
-def _name(info: dict[str, str]) -> str:
+def server_name(info: dict[str, str]) -> str:
     """Valkey also tells which Redis it is compatible with: that one is checked, its own is shown."""
     valkey = info.get("valkey_version")
     return f"Valkey {valkey}" if valkey else f"Redis {info.get('redis_version', '')}"
