@@ -18,7 +18,8 @@ PAUSE_MS_MAX = 3_600_000
 DURATION_MS_MAX = 36_500 * _UNIT_MS["d"]
 _SCHEMES = ("redis", "rediss", "unix")
 _SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
-_SENTINEL_PORT = 26379
+_CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
+_PORT, _SENTINEL_PORT = 6379, 26379
 
 
 class SentinelUrl(NamedTuple):
@@ -147,10 +148,15 @@ def moment_ms(value: str, now_ms: int) -> int:
 
 
 def store_url(value: str) -> str:
+    """Raises `ValueError` unless it is one."""
     if is_sentinel(value):
         sentinel_url(value)
+    elif is_cluster(value):
+        cluster(value)
     elif urlsplit(value).scheme not in _SCHEMES:
-        raise ValueError("must start with redis://, rediss://, unix:// or redis+sentinel://")
+        raise ValueError(
+            "must start with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
+        )
     return value
 
 
@@ -172,7 +178,7 @@ def sentinel_url(value: str) -> SentinelUrl:
         raise ValueError("must end with the number of a database behind the service, such as /mymaster/0")
     asked = _sentinel_words(parts)
     return SentinelUrl(
-        tuple(_sentinel_host(each) for each in hosts.split(",")),
+        tuple(_host(each, _SENTINEL_PORT) for each in hosts.split(",")),
         unquote(service),
         int(db or 0),
         unquote(username) or None,
@@ -190,12 +196,45 @@ def _sentinel_words(parts: SplitResult) -> dict[str, str]:
     return asked
 
 
-def _sentinel_host(text: str) -> tuple[str, int]:
-    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+)(?::([0-9]{1,5}))?", text)
-    port = int(match[2] or _SENTINEL_PORT) if match else 0
-    if not match or not 0 < port < 65536:
-        raise ValueError("must list sentinels as HOST:PORT, separated by commas")
-    return match[1].strip("[]"), port
+class Cluster(NamedTuple):
+    """How to reach a Redis or Valkey Cluster."""
+
+    nodes: tuple[tuple[str, int], ...]
+    """Some of its nodes, as host and port: they know the others."""
+    tls: bool
+    username: str | None
+    password: str | None
+
+
+def is_cluster(url: str) -> bool:
+    """Whether a store's URL is a cluster's."""
+    return urlsplit(url).scheme in _CLUSTER_SCHEMES
+
+
+def cluster(url: str) -> Cluster:
+    """`redis+cluster://user:password@host:port,host:port`, or `rediss+cluster://` over TLS.
+
+    Raises:
+        ValueError: says what is allowed.
+    """
+    scheme, _, rest = url.partition("://")
+    if "?" in rest or "#" in rest or rest.partition("/")[2] not in {"", "0"}:
+        raise ValueError("of a cluster must end with its nodes: a cluster has no databases and no options")
+    login, _, hosts = rest.partition("/")[0].rpartition("@")
+    username, _, password = login.partition(":")
+    return Cluster(
+        tuple(_host(each, _PORT) for each in hosts.split(",")),
+        scheme.startswith("rediss"),
+        unquote(username) or None,
+        unquote(password) or None,
+    )
+
+
+def _host(written: str, port: int) -> tuple[str, int]:
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+)(?::([0-9]{1,5}))?", written)
+    if not match or not 0 < int(match[2] or port) < 65_536:
+        raise ValueError(f"must list hosts as HOST:PORT, separated by commas, and {written!r} is none of them")
+    return match[1].strip("[]"), int(match[2] or port)
 
 
 def without_password(url: str) -> str:

@@ -19,6 +19,7 @@ import fakeredis
 import httpx
 import pytest
 from pytest_socket import socket_allow_hosts
+from six_nodes import six_nodes
 from uvicorn import Config
 from uvicorn.server import ServerState
 
@@ -37,6 +38,17 @@ SERVERS = ("valkey", "redis") if shutil.which("redis-server") else ("valkey",)
 
 def pytest_runtest_setup():
     socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc):
+    """`mark.cluster` adds a cluster to the stores of a test; `mark.stores(...)` says which it runs on."""
+    marked = metafunc.definition.get_closest_marker
+    for fixture, kinds in (("any_store", ("fakeredis", *SERVERS)), ("real_url", SERVERS)):
+        if fixture in metafunc.fixturenames and (marked("cluster") or marked("stores")):
+            wanted = marked("stores").args if marked("stores") else (*kinds, "cluster")
+            # as a mark: this is how pytest lets a test's own choice go before the fixture's
+            metafunc.definition.add_marker(pytest.mark.parametrize(fixture, wanted, indirect=True))
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +82,7 @@ async def real_store(real_url):
 
 @pytest.fixture(params=("fakeredis", *SERVERS))
 async def any_store(request, _servers):
-    """The store in memory, then a real one of each kind."""
+    """The store in memory, then a real one of each kind; with `mark.cluster` a cluster too."""
     if request.param == "fakeredis":
         opened = _memory()
     else:
@@ -95,7 +107,8 @@ def outage(store):
     @contextmanager
     def away():
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(store, "ask_each", nothing)
+            for asking in ("ask_each", "ask_apart", "ask_timed"):
+                patched.setattr(store, asking, nothing)
             yield
 
     return away
@@ -110,11 +123,13 @@ def own_server():
 
 @pytest.fixture(scope="session")
 def _servers():
-    """Starts one process for each kind of server, session and xdist worker, when it is first wanted."""
+    """Starts one server, or cluster, of each kind for session and xdist worker, when it is first wanted."""
     with ExitStack() as processes:
 
         @cache
         def url(kind):
+            if kind == "cluster":
+                return processes.enter_context(six_nodes()).url
             binary = find_server().binary if kind == "valkey" else shutil.which("redis-server")
             return processes.enter_context(_store_process(binary))[0]
 

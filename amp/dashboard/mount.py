@@ -40,8 +40,7 @@ def dashboard(house: House) -> Upstairs:
     pulse = Pulse(_watches(house))
     door = Door(Seals((settings.secret or "").encode()), house.keys, pulse)
     links = Links(store)
-    # a store in this process has no address that failures could be counted at
-    failures = RateLimit(settings.redis or "", FAILURES_A_MINUTE if settings.redis else 0)
+    failures = RateLimit(store, FAILURES_A_MINUTE)
     navigate(PAGES)
     pages = Router(
         "/",

@@ -2,16 +2,11 @@
 
 import asyncio
 import time
-from typing import Any, cast
-
-from limits import RateLimitItemPerMinute
-from limits.aio.storage import RedisStorage
-from limits.aio.strategies import FixedWindowRateLimiter
-from limits.errors import StorageError
 
 from amp.errors import RateLimitExceeded, StoreUnavailable
 from amp.http.problems import Headers
-from amp.store.connection import pool
+from amp.store.connection import Store
+from amp.store.keys import rate_limit
 
 WINDOW_S = 60
 COUNT_WITHIN_S = 1.0
@@ -22,21 +17,10 @@ COUNT_OR_PASS_WITHIN_S = 0.08
 class RateLimit:
     """Counts and refuses; 0 a minute is no limit and costs nothing."""
 
-    def __init__(self, url: str, requests_per_minute: int) -> None:
+    def __init__(self, store: Store, requests_per_minute: int) -> None:
         self.on = requests_per_minute > 0
-        self._limiter: FixedWindowRateLimiter | None = None
-        self._resets_s: dict[str, float] = {}
-        if requests_per_minute:
-            storage = RedisStorage(
-                "async+redis://",  # only names the kind: the connections are ours
-                implementation="redispy",
-                wrap_exceptions=True,
-                key_prefix="amp:limit",
-                connection_pool=cast("Any", pool(url)),
-            )
-            self._storage = storage
-            self._limiter = FixedWindowRateLimiter(storage)
-            self._item = RateLimitItemPerMinute(requests_per_minute)
+        self._store = store
+        self._most = requests_per_minute
 
     async def count(self, key_id: str, *, without_store: bool, told: Headers | None = None) -> None:
         """Counts one request of this key; `without_store` says what happens when nobody can count.
@@ -47,21 +31,23 @@ class RateLimit:
             RateLimitExceeded: the minute's requests are used up.
             StoreUnavailable: the store is down and `without_store` is False.
         """
-        if self._limiter is None:
+        if not self.on:
             return
+        key = rate_limit(key_id, self._most)
         try:
             async with asyncio.timeout(COUNT_OR_PASS_WITHIN_S if without_store else COUNT_WITHIN_S):
-                count = await self._storage.incr(self._item.key_for(key_id), WINDOW_S)
-                if count <= self._item.amount and told is None:
-                    return
-                reset_s = await self._reset_s(self._limiter, key_id)
-        except (StorageError, TimeoutError) as error:
+                # the minute begins with its first request; one whose end was lost gets it from the next
+                count, _, left_ms = await self._store.ask_all(
+                    [("INCR", key), ("EXPIRE", key, WINDOW_S, "NX"), ("PTTL", key)]
+                )
+        except (StoreUnavailable, TimeoutError) as error:
             if without_store:
                 return
             raise StoreUnavailable from error
+        reset_s = time.time() + left_ms / 1000
         if told is not None:
-            told += _headers(self._item.amount, self._item.amount - count, reset_s)
-        if count > self._item.amount:
+            told += _headers(self._most, self._most - count, reset_s)
+        if count > self._most:
             raise self._refusal(reset_s)
 
     async def refuse_spent(self, name: str) -> None:
@@ -71,31 +57,24 @@ class RateLimit:
             RateLimitExceeded: the minute's count is used up.
             StoreUnavailable: nobody knows.
         """
-        if self._limiter is None:
+        if not self.on:
             return
+        key = rate_limit(name, self._most)
         try:
             async with asyncio.timeout(COUNT_WITHIN_S):
-                reset_s, left = await self._limiter.get_window_stats(self._item, name)
-        except (StorageError, TimeoutError) as error:
+                count, left_ms = await self._store.ask_all([("GET", key), ("PTTL", key)])
+        except (StoreUnavailable, TimeoutError) as error:
             raise StoreUnavailable from error
-        if left <= 0:
-            raise self._refusal(reset_s)
+        if int(count or 0) >= self._most:
+            raise self._refusal(time.time() + left_ms / 1000)
 
     def _refusal(self, reset_s: float) -> RateLimitExceeded:
         retry_after_s = max(1, min(WINDOW_S, round(reset_s - time.time() + 0.5)))
         return RateLimitExceeded(
-            f"This key may make {self._item.amount} requests in {WINDOW_S} seconds.",
-            details={"limit": self._item.amount, "window": WINDOW_S, "retryAfter": retry_after_s},
+            f"This key may make {self._most} requests in {WINDOW_S} seconds.",
+            details={"limit": self._most, "window": WINDOW_S, "retryAfter": retry_after_s},
             retry_after_s=retry_after_s,
         )
-
-    async def _reset_s(self, limiter: FixedWindowRateLimiter, key_id: str) -> float:
-        """When the key's minute ends, in seconds since 1970; asked once a minute."""
-        known = self._resets_s.get(key_id, 0.0)
-        if known <= time.time():
-            known = (await limiter.get_window_stats(self._item, key_id)).reset_time
-            self._resets_s[key_id] = known
-        return known
 
 
 def _headers(limit: int, left: int, reset_s: float) -> Headers:

@@ -1,8 +1,7 @@
 """Tenants' policies in Redis or Valkey: one document a version, and which of them stands."""
 
-from amp.learning.store import clock_ms
 from amp.store.announcing import announce
-from amp.store.connection import Store
+from amp.store.connection import Store, clock_ms
 from amp.store.functions import Call, Functions
 from amp.store.keys import POLICY_VERSIONS, SERVED_POLICY, policy_document, policy_version
 from amp.tenancy import Tenant

@@ -105,7 +105,7 @@ class Learning:
         try:
             return await self._questions.submit(question)
         except StoreUnavailable:
-            return self._answer([question], [Record()], self._clock(), degraded=True)[0]
+            return self._answer([question], [Record()], [self._clock()], degraded=True)[0]
 
     def given(self, tenant: Tenant, recommended: Recommended) -> None:
         """Counts an answer that is certain to be given: too late, or over the limit, it is none."""
@@ -154,25 +154,38 @@ class Learning:
         return verdict == "replay"
 
     async def _decide(self, questions: Sequence[_Question]) -> Sequence[Recommended | Exception]:
-        now, records = await self._store.read([(each.tenant, each.user) for each in questions])
+        """Those whose part of the store does not answer take nothing from the others."""
+        read = await self._store.current([(each.tenant, each.user) for each in questions])
+        found = zip(questions, read, strict=True)
+        there = [(each, *got) for each, got in found if not isinstance(got, StoreUnavailable)]
+        decided = iter(await self._decided(there))
+        return [each if isinstance(each, StoreUnavailable) else next(decided) for each in read]
+
+    async def _decided(
+        self, there: Sequence[tuple[_Question, int, Record]]
+    ) -> Sequence[Recommended | Exception]:
+        questions, nows, records = zip(*there, strict=True) if there else ((), (), ())
         try:
-            return self._answer(questions, records, now)
+            return self._answer(questions, records, nows)
         except Exception:  # noqa: BLE001  a record may be unreadable, or of a policy that we have not seen yet
             await self._policies.refresh()
-        return [
-            self._alone(question, record, now) for question, record in zip(questions, records, strict=True)
-        ]
+        return [self._alone(question, record, now) for question, now, record in there]
 
     def _alone(self, question: _Question, record: Record, now: int) -> Recommended | Exception:
         try:
-            return self._answer([question], [record], now)[0]
+            return self._answer([question], [record], [now])[0]
         except Exception as error:  # noqa: BLE001  one unreadable record must not fail its whole tick
             return error
 
     def _answer(
-        self, questions: Sequence[_Question], records: Sequence[Record], now: int, *, degraded: bool = False
+        self,
+        questions: Sequence[_Question],
+        records: Sequence[Record],
+        nows: Sequence[int],
+        *,
+        degraded: bool = False,
     ) -> list[Recommended]:
-        """One answer a question; those of one tenant are decided in one go."""
+        """One answer a question; those of one tenant are decided in one go. `nows` are the store's clocks."""
         by_tenant: dict[Tenant, list[int]] = {}
         for index, question in enumerate(questions):
             by_tenant.setdefault(question.tenant, []).append(index)
@@ -191,7 +204,7 @@ class Learning:
             choices = choose(asks, prior, *ruled)
             told = rationales(asks, choices, prior, ruled.approaches, ruled.policy)
             for index, iv, ask, choice, why in zip(indexes, ivs, asks, choices, told, strict=True):
-                decision = _decision(questions[index], ask, choice, now, versions, degraded=degraded)
+                decision = _decision(questions[index], ask, choice, nows[index], versions, degraded=degraded)
                 reply = _reply(
                     decision,
                     choice,

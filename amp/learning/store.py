@@ -9,7 +9,7 @@ from amp.learning.record import Details, Record, read_details, read_record
 from amp.learning.words import Event, Report, Taught, Verdict, beside, event
 from amp.settings import Settings
 from amp.store.announcing import announce
-from amp.store.connection import Store
+from amp.store.connection import Store, clock_ms
 from amp.store.functions import Call, Functions
 from amp.store.keys import (
     BUCKETS,
@@ -27,6 +27,7 @@ LIBRARY = files("amp.learning").joinpath("store.lua").read_text()
 
 PAGE = 1000
 Lock = Literal["keep", "on", "off"]
+Current = tuple[int, Record] | StoreUnavailable
 
 
 class LearningStore:
@@ -72,6 +73,11 @@ class LearningStore:
         reads = [("GET", record_key(tenant, user)) for tenant, user in users]
         now, *records = await self._store.ask_all([("TIME",), *reads])
         return clock_ms(now), [read_record(record) for record in records]
+
+    async def current(self, users: Sequence[tuple[Tenant, str]]) -> list[Current]:
+        """Of each user the clock that judges what is decided now, and the record; or that there is none."""
+        got = await self._store.ask_timed([("GET", record_key(tenant, user)) for tenant, user in users])
+        return [each if isinstance(each, Exception) else (each[0], read_record(each[1])) for each in got]
 
     async def report(self, reports: Sequence[Report]) -> list[Verdict | StoreUnavailable]:
         """Stores outcomes in their order, each on its own terms, in one round trip.
@@ -282,9 +288,8 @@ class LearningStore:
         Raises:
             StoreUnavailable: nobody knows.
         """
-        return bool(
-            await self._functions.call(Call("amp_learning_lease_v3", (REFIT_LEASE,), (owner, held_ms)))
-        )
+        call = Call("amp_learning_lease_v3", (REFIT_LEASE,), (owner, held_ms))
+        return bool(await self._functions.call(call))
 
     async def release(self, owner: str) -> None:
         """Lets another lead at once, if this owner does.
@@ -293,8 +298,3 @@ class LearningStore:
             StoreUnavailable: then the lease ends with its time.
         """
         await self._functions.call(Call("amp_learning_release_v3", (REFIT_LEASE,), (owner,)))
-
-
-def clock_ms(reply: Sequence[bytes | int]) -> int:
-    """The reply to TIME."""
-    return int(reply[0]) * 1000 + int(reply[1]) // 1000

@@ -50,16 +50,22 @@ class AuditStore:
             StoreUnavailable: there is no answer.
         """
         found: set[Tenant] = set()
-        for kind in (b"entries", b"chain"):
-            cursor = b"0"
-            while True:
-                command = ("SCAN", cursor, "MATCH", b"*}:l:" + kind, "COUNT", _KEYS_AT_ONCE)
-                ((cursor, names),) = await self._ask([command])
-                matches = filter(None, map(_NAME.fullmatch, names))
-                found |= {tenant(each[1].decode(), each[2].decode()) for each in matches}
-                if cursor == b"0":
-                    break
+        for node in (await self._store.nodes()).values():
+            for kind in (b"entries", b"chain"):
+                found |= await self._owners(node, kind)
         return found
+
+    async def _owners(self, node: Store, kind: bytes) -> set[Tenant]:
+        """Of the keys of this kind on one server."""
+        found: set[Tenant] = set()
+        cursor = b"0"
+        while True:
+            command = ("SCAN", cursor, "MATCH", b"*}:l:" + kind, "COUNT", _KEYS_AT_ONCE)
+            ((cursor, names),) = await _asked(node, [command])
+            matches = filter(None, map(_NAME.fullmatch, names))
+            found |= {tenant(each[1].decode(), each[2].decode()) for each in matches}
+            if cursor == b"0":
+                return found
 
     async def sizes(self, owner: Tenant) -> list[Size]:
         """The head of each bucket, and how many entries it has.
@@ -69,7 +75,7 @@ class AuditStore:
         """
         tags = [ledger_tag(owner, number) for number in range(BUCKETS)]
         asked = [each for tag in tags for each in (("GET", tag + b"chain"), ("XLEN", tag + b"entries"))]
-        replies = await self._ask(asked)
+        replies = await _asked(self._store, asked)
         return [
             Size(read_head(head), int(count)) for head, count in zip(replies[::2], replies[1::2], strict=True)
         ]
@@ -80,11 +86,12 @@ class AuditStore:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        replies = await self._ask(
+        replies = await _asked(
+            self._store,
             [
                 ("XRANGE", ledger_tag(owner, number) + b"entries", b"(%d-0" % position, "+", "COUNT", count)
                 for number, position in after.items()
-            ]
+            ],
         )
         return [stored_page(page) for page in replies]
 
@@ -99,17 +106,18 @@ class AuditStore:
         hashes: list[Command] = [
             ("HGETALL", job_keys(owner, job).job if job != NO_JOB else tag + b"none") for job in jobs
         ]
-        count, *found, end = await self._ask([("ZCARD", tag + b"jobs"), *hashes, head])
+        count, *found, end = await _asked(self._store, [("ZCARD", tag + b"jobs"), *hashes, head])
         return Moment(int(count), [_pairs(each) for each in found], read_head(end))
 
-    async def _ask(self, commands: Sequence[Command]) -> list[Any]:
-        """The replies; a store that is slow is asked again, for nothing is written here."""
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return await self._store.ask_all(commands)
-            except StoreUnavailable:
-                await asyncio.sleep(_WAIT_S)
-        return await self._store.ask_all(commands)
+
+async def _asked(store: Store, commands: Sequence[Command]) -> list[Any]:
+    """The replies; a store that is slow is asked again, for nothing is written here."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await store.ask_all(commands)
+        except StoreUnavailable:
+            await asyncio.sleep(_WAIT_S)
+    return await store.ask_all(commands)
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[str, str]:

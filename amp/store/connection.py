@@ -1,7 +1,7 @@
 """From a URL to a store that never retries a write by itself and never mixes up answers."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from amp.errors import NotReplicated, StoreUnavailable
 from amp.observe import STORE_ERRORS
-from amp.parse import is_sentinel, sentinel_url
+from amp.parse import is_cluster, is_sentinel, sentinel_url
 from amp.settings import Settings
 from amp.store.acks import Acks, Unproven
 from amp.store.followed import followed
@@ -78,6 +78,34 @@ class Store:
         if self.ack_replicas:
             await self.ask("SET", mark_key(key), b"")
 
+    async def ask_apart(self, commands: Sequence[Command]) -> list[Any]:
+        """As `ask_each`, but of several nodes one that does not answer takes nothing from the others.
+
+        A command without a reply has a StoreUnavailable: it may have run or not.
+
+        Raises:
+            StoreUnavailable: no node answered.
+        """
+        return await self.ask_each(commands)
+
+    async def ask_timed(self, commands: Sequence[Command]) -> list[tuple[int, Any] | StoreUnavailable]:
+        """The replies in order, each with the clock of the node that gave it, in ms.
+
+        Raises:
+            StoreUnavailable: no node answered.
+        """
+        time, *replies = await self.ask_all([("TIME",), *commands])
+        now_ms = clock_ms(time)
+        return [(now_ms, reply) for reply in replies]
+
+    async def nodes(self) -> Mapping[str, "Store"]:
+        """Each server that holds a part of what is kept, by its address; '' where there is only one.
+
+        Raises:
+            StoreUnavailable: nobody tells which there are.
+        """
+        return {"": self}
+
     async def listen(self, channel: bytes) -> AsyncGenerator[bytes | None]:
         """What is published on the channel from now on; None at first, when it is listened to.
 
@@ -116,6 +144,14 @@ class LineStore(Store):
         self._lines = Lines(url)
         self._acks = Acks.on(url, ack_replicas) if ack_replicas else None
 
+    async def reach(self) -> None:
+        """Connects where there is no connection.
+
+        Raises:
+            StoreUnavailable: nothing was sent.
+        """
+        await self._lines.reach()
+
     async def ask_each(self, commands: Sequence[Command]) -> list[Any]:
         try:
             if self._acks and any(map(lasts, commands)):
@@ -137,7 +173,11 @@ class LineStore(Store):
 
 
 def connect(url: str, *, ack_replicas: int = 0) -> Store:
-    """The store at `redis://`, `rediss://` or `unix://`, or the master that `redis+sentinel://` names."""
+    """The store at `redis://`, `rediss://` or `unix://`, that sentinels name, or that a cluster is."""
+    if is_cluster(url):
+        from amp.store.cluster import ClusterStore  # noqa: PLC0415  it is made of the lines above
+
+        return ClusterStore(url, ack_replicas=ack_replicas)
     return LineStore(url, ack_replicas=ack_replicas)
 
 
@@ -151,6 +191,11 @@ def refusal(error: RedisError) -> StoreUnavailable:
     refused = NotReplicated() if isinstance(error, Unproven) else StoreUnavailable()
     refused.__cause__ = error
     return refused
+
+
+def clock_ms(reply: Sequence[bytes | int]) -> int:
+    """The reply to TIME."""
+    return int(reply[0]) * 1000 + int(reply[1]) // 1000
 
 
 def pool(url: str, *, timeout_s: float = TIMEOUT_S) -> BlockingConnectionPool:

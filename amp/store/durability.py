@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from redis.exceptions import RedisError
 
 from amp.clock import iso
@@ -19,6 +19,8 @@ LOSES: dict[Mode, str] = {
     "memory": "Everything, whenever the store's process ends.",
     "unknown": "Unknown: there is an append-only file, but the store does not tell when it reaches the disk.",
 }
+_SAFER: tuple[Mode, ...] = ("memory", "snapshots", "unknown", "no", "everysec", "always")
+"""What loses most, first."""
 _FIX = "CONFIG SET appendonly yes, then CONFIG SET appendfsync always."
 _FIXES: dict[Mode, str] = {
     "everysec": "With the store that amp brings: `amp serve --durability always`; with another: "
@@ -30,7 +32,7 @@ _FIXES: dict[Mode, str] = {
 
 
 class DurabilityReply(Struct, rename="camel"):
-    """How safe what is acknowledged is."""
+    """How safe what is acknowledged is; on a cluster sizes are of all masters together."""
 
     mode: Mode
     loses: str
@@ -45,17 +47,35 @@ class DurabilityReply(Struct, rename="camel"):
     """How often a write had to wait for the disk since the store started."""
     last_snapshot_at: str | None
     replicas: int
+    """Connected ones; on a cluster those of the master that has fewest."""
     memory_bytes: int
     memory_bytes_max: int | None
     """Null: as much as the machine has."""
 
 
 async def durability(store: Store) -> DurabilityReply:
-    """How safe what is acknowledged is now.
+    """How safe what is acknowledged is now: of several servers, how safe it is on the least safe.
 
     Raises:
         StoreUnavailable: there is no answer.
     """
+    told = [await _of(node) for node in (await store.nodes()).values()]
+    worst = min(told, key=lambda each: _SAFER.index(each.mode))
+    if len(told) == 1:
+        return worst
+    limits = [each.memory_bytes_max for each in told]
+    return structs.replace(
+        worst,
+        last_write_ok=all(each.last_write_ok for each in told),
+        file_bytes=sum(each.file_bytes or 0 for each in told) or None,
+        delayed_fsyncs=sum(each.delayed_fsyncs for each in told),
+        replicas=min(each.replicas for each in told),
+        memory_bytes=sum(each.memory_bytes for each in told),
+        memory_bytes_max=None if None in limits else sum(filter(None, limits)),
+    )
+
+
+async def _of(store: Store) -> DurabilityReply:
     info, synced, saves = await store.ask_each(
         [("INFO",), ("CONFIG", "GET", "appendfsync"), ("CONFIG", "GET", "save")]
     )

@@ -57,11 +57,11 @@ class Functions:
         Raises:
             StoreUnavailable: not every reply arrived.
         """
-        answers = await self._store.ask_each([call.command for call in calls])
+        answers = await self._store.ask_apart([call.command for call in calls])
         missing = [index for index, answer in enumerate(answers) if _not_loaded(answer)]
         if missing:
             await self.load()
-            again = await self._store.ask_each([calls[index].command for index in missing])
+            again = await self._store.ask_apart([calls[index].command for index in missing])
             for index, answer in zip(missing, again, strict=True):
                 answers[index] = answer
         return [refusal(answer) if isinstance(answer, RedisError) else answer for answer in answers]

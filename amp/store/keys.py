@@ -38,6 +38,11 @@ def sign_in_link(digest: str) -> bytes:
     return b"{amp}:link:" + digest.encode()
 
 
+def rate_limit(name: str, most: int) -> bytes:
+    """How often this name was counted in its minute, of a limit of so many; in a slot of its own."""
+    return b"amp:limit:%d:%s" % (most, name.encode())
+
+
 class UserKeys(NamedTuple):
     """Where one user's facts lie, in the order in which `learning/store.lua` takes them."""
 

@@ -131,6 +131,15 @@ class Lines:
         line = await self._dialled()
         return await line.call(commands, within_s=min(TIMEOUT_S, due_s - loop.time()))
 
+    async def reach(self) -> None:
+        """Dials where no line is open.
+
+        Raises:
+            StoreUnavailable: nothing was sent.
+        """
+        if not self._line.open:
+            await self._dialled()
+
     async def listen(self, channel: bytes) -> AsyncGenerator[bytes | None]:
         """As `Store.listen`, on a connection of its own."""
         ear = Ear()

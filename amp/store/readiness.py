@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from amp.errors import StoreUnavailable
+from amp.store.cluster_slots import SLOTS
 from amp.store.connection import Store
 from amp.store.durability import fields
 from amp.store.keys import RESTORING
@@ -25,7 +26,40 @@ _HALF_RESTORED = Check("restore", False, "not at its end", "Run the same amp res
 
 
 async def check(store: Store) -> list[Check]:
-    """Every check, or only that the store does not answer."""
+    """Every check, or only that the store does not answer; of several servers the first that fails it."""
+    try:
+        nodes = await store.nodes()
+    except StoreUnavailable:
+        return await _checked(store)
+    checked = {address: await _checked(node) for address, node in nodes.items()}
+    found: dict[str, Check] = {}
+    for address, checks in checked.items():
+        for each in checks:
+            if each.name not in found or (found[each.name].ok and not each.ok):
+                at = f"{address}: {each.found}" if address and not each.ok else each.found
+                found[each.name] = each._replace(found=at)
+    return [*found.values(), *await _cluster(store, len(nodes))] if "" not in nodes else [*found.values()]
+
+
+async def _cluster(store: Store, masters: int) -> list[Check]:
+    """Whether every slot is served."""
+    try:
+        told = fields(await store.ask("CLUSTER", "INFO"))
+    except StoreUnavailable:
+        return []  # said already
+    served = int(told.get("cluster_slots_ok", 0))
+    return [
+        Check(
+            "cluster",
+            served == SLOTS,
+            f"{masters} masters, {served} of {SLOTS} slots served",
+            "Give the slots that nobody serves a master: CLUSTER SHARDS shows whose they were.",
+        )
+    ]
+
+
+async def _checked(store: Store) -> list[Check]:
+    """Of one server."""
     try:
         info = fields(await store.ask("INFO"))
         libraries = await store.ask("FUNCTION", "LIST", "LIBRARYNAME", "amp_*")

@@ -9,6 +9,8 @@ from bridging import report_job
 from amp.grading import loop
 from amp.settings import Settings
 
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture
 def store(real_store):

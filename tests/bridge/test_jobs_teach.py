@@ -6,6 +6,15 @@ from bridging import DAY_MS, HOUR_MS, report_job, sealed, session_posterior
 
 from amp.learning.reporting import Counted
 
+pytestmark = pytest.mark.stores("fakeredis", "cluster")
+
+
+@pytest.fixture
+def store(any_store):
+    """In memory, and on a cluster: bridge and rooms lie in slots of their own."""
+    return any_store
+
+
 API = "/profitstream/v2/api"
 
 

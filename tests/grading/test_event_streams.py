@@ -16,6 +16,8 @@ from amp.http import sse
 from amp.http.protocol import HotProtocol
 from amp.store.connection import connect
 
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture
 def tell(client):

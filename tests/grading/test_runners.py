@@ -16,6 +16,8 @@ from amp.store.functions import Functions
 QUICK = {"a": 0.0, "g": 0.0, "v": ["satisfied"]}
 HANGS = QUICK | {"g": 30}
 
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture
 async def room(real_store):
@@ -115,6 +117,7 @@ async def test_two_loops_share_many_sessions_and_each_is_run_once(room, lanes, l
         assert shorts(events).count("end#0=satisfied") == 1
 
 
+@pytest.mark.stores("valkey")  # a cluster's share of a call is not counted here
 async def test_an_iteration_asks_the_store_twice_however_long_the_log_is(room, real_store, monkeypatch):
     """One write a step, nothing read back: the same in the twentieth iteration as in the second."""
     trips = 0

@@ -10,6 +10,8 @@ from amp.grading.store import Fenced, Gone, Stale
 from amp.grading.types import Change, Definition, Outcome, State
 from amp.tenancy import tenant
 
+pytestmark = pytest.mark.cluster
+
 
 async def step(sessions, pen, session, *kinds, token="t1", fence=None, **state):
     writing = pen(session)

@@ -8,6 +8,8 @@ from amp.errors import Conflict, HeartbeatMismatch
 from amp.grading import work
 from amp.grading.work import Item
 
+pytestmark = pytest.mark.cluster
+
 S = 1_000_000
 
 

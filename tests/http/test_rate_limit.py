@@ -7,6 +7,8 @@ import time
 import pytest
 from envelopes import refused
 
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture
 def store(real_store):
@@ -20,16 +22,16 @@ def _time_to_count(monkeypatch):
     monkeypatch.setattr("amp.http.limits.COUNT_WITHIN_S", 30.0)
 
 
-async def test_exactly_the_limit_passes_over_two_workers_at_once(serve, real_url, caller):
-    first = await caller(on=await serve(rate_limit=10, redis=real_url))
-    second = type(first)(await serve(rate_limit=10, redis=real_url), None)
+async def test_exactly_the_limit_passes_over_two_workers_at_once(serve, caller):
+    first = await caller(on=await serve(rate_limit=10))
+    second = type(first)(await serve(rate_limit=10), None)
     second.headers = first.headers
     answers = await asyncio.gather(*(way.context() for way in (first, second) for _ in range(20)))
     assert sorted(answer.status_code for answer in answers) == [200] * 10 + [429] * 30
 
 
-async def test_a_refusal_says_when_to_come_again(serve, real_url, caller):
-    client = await caller(on=await serve(rate_limit=1, redis=real_url))
+async def test_a_refusal_says_when_to_come_again(serve, caller):
+    client = await caller(on=await serve(rate_limit=1))
     await client.context()
     for answer in (await client.context(), await client.get("/v1/profile/ada"), await client.outcome("x")):
         details = refused(answer, 429, "RATE_LIMIT_EXCEEDED")
@@ -39,12 +41,12 @@ async def test_a_refusal_says_when_to_come_again(serve, real_url, caller):
         assert answer.headers["Retry-After"] == str(details["retryAfter"])
 
 
-async def test_only_contexts_that_are_answered_count_as_decided(serve, real_url, caller, client):
+async def test_only_contexts_that_are_answered_count_as_decided(serve, caller, client):
     async def decided():
         text = (await client.get("/metrics")).text
         return sum(map(float, re.findall(r"^amp_contexts_total\{.*\} (.+)$", text, re.MULTILINE)))
 
-    limited = await caller(on=await serve(rate_limit=3, redis=real_url))
+    limited = await caller(on=await serve(rate_limit=3))
     before = await decided()
     answers = [await limited.context() for _ in range(8)]
     assert [answer.status_code for answer in answers] == [200] * 3 + [429] * 5
@@ -53,15 +55,15 @@ async def test_only_contexts_that_are_answered_count_as_decided(serve, real_url,
     assert await decided() == before + 5
 
 
-async def test_each_key_has_a_limit_of_its_own(serve, real_url, caller):
-    app = await serve(rate_limit=1, redis=real_url)
+async def test_each_key_has_a_limit_of_its_own(serve, caller):
+    app = await serve(rate_limit=1)
     for client in (await caller(on=app), await caller(on=app)):
         assert (await client.context()).status_code == 200
         assert (await client.context()).status_code == 429
 
 
-async def test_who_is_refused_for_another_reason_is_not_counted(serve, real_url, caller):
-    client = await caller("context", on=await serve(rate_limit=1, redis=real_url))
+async def test_who_is_refused_for_another_reason_is_not_counted(serve, caller):
+    client = await caller("context", on=await serve(rate_limit=1))
     for _ in range(3):
         refused(await client.get("/v1/profile/ada"), 403, "FORBIDDEN")
     assert (await client.context()).status_code == 200
@@ -72,16 +74,18 @@ async def test_no_limit_is_the_default(client):
     assert {answer.status_code for answer in answers} == {200}
 
 
-async def test_when_nobody_can_count_a_context_is_let_in_and_the_rest_must_wait(serve, caller):
-    client = await caller(on=await serve(rate_limit=1, redis="unix:///nowhere/store.sock"))
-    for _ in range(3):
-        assert (await client.context()).status_code == 200
-    refused(await client.get("/v1/profile/ada"), 503, "STORE_UNAVAILABLE")
+async def test_when_nobody_can_count_a_context_is_let_in_and_the_rest_must_wait(serve, caller, outage):
+    client = await caller(on=await serve(rate_limit=1))
+    assert (await client.context()).status_code == 200
+    with outage():
+        for _ in range(3):
+            assert (await client.context()).status_code == 200
+        refused(await client.get("/v1/profile/ada"), 503, "STORE_UNAVAILABLE")
 
 
 @pytest.mark.parametrize("path", ["/profitstream/v2/api/teams", "/meter/v2/ai/completions"])
-async def test_the_ledgers_answers_say_what_is_left(serve, real_url, caller, path):
-    client = await caller("all", on=await serve(rate_limit=2, redis=real_url))
+async def test_the_ledgers_answers_say_what_is_left(serve, caller, path):
+    client = await caller("all", on=await serve(rate_limit=2))
 
     async def asked():
         if path.endswith("teams"):

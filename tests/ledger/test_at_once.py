@@ -9,6 +9,8 @@ from calls import API, COMPLETIONS, TENANT, completion, everything, job
 from amp.ledger.job import read_job
 from amp.store.connection import connect
 
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture
 def store(real_store):

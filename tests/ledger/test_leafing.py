@@ -12,6 +12,8 @@ from amp.ledger.leafing import Leafing
 from amp.ledger.looking import Budget
 from amp.tenancy import Tenant
 
+pytestmark = pytest.mark.cluster
+
 ACME = Tenant("acme", "test")
 PATH = "/v1/ledger/jobs"
 PLENTY = Budget(10_000, 60.0)

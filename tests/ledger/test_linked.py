@@ -8,6 +8,8 @@ from test_report_calls import got, metered, reported
 
 from amp.store.ledger_keys import job_keys
 
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture
 def store(any_store):

@@ -14,6 +14,8 @@ from amp.ledger.types import Priced, Usage
 from amp.store.functions import Functions
 from amp.store.ledger_keys import BOOK_VERSIONS, book_document
 
+pytestmark = pytest.mark.cluster
+
 GPT = Price("openai", "gpt", Decimal("2.5"), Decimal(10))
 CALL = Usage(0, "openai", "gpt", input_tokens=10**6)
 
@@ -106,15 +108,15 @@ async def test_a_change_whose_announcement_was_lost_is_in_force_when_it_is_sent_
     worker, store, monkeypatch
 ):
     one, other = worker(), worker()
-    ask_each = store.ask_each
+    ask_apart = store.ask_apart
 
     async def lost(commands):
         if any(BOOK_VERSIONS in command for command in commands):
             raise StoreUnavailable
-        return await ask_each(commands)
+        return await ask_apart(commands)
 
     with monkeypatch.context() as patched:
-        patched.setattr(store, "ask_each", lost)
+        patched.setattr(store, "ask_apart", lost)
         with pytest.raises(StoreUnavailable):
             await one.put(ACME, "pricing", [GPT], None)
     assert (await one.put(ACME, "pricing", [GPT], None)).version == 1

@@ -11,6 +11,8 @@ from amp.ledger.verify import Verifier
 from amp.store.ledger_keys import bucket_of, job_keys, ledger_tag
 from amp.tenancy import tenant
 
+pytestmark = pytest.mark.cluster
+
 OWNER = tenant("acme", "live")
 KEY = key_of(b"a secret of the tests, long enough for keys")
 COST = 0x4996_02D3  # 1.234567891 of a dollar, as four bytes that are found again

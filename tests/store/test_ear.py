@@ -9,6 +9,7 @@ from amp.store import ear
 from amp.store.connection import connect
 
 
+@pytest.mark.cluster
 async def test_what_is_published_is_heard_in_order(any_store):
     heard = any_store.listen(b"news")
     assert await anext(heard) is None
@@ -19,6 +20,7 @@ async def test_what_is_published_is_heard_in_order(any_store):
     await heard.aclose()
 
 
+@pytest.mark.cluster
 async def test_a_listener_can_be_stopped_at_any_time(any_store):
     async def listen():
         async for _ in any_store.listen(b"news"):

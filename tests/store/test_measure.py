@@ -18,6 +18,8 @@ from amp.store.functions import Functions
 from amp.store.keys import counts, snapshot, user_keys
 from amp.tenancy import Tenant
 
+pytestmark = pytest.mark.cluster
+
 LIVE = Tenant("acme", "live")
 KEY = b"the key of the groups"
 SHARE = 0.1
@@ -161,17 +163,17 @@ async def test_a_write_whose_answer_was_lost_is_written_again_and_counts_once(
 ):
     counting = Counting(insights, RULING)
     counting.decided(LIVE, decision(1, now // DAY_MS))
-    real = store.ask_each
+    real = store.ask_apart
 
     async def deaf(commands):
         await real(commands)
         raise StoreUnavailable
 
     await counting._store._functions.load()
-    monkeypatch.setattr(store, "ask_each", deaf)
+    monkeypatch.setattr(store, "ask_apart", deaf)
     with pytest.raises(StoreUnavailable):
         await counting.flush()
-    monkeypatch.setattr(store, "ask_each", real)
+    monkeypatch.setattr(store, "ask_apart", real)
     counting.decided(LIVE, decision(2, now // DAY_MS))
     await counting.flush()
     assert (await insights.counted(LIVE, now))[now // DAY_MS].all == Rate(2, 0)

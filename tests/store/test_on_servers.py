@@ -8,6 +8,8 @@ from test_refit import *  # noqa: F403  as above
 from test_reports import *  # noqa: F403  as above
 from test_trimming import *  # noqa: F403  as above
 
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture
 def store(real_store):

@@ -10,6 +10,8 @@ from amp.learning.user_store import Place, Seen, UserStore
 from amp.store.functions import Functions
 from amp.store.keys import bucket_tag, recent_users, user_keys
 
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture
 def store(any_store):

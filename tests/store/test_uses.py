@@ -6,6 +6,8 @@ from amp.errors import StoreUnavailable
 from amp.store.uses import DAY_MS, DEGRADED, Uses
 from amp.tenancy import tenant
 
+pytestmark = pytest.mark.cluster
+
 ACME, OTHER = tenant("acme", "live"), tenant("acme", "test")
 NOON_MS = 20_000 * DAY_MS + DAY_MS // 2
 

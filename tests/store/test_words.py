@@ -15,6 +15,8 @@ from amp.learning.words import Way
 from amp.store.functions import Functions
 from amp.store.keys import user_keys
 
+pytestmark = pytest.mark.cluster
+
 FAILED = Signals(started=True, completed=False)
 GOOD = Signals(started=True, completed=True, satisfaction=0.8)
 MONTH_MS = 30 * DAY_MS

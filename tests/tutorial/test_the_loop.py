@@ -1,6 +1,10 @@
 """Ask, help, report: what the service does for a user, one idea a test."""
 
+import pytest
+
 from amp.client import AsyncAMP, prompt
+
+pytestmark = pytest.mark.cluster
 
 PHASES = {0: "cold_start", 4: "cold_start", 5: "learning", 19: "learning", 20: "optimised"}
 

@@ -1,5 +1,9 @@
 """Reports count once, whatever the network does to them."""
 
+import pytest
+
+pytestmark = pytest.mark.cluster
+
 
 async def total(client, user="ada"):
     return (await client.get(f"/v1/profile/{user}")).json()["totalInteractions"]

@@ -1,5 +1,9 @@
 """What belongs to the user: preferences, locks, a copy of everything, and being forgotten."""
 
+import pytest
+
+pytestmark = pytest.mark.cluster
+
 FRAMING = "suggestedFraming"
 
 
