@@ -35,6 +35,7 @@ STORE_WITHIN_S = 1.2
 """Then an outcome is refused for now; contract: within 1.5 s."""
 
 Random = Callable[[int], bytes]
+_Found = tuple["_Question", int, Record]
 
 
 class _Question(NamedTuple):
@@ -154,22 +155,19 @@ class Learning:
         return verdict == "replay"
 
     async def _decide(self, questions: Sequence[_Question]) -> Sequence[Recommended | Exception]:
-        """Those whose part of the store does not answer take nothing from the others."""
         read = await self._store.current([(each.tenant, each.user) for each in questions])
         found = zip(questions, read, strict=True)
         there = [(each, *got) for each, got in found if not isinstance(got, StoreUnavailable)]
         decided = iter(await self._decided(there))
         return [each if isinstance(each, StoreUnavailable) else next(decided) for each in read]
 
-    async def _decided(
-        self, there: Sequence[tuple[_Question, int, Record]]
-    ) -> Sequence[Recommended | Exception]:
-        questions, nows, records = zip(*there, strict=True) if there else ((), (), ())
+    async def _decided(self, of: Sequence[_Found]) -> Sequence[Recommended | Exception]:
+        questions, nows, records = zip(*of, strict=True) if of else ((), (), ())
         try:
             return self._answer(questions, records, nows)
         except Exception:  # noqa: BLE001  a record may be unreadable, or of a policy that we have not seen yet
             await self._policies.refresh()
-        return [self._alone(question, record, now) for question, now, record in there]
+        return [self._alone(question, record, now) for question, now, record in of]
 
     def _alone(self, question: _Question, record: Record, now: int) -> Recommended | Exception:
         try:

@@ -22,6 +22,7 @@ class Check(NamedTuple):
     fix: str
 
 
+_AWAY = Check("store", False, "no answer", "Start the store, or correct AMP_REDIS.")
 _HALF_RESTORED = Check("restore", False, "not at its end", "Run the same amp restore again.")
 
 
@@ -29,8 +30,9 @@ async def check(store: Store) -> list[Check]:
     """Every check, or only that the store does not answer; of several servers the first that fails it."""
     try:
         nodes = await store.nodes()
+        half = await store.ask("EXISTS", RESTORING)
     except StoreUnavailable:
-        return await _checked(store)
+        return [_AWAY]
     checked = {address: await _checked(node) for address, node in nodes.items()}
     found: dict[str, Check] = {}
     for address, checks in checked.items():
@@ -38,7 +40,8 @@ async def check(store: Store) -> list[Check]:
             if each.name not in found or (found[each.name].ok and not each.ok):
                 at = f"{address}: {each.found}" if address and not each.ok else each.found
                 found[each.name] = each._replace(found=at)
-    return [*found.values(), *await _cluster(store, len(nodes))] if "" not in nodes else [*found.values()]
+    of_all = [] if "" in nodes else await _cluster(store, len(nodes))
+    return [*found.values(), *of_all, *([_HALF_RESTORED] if half else [])]
 
 
 async def _cluster(store: Store, masters: int) -> list[Check]:
@@ -63,14 +66,9 @@ async def _checked(store: Store) -> list[Check]:
     try:
         info = fields(await store.ask("INFO"))
         libraries = await store.ask("FUNCTION", "LIST", "LIBRARYNAME", "amp_*")
-        half = await store.ask("EXISTS", RESTORING)
     except StoreUnavailable:
-        return [Check("store", False, "no answer", "Start the store, or correct AMP_REDIS.")]
-    return [
-        *judged(info, len(libraries)),
-        *_replicas(info, store.ack_replicas),
-        *([_HALF_RESTORED] if half else []),
-    ]
+        return [_AWAY]
+    return [*judged(info, len(libraries)), *_replicas(info, store.ack_replicas)]
 
 
 def judged(info: dict[str, str], libraries: int) -> list[Check]:
