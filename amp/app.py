@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from litestar import Litestar
 from litestar.di import Provide
-from litestar.types import ControllerRouterHandler
+from litestar.types import ASGIApp, ControllerRouterHandler
 
 from amp import rooms
 from amp import settings as configuration
@@ -81,6 +81,7 @@ class House(NamedTuple):
     books: Books
     desk: Desk
     trust: Trust
+    span: Span
 
 
 class Upstairs(NamedTuple):
@@ -89,6 +90,8 @@ class Upstairs(NamedTuple):
     routes: Sequence[ControllerRouterHandler] = ()
     dependencies: dict[str, Provide] = {}  # noqa: RUF012  never changed
     refusals: dict[Any, Any] = refusals.HANDLERS
+    before: Callable[[ASGIApp], ASGIApp] = lambda app: app
+    """What stands before all routes but the hot ones."""
 
 
 Build = Callable[[House], Upstairs]
@@ -111,7 +114,7 @@ def create(settings: Settings, store: Store, build: Build = lambda _: Upstairs()
     books = rooms.ledger(settings, store, functions, Decisions(sealer, room.policies))
     desk, span = rooms.grading(settings, store, functions), rooms.bridge(store, functions)
     trust = Trust(store, keys, uses, ledger=books.standing, backlog=room.backlog, graded=desk.graded)
-    upstairs = build(House(settings, store, keys, room, books, desk, trust))
+    upstairs = build(House(settings, store, keys, room, books, desk, trust, span))
 
     app = Litestar(
         [
@@ -129,7 +132,7 @@ def create(settings: Settings, store: Store, build: Build = lambda _: Upstairs()
         openapi_config=reference(),
         logging_config=None,
     )
-    return Lane(app, gate, routes.hot(room.learning) | ledger_routes.hot(books.intake))
+    return Lane(upstairs.before(app), gate, routes.hot(room.learning) | ledger_routes.hot(books.intake))
 
 
 def _lifespan(

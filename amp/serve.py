@@ -8,13 +8,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
+from functools import partial
 from multiprocessing.connection import wait
 from typing import Any
 
 from uvicorn import Config
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from amp.beside import Beside, deaf_to_ctrl_c, end_with_parent, followers, loop, refit
+from amp.beside import NICENESS, SOCKET, Beside, deaf_to_ctrl_c, end_with_parent, followers, loop, refit
 from amp.errors import StoreUnavailable
 from amp.exits import CommandFailed, StoreMissing
 from amp.observe import SHARED_FOLDER
@@ -70,13 +71,14 @@ def serve(settings: Settings, *, announce: Announce, say: Say) -> None:
         closing(_listen(settings.host, settings.port)) as listener,
         opened(settings, lasting=True, say=say) as complete,
         _metrics_folder(settings.workers) as metrics,
+        tempfile.TemporaryDirectory(prefix="amp-pages-") as drawn,
     ):
         if settings.redis:
             asyncio.run(_reach(settings.redis))
         os.environ.update(complete.environment())
         if metrics:
             os.environ[SHARED_FOLDER] = metrics
-        os.environ.update(WORKER_ENVIRONMENT)
+        os.environ.update(WORKER_ENVIRONMENT | {SOCKET: f"{drawn}/socket"})
 
         def ready() -> None:
             # now that a worker has loaded the functions; and the key of a start that fails would be shown
@@ -168,6 +170,7 @@ class Supervisor(Multiprocess):
             Beside("background fit", refit),
             Beside("loop of graded outcomes", loop),
             Beside("process of the followers", followers),
+            Beside("process of the pages", pages),
         ]
 
     def run(self) -> None:
@@ -248,7 +251,24 @@ def answers(worker: Process, *, within_s: float) -> bool:
 def application() -> Any:
     """A worker's ASGI application."""
     end_with_parent()
-    from amp import app  # noqa: PLC0415  the parent never needs it
-    from amp.dashboard.mount import dashboard  # noqa: PLC0415  as above
+    return passing_on(os.environ[SOCKET])
 
-    return app.application(dashboard)
+
+def passing_on(socket: str) -> Any:
+    """The service, whose pages the process that listens there draws."""
+    from amp import app  # noqa: PLC0415  the parent never needs it
+    from amp.http.elsewhere import Elsewhere  # noqa: PLC0415  as above
+
+    def build(_: app.House) -> app.Upstairs:
+        return app.Upstairs(before=partial(Elsewhere, socket=socket))
+
+    return app.application(build)
+
+
+def pages() -> None:
+    """The process that draws pages."""
+    end_with_parent()
+    os.nice(NICENESS)
+    from amp.dashboard import beside  # noqa: PLC0415  the parent never needs it
+
+    beside.run(os.environ[SOCKET])

@@ -88,9 +88,10 @@ class Lane:
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Litestar serves it; the answer gets its request id and is timed."""
         began = time.perf_counter()
-        request_id = new_request_id()
         state: dict[str, Any] = cast("dict[str, Any]", scope).setdefault("state", {})
-        state[REQUEST_ID] = request_id
+        request_id: str = state.setdefault(
+            REQUEST_ID, new_request_id()
+        )  # a worker that passed it on said one
         status = 500
 
         async def answering(message: Message) -> None:
