@@ -1,6 +1,6 @@
 """`python -m benchmarks.pages`: every page of the dashboard over a million users and a million jobs.
 
-What is told apart is a worker's first visit, for which it is started anew, and those after it. Then how long
+What is told apart is the first visit after a start of worker and pages, and those after it. Then how long
 `/v1/context` takes with dashboards open that follow what happens, against the same without.
 """
 
@@ -8,7 +8,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
@@ -34,10 +34,10 @@ from amp.tenancy import DEFAULT_SCOPES
 from benchmarks import crowd, dashboards, ledger_report, load, machine, report, world
 from benchmarks.dashboards import Pace, Site
 from benchmarks.report import Section, Target
+from benchmarks.seeded import Size, Told, seeded_store
 from benchmarks.served import drawn, followed, served
 
 FULL = 1_000_000
-SESSIONS = 50
 TIMES = 15
 PAGE_MS_MAX, CONTEXT_TIMES_MAX = 150.0, 1.2
 DASHBOARDS, ROUNDS = 20, 5
@@ -47,14 +47,6 @@ BESIDE = Pace(outcomes=50.0, jobs=3.0)
 SECONDS = 8
 _WARM = 400
 RESULTS = Path(__file__).with_name("pages.json")
-
-
-class Size(NamedTuple):
-    """What is seeded."""
-
-    users: int
-    jobs: int
-    sessions: int = SESSIONS
 
 
 class Took(NamedTuple):
@@ -68,28 +60,22 @@ class Took(NamedTuple):
     """Bytes of the page."""
 
 
-Told = Callable[[str, float], None]
-"""Hears what is done and how much of it."""
-
-
-def run(size: Size, *, told: Told) -> Section:
-    """Seeds, serves, visits."""
-    began_load, began = os.getloadavg()[0], time.perf_counter()
-    with world.durable_store() as settings:
-        crowd.seed(settings, users=size.users, jobs=size.jobs, sessions=size.sessions, told=told)
-        seeded_s = time.perf_counter() - began
+def run(size: Size, *, kept: Path | None, told: Told) -> Section:
+    """Seeds, unless the folder `kept` is seeded already; serves, visits."""
+    with world.durable_store(kept) as settings:
         key = asyncio.run(_key(settings))  # what learns looks at tenants that have one
-        asyncio.run(crowd.learn(settings))
-        learned_s = time.perf_counter() - began - seeded_s
+        seeded = seeded_store(settings, size, kept and kept / "seeded.json", told)
+        began_load = os.getloadavg()[0]
         used_mb = asyncio.run(_used_mb(settings))
         with machine.shared_out() as cores, followed(settings.environment(), cores.others):
             took = _visited(settings, cores, key, asyncio.run(_pages(settings, size)), told)
             rounds = _beside(settings, cores, key, size, took, told=told)
     note = (
         f"{size.users:,} users with {crowd.reports_of(size.users):,} outcomes, {size.jobs:,} jobs, "
-        f"{size.sessions:,} graded sessions: seeded in {seeded_s:,.0f} s, fitted and measured in "
-        f"{learned_s:,.0f} s; the store holds {used_mb:,.0f} MB. One worker on one core; store, pages "
-        f"and who asks share the other; from the request to the last byte. First: the first visit after a start. "
+        f"{size.sessions:,} graded sessions: seeded in {seeded.seeded_s:,.0f} s, fitted and measured in "
+        f"{seeded.learned_s:,.0f} s; the store holds {used_mb:,.0f} MB. One worker on one core; store, pages "
+        "and who asks share the other; from the request to the last byte. First: the first visit after a "
+        "start. "
         f"Contexts: {PER_S:g}/s in open loop, {ROUNDS} interleaved rounds of {SECONDS} s, beside "
         f"{BESIDE.outcomes:g} outcomes and {BESIDE.jobs:g} jobs a second, with {DASHBOARDS} dashboards open "
         f"(median p99 {median(on for on, _, _ in rounds):.1f} ms, "
@@ -271,6 +257,9 @@ def main(
     *,
     users: Annotated[int, typer.Option(help="How many; most have one to five interactions.")] = FULL,
     jobs: Annotated[int, typer.Option(help="How many; each has two or three entries.")] = FULL,
+    kept: Annotated[
+        Path | None, typer.Option("--folder", help="Where the store stays: the next run need not seed it.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON on stdout.")] = False,
 ) -> None:
     """Measure the dashboard's pages; a run of the default size is kept in pages.json."""
@@ -279,13 +268,13 @@ def main(
         console.width = 110
     size = Size(users, jobs)
     with _bars(console, size) as told:
-        section = run(size, told=told)
+        section = run(size, kept=kept, told=told)
     report.show(console if as_json else Console(width=110), section)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(report.plain(section)) + b"\n")
     if users >= FULL and jobs >= FULL:
-        kept = {"machine": machine.hardware(), "pages": report.plain(section)}
-        RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
+        figures = {"machine": machine.hardware(), "pages": report.plain(section)}
+        RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
         console.print(f"Written to {RESULTS}")
 
 

@@ -5,7 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -39,12 +39,14 @@ _SECRET = "a secret of the benchmarks, long enough for keys"
 
 
 @contextmanager
-def durable_store() -> Generator[Settings]:
-    """An empty embedded store that acknowledges what is on disk; settings with its address and a secret."""
-    with tempfile.TemporaryDirectory(prefix="amp-bench-") as folder:
-        chosen = replace(Settings(), data=Path(folder) / "data", secret=_SECRET)
-        with opened(chosen) as complete:
-            yield complete
+def durable_store(kept: Path | None = None) -> Generator[Settings]:
+    """An embedded store that acknowledges what is on disk; settings with its address and a secret.
+
+    It is empty and goes with the block, or lies in the folder `kept` and stays.
+    """
+    with ExitStack() as stack:
+        folder = kept or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="amp-bench-")))
+        yield stack.enter_context(opened(replace(Settings(), data=folder / "data", secret=_SECRET)))
 
 
 @asynccontextmanager

@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from amp.tenancy import Tenant
+from amp.errors import InvalidParameter
+from amp.tenancy import Tenant, tenant
 
 
 class Blobs:
@@ -15,23 +17,43 @@ class Blobs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def write(self, tenant: Tenant, name: str, content: bytes) -> None:
+    async def write(self, owner: Tenant, name: str, content: bytes) -> None:
         """Keeps the bytes; they are on disk when this returns."""
-        await asyncio.to_thread(_write, self._path(tenant, name), content)
+        await asyncio.to_thread(_write, self._path(owner, name), content)
 
-    async def read(self, tenant: Tenant, name: str) -> bytes | None:
+    async def read(self, owner: Tenant, name: str) -> bytes | None:
         """The bytes; None when there are none."""
         with suppress(FileNotFoundError):
-            return await asyncio.to_thread(self._path(tenant, name).read_bytes)
+            return await asyncio.to_thread(self._path(owner, name).read_bytes)
         return None
 
-    async def drop(self, tenant: Tenant, name: str) -> None:
+    async def drop(self, owner: Tenant, name: str) -> None:
         """Forgets the bytes, if there are any."""
-        await asyncio.to_thread(self._path(tenant, name).unlink, missing_ok=True)
+        await asyncio.to_thread(self._path(owner, name).unlink, missing_ok=True)
 
-    def _path(self, tenant: Tenant, name: str) -> Path:
-        assert name.replace("_", "").isalnum(), "names are ids that we made"
-        return self._folder / f"{tenant.name}.{tenant.env}" / name
+    async def tenants(self) -> list[Tenant]:
+        """Whose bytes are here."""
+        found: list[Tenant] = []
+        for name in await asyncio.to_thread(_names, self._folder):
+            with suppress(InvalidParameter):  # somebody else's folder
+                found.append(tenant(*name.rpartition(".")[::2]))
+        return found
+
+    async def older(self, owner: Tenant, age_s: float) -> list[str]:
+        """The names of what was written so long ago, whole or not."""
+        return await asyncio.to_thread(_older, self._path(owner, ""), time.time() - age_s)
+
+    def _path(self, owner: Tenant, name: str) -> Path:
+        assert not name or name.replace("_", "").isalnum(), "names are ids that we made"
+        return self._folder / f"{owner.name}.{owner.env}" / name
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir()) if folder.exists() else []
+
+
+def _older(folder: Path, until_s: float) -> list[str]:
+    return [name for name in _names(folder) if (folder / name).stat().st_mtime < until_s]
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -17,6 +17,7 @@ from amp.tenancy import Tenant
 FILE_BYTES_MAX = 32 * 1024 * 1024
 IDS_MAX = 100
 EXPIRES_S_MAX = 365 * 86_400
+_SOME = 1000
 
 
 class Upload(NamedTuple):
@@ -182,6 +183,41 @@ class Files:
         """
         for document in await self.delivered(tenant, session):
             await self._forget(tenant, document)
+
+    async def count(self, tenant: Tenant) -> int:
+        """How many files the tenant has.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        return await self._store.count(tenant, "file")
+
+    async def known(self, tenant: Tenant, names: Sequence[str]) -> set[str]:
+        """Those of these names that are files, their time over or not.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        items = await self._store.get_all(tenant, "file", names)
+        return {name for name, item in zip(names, items, strict=True) if item}
+
+    async def forget_over(self, tenant: Tenant) -> int:
+        """Forgets all files whose time is over; how many.
+
+        Raises:
+            StoreUnavailable: some may be left; it may be done again.
+        """
+        found, low_us = 0, 0
+        while keys := await self._store.listed(
+            tenant, "file", low_us=low_us, high_us=LAST_US, newest_first=False, count=_SOME
+        ):
+            items = await self._store.get_all(tenant, "file", [name for _, name in keys])
+            over = [item.document for item in items if item and self._over(item.document)]
+            for document in over:
+                await self._forget(tenant, document)
+            found += len(over)
+            low_us = keys[-1][0] + 1
+        return found
 
     async def _known(self, tenant: Tenant, names: Sequence[str]) -> list[Document | None]:
         items = await self._store.get_all(tenant, "file", names)

@@ -23,6 +23,7 @@ from amp.grading.roles import Providers, Roles
 from amp.grading.runner import LEASE_MS, Runner
 from amp.grading.shelf_store import ShelfStore
 from amp.grading.store import SessionStore
+from amp.grading.sweeping import Sweeper
 from amp.grading.work_service import Work
 from amp.settings import Settings
 from amp.store.connection import Store, connect
@@ -40,7 +41,7 @@ def main() -> None:
 async def _run(settings: Settings) -> None:
     store = connect(settings.redis or "")
     async with client(settings) as http:
-        running = asyncio.ensure_future(runner(settings, store, http).run())
+        running = asyncio.gather(runner(settings, store, http).run(), sweeper(settings, store).run())
         # ends as if cancelled, so that leases are given up and whoever runs next need not wait for their end
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
         with suppress(asyncio.CancelledError):
@@ -71,6 +72,12 @@ def runner(settings: Settings, store: Store, http: httpx.AsyncClient) -> Runner:
         pause_s=PAUSE_S,
     )
     return Runner(place, Lanes(store))
+
+
+def sweeper(settings: Settings, store: Store) -> Sweeper:
+    """Who sweeps the files of this data folder."""
+    blobs = Blobs(settings.data / "files")
+    return Sweeper(Files(ShelfStore(store, Functions(store, [shelf_store.LIBRARY])), blobs), blobs)
 
 
 def providers(settings: Settings, environ: Mapping[str, str]) -> Providers:

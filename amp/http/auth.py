@@ -1,15 +1,16 @@
 """Who calls: from the key in the headers to the tenant and what the key opens."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from amp.errors import Forbidden, Unauthorized
+from amp.errors import Forbidden, StoreUnavailable, Unauthorized
 from amp.http import problems
 from amp.http.limits import RateLimit
-from amp.http.requests import ACCESS, CALLER, LIMIT_TOLD, WITHOUT_STORE
+from amp.http.requests import ACCESS, CALLER, LIMIT_TOLD, STILL, WITHOUT_STORE
 from amp.store.keyring import KeyTable
 from amp.store.uses import Uses
 from amp.tenancy import Access
@@ -45,6 +46,16 @@ class Gate:
             raise
         return access
 
+    async def still(self, key: bytes) -> bool:
+        """Whether a key that was let in is good; while nobody can judge it, it is."""
+        try:
+            await self._keys.standing(self._keys.digest(key))
+        except Unauthorized:
+            return False
+        except StoreUnavailable:
+            return True
+        return True
+
     def turned(self, access: Access | None, status: int) -> None:
         """Remembers that a caller who was let in got this status instead of what was asked for."""
         if self._uses and access is not None:
@@ -68,13 +79,18 @@ def guard(gate: Gate) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRoute
     async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         scopes = handler.opt.get("scopes")
         if scopes:
-            key = key_in(connection.scope["headers"], connection.scope["path"])
-            access = connection.scope["state"][CALLER] = await gate.admit(key, scopes)
+            key, state = (
+                key_in(connection.scope["headers"], connection.scope["path"]),
+                connection.scope["state"],
+            )
+            access = state[CALLER] = await gate.admit(key, scopes)
+            if key is not None:
+                state[STILL] = partial(gate.still, key)
             told: problems.Headers | None = None
             if problems.of_ledger(connection.scope["path"]):
-                told = connection.scope["state"].setdefault(LIMIT_TOLD, [])
+                told = state.setdefault(LIMIT_TOLD, [])
             without_store = handler.opt.get(WITHOUT_STORE, False)
             await gate.limit.count(access.key_id, without_store=without_store, told=told)
-            connection.scope["state"][ACCESS] = access
+            state[ACCESS] = access
 
     return admit

@@ -1,4 +1,7 @@
-"""Server-sent events: headers at once, then frames as they come, until one side has had enough."""
+"""Server-sent events: headers at once, then frames as they come, until one side has had enough.
+
+A stream ends before its next frame when the key that opened it is revoked or expires.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -8,7 +11,7 @@ from typing import Any
 from litestar.response import Response
 from litestar.types import Receive, Scope, Send
 
-from amp.http.requests import WITHOUT_BODY
+from amp.http.requests import STILL, WITHOUT_BODY
 
 SLOW_S = 30.0
 """A reader that takes nothing for so long is dropped."""
@@ -47,7 +50,7 @@ class EventStream(Response[None]):
             await sending({"type": "http.response.body", "body": b"", "more_body": False})
             return
         await sending({"type": "http.response.body", "body": _OPENING, "more_body": True})
-        leaving = asyncio.timeout(None)
+        leaving, still = asyncio.timeout(None), scope["state"].get(STILL, _always)
 
         def leave() -> None:
             with suppress(RuntimeError):  # it has left already
@@ -60,6 +63,8 @@ class EventStream(Response[None]):
             with suppress(TimeoutError):
                 async with leaving, aclosing(self._frames) as frames:
                     async for each in frames:
+                        if not await still():
+                            break
                         async with asyncio.timeout(SLOW_S):
                             await sending({"type": "http.response.body", "body": each, "more_body": True})
             async with asyncio.timeout(1):
@@ -69,6 +74,10 @@ class EventStream(Response[None]):
         finally:
             watch.cancel()
             await asyncio.wait([watch])  # or the loop may end with it pending
+
+
+async def _always() -> bool:
+    return True
 
 
 async def _left(receive: Receive, leave: Any) -> None:

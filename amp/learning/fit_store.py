@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from amp.learning.admin_wire import FitReply
+from amp.store.announcing import announce
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
 from amp.store.keys import (
@@ -137,7 +138,7 @@ class FitStore:
                 (msgspec.json.encode(record), RECORDS_KEPT, version, blob, self._retention_ms),
             )
         )
-        await self._store.ask("HSET", PRIOR_VERSIONS, tag, standing)
+        await announce(self._store, PRIOR_VERSIONS, tag, standing)
         return bool(ours)
 
     async def announce(self, worker: str, versions: Mapping[str, int]) -> None:

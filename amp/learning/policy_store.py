@@ -1,6 +1,7 @@
 """Tenants' policies in Redis or Valkey: one document a version, and which of them stands."""
 
 from amp.learning.store import clock_ms
+from amp.store.announcing import announce
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
 from amp.store.keys import POLICY_VERSIONS, SERVED_POLICY, policy_document, policy_version
@@ -80,4 +81,4 @@ class PolicyStore:
         Raises:
             StoreUnavailable: nobody knows whether they hear it.
         """
-        await self._store.ask("HSET", POLICY_VERSIONS, tenant.tag, standing)
+        await announce(self._store, POLICY_VERSIONS, tenant.tag, standing)

@@ -8,6 +8,7 @@ from amp.errors import StoreUnavailable
 from amp.learning.record import Details, Record, read_details, read_record
 from amp.learning.words import Event, Report, Taught, Verdict, beside, event
 from amp.settings import Settings
+from amp.store.announcing import announce
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
 from amp.store.keys import (
@@ -202,8 +203,7 @@ class LearningStore:
     async def publish(self, tenant: Tenant, version: int, blob: bytes) -> bool:
         """Makes this the tenant's prior if the version before stands, which then stays as long as the log.
 
-        What stands then is announced, ours or not: the announcement is in another slot, and one that was
-        lost with its publisher is made good by the next.
+        What stands then is announced, ours or not: in another slot, and made good by the next if it is lost.
 
         Raises:
             StoreUnavailable: nobody knows whether it is published and announced; it may be published again.
@@ -216,7 +216,7 @@ class LearningStore:
                 (version, blob, self._retention_ms),
             )
         )
-        await self._store.ask("HSET", PRIOR_VERSIONS, tag, standing)
+        await announce(self._store, PRIOR_VERSIONS, tag, standing)
         return bool(ours)
 
     async def outcomes(self, tenant: Tenant) -> int:

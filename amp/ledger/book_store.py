@@ -3,6 +3,7 @@
 from importlib.resources import files
 
 from amp.ledger.catalogue import Kind
+from amp.store.announcing import announce
 from amp.store.connection import Store
 from amp.store.functions import Call, Functions
 from amp.store.ledger_keys import BOOK_VERSIONS, book_document, book_version
@@ -55,12 +56,10 @@ class BookStore:
         tag = tenant.tag
         ours, standing = await self._functions.call(
             Call(
-                "amp_ledger_publish_v1",
+                "amp_ledger_publish_v2",
                 (book_version(tag, kind), book_document(tag, kind, version)),
                 (version, document),
             )
         )
-        await self._functions.call(
-            Call("amp_ledger_announce_v1", (BOOK_VERSIONS,), (f"{tag}:{kind}", standing))
-        )
+        await announce(self._store, BOOK_VERSIONS, f"{tag}:{kind}", standing)
         return bool(ours)

@@ -1,4 +1,4 @@
-#!lua name=amp_ledger_books_v1
+#!lua name=amp_ledger_books_v2
 -- Documents of a tenant, one a version: prices, tools, rates. The next version stands if the one before does.
 
 -- KEYS: the version that stands, the document of the version that comes. ARGV: that version, its document.
@@ -12,14 +12,4 @@ local function publish(keys, args)
   return { 1, version }
 end
 
--- KEYS: the versions that are announced, in a slot of their own: the publication comes first, and others may come
--- between. ARGV: whose document of which kind, its version. Replies the version that is announced: it never goes back.
-local function announce(keys, args)
-  local told = tonumber(redis.call('HGET', keys[1], args[1]) or '0')
-  if told >= tonumber(args[2]) then return told end
-  redis.call('HSET', keys[1], args[1], args[2])
-  return tonumber(args[2])
-end
-
-redis.register_function('amp_ledger_publish_v1', publish)
-redis.register_function('amp_ledger_announce_v1', announce)
+redis.register_function('amp_ledger_publish_v2', publish)

@@ -206,6 +206,27 @@ async def test_a_quiet_stream_is_kept_alive(raw, session, monkeypatch):
         assert await frames(answer, 3) == [("ping", None, {"type": "ping"})] * 3
 
 
+async def test_a_stream_ends_with_the_key_that_opened_it(  # noqa: PLR0917  both ends of the wire
+    wire, key, keyring, session, client, tell, monkeypatch
+):
+    monkeypatch.setattr(session_routes, "PING_S", 0.05)
+    made, readers = await session(), await key("read")
+    headers = {"x-api-key": readers}
+    async with (
+        asyncio.timeout(10),
+        httpx.AsyncClient(base_url=wire, headers=headers) as reader,
+        reader.stream("GET", f"/v1/sessions/{made.id}/events/stream") as answer,
+        await client.beta.sessions.events.stream(made.id) as other,
+    ):
+        (record,) = [each for each in await keyring.all() if each.scopes == ("read",)]
+        await keyring.revoke(record.id)
+        assert {kind for kind, _, _ in await frames(answer, 10**6)} <= {"ping"}
+        await tell(made.id, "after")
+        async for event in other:
+            assert event.title == "after"
+            break
+
+
 async def test_the_last_event_of_a_deleted_session_ends_its_streams(client, session):
     made = await session()
     async with asyncio.timeout(10):

@@ -81,7 +81,7 @@ class Overtaken(Functions):
 
     async def call(self, call):
         reply = await super().call(call)
-        if call.function == "amp_ledger_publish_v1" and self.meanwhile:
+        if call.function == "amp_ledger_publish_v2" and self.meanwhile:
             meanwhile, self.meanwhile = self.meanwhile, None
             await meanwhile()
         return reply

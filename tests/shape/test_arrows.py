@@ -93,6 +93,7 @@ NOT_PURE = {
     "making.py",
     "shelf_store.py",
     "blobs.py",
+    "sweeping.py",
     "ids.py",
     "shelves.py",
     "shelf_routes.py",
