@@ -15,7 +15,7 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from amp.beside import NICENESS, SOCKET, Beside, deaf_to_ctrl_c, end_with_parent, followers, loop, refit
+from amp.beside import SOCKET, Beside, deaf_to_ctrl_c, end_with_parent, followers, loop, refit
 from amp.errors import StoreUnavailable
 from amp.exits import CommandFailed, StoreMissing
 from amp.observe import SHARED_FOLDER
@@ -268,7 +268,6 @@ def passing_on(socket: str) -> Any:
 def pages() -> None:
     """The process that draws pages."""
     end_with_parent()
-    os.nice(NICENESS)
     from amp.dashboard import beside  # noqa: PLC0415  the parent never needs it
 
     beside.run(os.environ[SOCKET])

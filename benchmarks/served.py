@@ -121,12 +121,12 @@ def _serve(application: str, http: str, listener: str) -> None:
 
 
 def _beside() -> None:
-    os.nice(NICENESS)
     if SOCKET in os.environ:
         from amp.dashboard import beside  # noqa: PLC0415  followers need none of it
 
         beside.run(os.environ[SOCKET])
     else:
+        os.nice(NICENESS)
         followers.main()
 
 

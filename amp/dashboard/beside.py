@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from amp.app import House, Upstairs, application
+from amp.beside import NICENESS
 from amp.dashboard.mount import dashboard
 from amp.dashboard.pages import compiled
 from amp.errors import StoreUnavailable
@@ -50,8 +51,11 @@ def drawing() -> Behind:
         houses.append(house)
         return dashboard(house)
 
-    app = application(build)
-    return Behind(app, lambda: prepare(houses[0]))
+    async def up() -> None:
+        await prepare(houses[0])
+        os.nice(NICENESS)  # from now on: who waits for it to come up should not wait for long
+
+    return Behind(application(build), up)
 
 
 async def prepare(house: House) -> None:
