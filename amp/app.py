@@ -11,7 +11,7 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.types import ASGIApp, ControllerRouterHandler
 
-from amp import rooms
+from amp import observe, rooms
 from amp import settings as configuration
 from amp.bridge.decisions import Decisions
 from amp.bridge.routes import BridgeRoutes
@@ -33,6 +33,7 @@ from amp.learning.admin_routes import AdminRoutes
 from amp.learning.insight_routes import InsightRoutes, UserRoutes
 from amp.learning.policy_routes import PolicyRoutes
 from amp.learning.token import Sealer
+from amp.learning.usage_routes import UsageRoutes
 from amp.ledger import report_routes
 from amp.ledger import routes as ledger_routes
 from amp.ledger.book_routes import BookRoutes
@@ -42,6 +43,7 @@ from amp.store import keyring
 from amp.store.connection import Store, connect
 from amp.store.functions import Functions
 from amp.store.keyring import Keyring, KeyTable
+from amp.store.quota import Quota
 from amp.store.uses import Uses
 from amp.trust import Trust
 from amp.trust_routes import TrustRoutes
@@ -54,6 +56,7 @@ _ROUTES = (
     AdminRoutes,
     InsightRoutes,
     UserRoutes,
+    UsageRoutes,
     ledger_routes.Meters,
     ledger_routes.Callers,
     report_routes.JobLists,
@@ -114,6 +117,7 @@ def create(settings: Settings, store: Store, build: Build = lambda _: Upstairs()
     books = rooms.ledger(settings, store, functions, Decisions(sealer, room.policies))
     desk, span = rooms.grading(settings, store, functions), rooms.bridge(store, functions)
     trust = Trust(store, keys, uses, ledger=books.standing, backlog=room.backlog, graded=desk.graded)
+    quota = Quota(functions, settings.monthly_quota)
     upstairs = build(House(settings, store, keys, room, books, desk, trust, span))
 
     app = Litestar(
@@ -125,14 +129,15 @@ def create(settings: Settings, store: Store, build: Build = lambda _: Upstairs()
         ],
         lifespan=[_lifespan(store, functions, keys, uses, room=room, books=books, desk=desk)],
         guards=[guard(gate)],
-        dependencies=_dependencies(room, books, desk, span) | _of_trust(trust) | upstairs.dependencies,
+        dependencies=_dependencies(room, books, desk, span) | _of_trust(trust, quota) | upstairs.dependencies,
         exception_handlers=upstairs.refusals,
         request_class=ApiRequest,
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=reference(),
         logging_config=None,
     )
-    return Lane(upstairs.before(app), gate, routes.hot(room.learning) | ledger_routes.hot(books.intake))
+    hot = routes.hot(room.learning, quota) | ledger_routes.hot(books.intake)
+    return Lane(upstairs.before(app), gate, hot)
 
 
 def _lifespan(
@@ -155,6 +160,8 @@ def _lifespan(
         await books.lists.catch_up()  # the first record has its price,
         await room.attendance.once()  # and no prior is older than the other workers'
         followers = [asyncio.create_task(each) for each in _background(keys, uses, room, books, desk)]
+        if room.attendance.announces:
+            observe.serving()
         gc.collect()
         gc.freeze()  # what lives as long as the worker is never walked again,
         gc.set_threshold(20_000, 20, 20)  # and what lives as long as a request more rarely
@@ -189,11 +196,15 @@ def _background(
         books.heads.follow(),
         books.news.follow(),
         desk.follower.follow(),
+        observe.follow(),
     ]
 
 
-def _of_trust(trust: Trust) -> dict[str, Provide]:
-    return {"trust": Provide(lambda: trust, sync_to_thread=False)}
+def _of_trust(trust: Trust, quota: Quota) -> dict[str, Provide]:
+    return {
+        "trust": Provide(lambda: trust, sync_to_thread=False),
+        "quota": Provide(lambda: quota, sync_to_thread=False),
+    }
 
 
 def _dependencies(room: Room, books: Books, desk: Desk, span: Span) -> dict[str, Provide]:

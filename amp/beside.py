@@ -9,10 +9,14 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+from amp import metric_files
 from amp.store.keeper import Say
 
 EVERY_S = 1.0
 """A process is started again at most this often."""
+
+END_WITHIN_S = 10.0
+"""A process that is to be replaced and has not ended by then is killed."""
 
 NICENESS = 19
 """Whoever waits for an answer comes first."""
@@ -38,6 +42,27 @@ class Beside:
             if self.process.is_alive() or time.monotonic() < self._since_s + EVERY_S:
                 return
             say(f"The {self.name} has ended (exit code {self.process.exitcode}); starting it again.")
+        self._start()
+
+    def renew(self) -> None:
+        """Another in its place, of the release installed now; the old one gives its leases up first."""
+        self.end()
+        if self.process:
+            self.process.join(END_WITHIN_S)
+            if self.process.is_alive():
+                self.process.kill()
+                self.process.join()
+        with deaf_to_ctrl_c():
+            self._start()
+
+    def end(self) -> None:
+        """Has it end; nobody waits for it here."""
+        if self.process:
+            self.process.terminate()
+
+    def _start(self) -> None:
+        if self.process:
+            metric_files.ended(self.process.pid)
         self._since_s = time.monotonic()
         self.process = _spawn.Process(target=self._target, name=self.name)
         self.process.start()

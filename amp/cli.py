@@ -11,9 +11,13 @@ from amp import __version__
 from amp.errors import AmpError, StoreUnavailable
 from amp.exits import EXIT_CODES, CommandFailed, StoreMissing
 from amp.terminal import talk
+from amp.terminal.backups import backup, restore
 from amp.terminal.bridge import bridge
+from amp.terminal.config import config
 from amp.terminal.dashboard import dashboard
 from amp.terminal.demos import demo
+from amp.terminal.doctor import doctor
+from amp.terminal.init import init
 from amp.terminal.keys import keys
 from amp.terminal.ledger import ledger
 from amp.terminal.log import log
@@ -35,6 +39,7 @@ cli = typer.Typer(
 )
 cli.add_typer(demo, name="demo")
 cli.add_typer(keys, name="keys")
+cli.add_typer(config, name="config")
 cli.add_typer(dashboard, name="dashboard")
 cli.add_typer(policy, name="policy")
 cli.add_typer(bridge, name="bridge")
@@ -46,6 +51,10 @@ cli.add_typer(rubric, name="rubric")
 cli.add_typer(tools, name="tools")
 cli.add_typer(rates, name="rates")
 cli.command(cls=SimulateCommand)(simulate)
+cli.command()(doctor)
+cli.command()(init)
+cli.command()(backup)
+cli.command()(restore)
 
 
 def main() -> None:
@@ -179,6 +188,29 @@ def rollback(
 
     reply = operating.rollback(settings_of(data=data, redis=redis), tenant, env, version)
     (operating.as_json if as_json else operating.rolled_back)(reply)
+
+
+@cli.command()
+def tail(
+    *,
+    user: Annotated[str | None, typer.Option(metavar="USER", help="This user's events alone.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="7d|DATE", help="Outcomes since then, too; without it, from now on.")
+    ] = None,
+    tenant: Whose = "default",
+    env: Env = TEST,
+    data: Data = None,
+    redis: RedisUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Show outcomes, jobs and verdicts as they come, until Ctrl-C.
+
+    Users are named by a random alias, never by their id.
+    """
+    from amp.terminal import tail as terminal
+
+    settings = settings_of(data=data, redis=redis)
+    terminal.run(settings, tenant, env, user=user, since=since, as_json=as_json)
 
 
 @cli.command()

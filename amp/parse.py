@@ -13,6 +13,7 @@ NO_NUMBER = "must be a number in plain digits, such as 12.50"
 _DURATION = re.compile(r"([0-9]{1,13})(ms|s|m|h|d)")  # 13 digits: the longest duration in milliseconds
 _CALLABLE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+PAUSE_MS_MAX = 3_600_000
 DURATION_MS_MAX = 36_500 * _UNIT_MS["d"]
 _SCHEMES = ("redis", "rediss", "unix")
 
@@ -105,6 +106,16 @@ def duration_ms(value: str) -> int:
     if not 0 < duration <= DURATION_MS_MAX:
         raise ValueError("must be a duration such as 90s, 15m, 24h or 30d, at most 36500d (100 years)")
     return duration
+
+
+def pause_ms(value: str) -> int:
+    """A duration of at most an hour, which may be nothing, in milliseconds."""
+    if value in {"0", "0s", "0ms"}:
+        return 0
+    pause = duration_ms(value)
+    if pause > PAUSE_MS_MAX:
+        raise ValueError("must be a duration such as 500ms or 15s, at most 60m, or 0")
+    return pause
 
 
 def moment_ms(value: str, now_ms: int) -> int:

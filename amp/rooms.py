@@ -65,7 +65,7 @@ from amp.ledger.service import Ledger
 from amp.ledger.standing import LedgerStanding, Verifications
 from amp.ledger.store import LedgerStore
 from amp.settings import Settings
-from amp.store import announcing, keyring
+from amp.store import announcing, keyring, quota
 from amp.store.connection import Store
 from amp.store.functions import Functions
 from amp.store.uses import DEGRADED, Uses
@@ -73,6 +73,7 @@ from amp.tenancy import Tenant
 
 LIBRARIES = (
     keyring.LIBRARY,
+    quota.LIBRARY,
     announcing.LIBRARY,
     learning_store.LIBRARY,
     fit_store.LIBRARY,

@@ -1,30 +1,28 @@
-"""Runs the service: the store, the workers and what runs beside them, each started again when it ends."""
+"""Runs the service: a store, a socket, and a supervisor of workers upon them."""
 
 import asyncio
 import errno
 import os
 import socket
 import tempfile
-import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing
 from functools import partial
-from multiprocessing.connection import wait
 from typing import Any
 
 from uvicorn import Config
-from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from amp.beside import SOCKET, Beside, deaf_to_ctrl_c, end_with_parent, followers, loop, refit
+from amp import metric_files
+from amp.beside import SOCKET, Beside, end_with_parent
 from amp.errors import StoreUnavailable
 from amp.exits import CommandFailed, StoreMissing
-from amp.observe import SHARED_FOLDER
 from amp.parse import without_password
 from amp.settings import Settings
 from amp.store.connection import Store, connect
 from amp.store.keeper import Say, opened
 from amp.store.keyring import Keyring, pepper
 from amp.store.readiness import check
+from amp.supervisor import Supervisor
 from amp.tenancy import DEFAULT_SCOPES
 
 Announce = Callable[[str, str | None], None]
@@ -34,6 +32,9 @@ FIRST_TENANT = "default"
 _BACKLOG = 2048
 _GRACE_S = 10  # for requests under way, at the end
 _HUNG_S = 15  # a worker whose interpreter has not moved for so long is replaced
+# longer than those who call keep an idle connection (httpx 5 s, nginx and ALB 60 s): they let go first, and
+# none sends into a connection that is being closed
+_KEPT_S = 75
 
 WORKER: dict[str, Any] = {
     "loop": "uvloop",
@@ -70,14 +71,12 @@ def serve(settings: Settings, *, announce: Announce, say: Say) -> None:
     with (
         closing(_listen(settings.host, settings.port)) as listener,
         opened(settings, lasting=True, say=say) as complete,
-        _metrics_folder(settings.workers) as metrics,
+        metric_files.folder(),
         tempfile.TemporaryDirectory(prefix="amp-pages-") as drawn,
     ):
         if settings.redis:
             asyncio.run(_reach(settings.redis))
         os.environ.update(complete.environment())
-        if metrics:
-            os.environ[SHARED_FOLDER] = metrics
         os.environ.update(WORKER_ENVIRONMENT | {SOCKET: f"{drawn}/socket"})
 
         def ready() -> None:
@@ -86,7 +85,23 @@ def serve(settings: Settings, *, announce: Announce, say: Say) -> None:
             key = asyncio.run(_settle(complete, own_store=not settings.redis, say=say))
             announce(_url(settings.host, listener), key)
 
-        supervisor = Supervisor(settings.workers, listener, ready=ready, say=say)
+        config = Config(
+            "amp.serve:application",
+            factory=True,
+            workers=settings.workers,
+            timeout_graceful_shutdown=_GRACE_S,
+            timeout_worker_healthcheck=_HUNG_S,
+            timeout_keep_alive=_KEPT_S,
+            **WORKER,
+        )
+        supervisor = Supervisor(
+            config,
+            listener,
+            drain_s=settings.drain_ms / 1000,
+            ready=ready,
+            say=say,
+            others=[Beside("process of the pages", pages)],
+        )
         supervisor.run()
     if supervisor.failed:
         raise CommandFailed("A worker ended before it served; what it said stands above.")
@@ -109,11 +124,6 @@ def _url(host: str, listener: socket.socket) -> str:
     port: int = listener.getsockname()[1]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104  compared
     return f"http://{shown}:{port}"
-
-
-def _metrics_folder(workers: int) -> AbstractContextManager[str | None]:
-    """Where several workers share their metrics; one has nobody to share them with."""
-    return tempfile.TemporaryDirectory(prefix="amp-metrics-") if workers > 1 else nullcontext()
 
 
 async def _reach(url: str) -> None:
@@ -148,104 +158,6 @@ async def _first_key(store: Store, secret: str) -> str | None:
         return None
     key, _ = await keyring.create(tenant=FIRST_TENANT, env="test", scopes=DEFAULT_SCOPES, expires_ms=None)
     return key
-
-
-class Supervisor(Multiprocess):
-    """uvicorn's supervisor, which also keeps alive what runs beside, and never gives up once it served."""
-
-    def __init__(self, workers: int, listener: socket.socket, *, ready: Callable[[], None], say: Say) -> None:
-        config = Config(
-            "amp.serve:application",
-            factory=True,
-            workers=workers,
-            timeout_graceful_shutdown=_GRACE_S,
-            timeout_worker_healthcheck=_HUNG_S,
-            **WORKER,
-        )
-        super().__init__(config, [listener])
-        self.failed = False
-        self._ready = ready
-        self._say = say
-        self._beside = [
-            Beside("background fit", refit),
-            Beside("loop of graded outcomes", loop),
-            Beside("process of the followers", followers),
-            Beside("process of the pages", pages),
-        ]
-
-    def run(self) -> None:
-        try:
-            super().run()
-        except BaseException:  # no child may outlive us, whatever it was
-            self.terminate_all()
-            self.join_all()
-            raise
-
-    def init_processes(self) -> None:
-        with deaf_to_ctrl_c():
-            super().init_processes()
-        self._keep_beside()
-        while not self.should_exit.is_set():
-            self.handle_signals()
-            if all(worker.is_ready(timeout=0.2) for worker in self.processes):
-                return self._ready()
-            if not all(worker.process.is_alive() for worker in self.processes):
-                self.failed = True
-                self.should_exit.set()
-            time.sleep(0.02)
-        return None
-
-    def keep_subprocess_alive(self) -> None:
-        if self.should_exit.is_set():
-            return
-        for number, worker in enumerate(self.processes):
-            if answers(worker, within_s=self.config.timeout_worker_healthcheck):
-                continue
-            worker.kill()
-            worker.join()
-            self._say(f"Worker {worker.pid} has ended (exit code {worker.exitcode}); starting another.")
-            with deaf_to_ctrl_c():
-                self.processes[number] = Process(self.config, self.sockets)
-                self.processes[number].start()
-        self._keep_beside()
-
-    def _keep_beside(self) -> None:
-        with deaf_to_ctrl_c():
-            for each in self._beside:
-                each.keep(self._say)
-
-    def terminate_all(self) -> None:
-        super().terminate_all()
-        for each in self._beside:
-            if each.process:
-                each.process.terminate()
-
-    def join_all(self) -> None:
-        children: list[Any] = [worker.process for worker in self.processes]
-        children += [each.process for each in self._beside if each.process]
-        for child in children:
-            child.join(_GRACE_S + 5)
-            if child.is_alive():
-                child.kill()
-                child.join()
-
-
-def answers(worker: Process, *, within_s: float) -> bool:
-    """Whether the worker lives and answers in time; a worker that dies while it is asked has answered no.
-
-    uvicorn's own check waits all of its time for that one, and nobody serves meanwhile.
-    """
-    process: Any = worker.process
-    if not process.is_alive():
-        return False
-    try:
-        worker.parent_conn.send(b"ping")
-        if worker.parent_conn in wait([worker.parent_conn, process.sentinel], within_s):
-            worker.parent_conn.recv()
-            return True
-    except (OSError, EOFError):  # the pipe is broken, and so is the worker
-        pass
-    return False
 
 
 def application() -> Any:

@@ -22,8 +22,8 @@ PREFIX = "AMP_"
 CONFIG = "AMP_CONFIG"
 SECRET_LENGTH_MIN = 32
 _OF_THE_CLIENT = ("AMP_API_KEY", "AMP_BASE_URL")
-_FILE = "amp.toml"
-_SECRETS = ("secret", "llm_api_key")
+FILE = "amp.toml"
+SECRETS = ("secret", "llm_api_key")
 
 Value = TypeVar("Value")
 
@@ -58,6 +58,11 @@ class Settings:
         "", parse.store_url, "Redis or Valkey to use instead of the embedded store (`redis://host:6379/0`)."
     )
     workers: int = _setting("1", parse.whole(1, 256), "Worker processes.")
+    drain_ms: int = _setting(
+        "6s",
+        parse.pause_ms,
+        "How long a service that is to stop waits for others to notice; longer than your readiness checks.",
+    )
     durability: str = _setting(
         "always",
         parse.one_of("always", "everysec"),
@@ -65,6 +70,11 @@ class Settings:
     )
     rate_limit: int = _setting(
         "0", parse.whole(0, 1_000_000_000), "Requests a key may make in a minute; 0 is no limit."
+    )
+    monthly_quota: int = _setting(
+        "0",
+        parse.whole(0, 1_000_000_000_000),
+        "Decisions a tenant may ask in a calendar month (UTC), live and test each; 0 is no quota.",
     )
     policy: str = _setting(
         "hierarchical",
@@ -131,7 +141,7 @@ class Settings:
     def environment(self) -> dict[str, str]:
         """The AMP_* variables from which a child process loads these very settings."""
         given = {
-            _name(item): f"{value}ms" if item.name.endswith("_ms") else str(value)
+            name_of(item): f"{value}ms" if item.name.endswith("_ms") else str(value)
             for item in fields(self)
             if (value := getattr(self, item.name)) is not None
         }
@@ -148,14 +158,9 @@ def load(
     Raises:
         SettingsRefused: an unknown name or a bad value, and what was meant or is allowed.
     """
-    raw = _of_file(environ, folder or Path()) | _of_environment(environ)
-    raw |= {
-        PREFIX + name.upper(): ("--" + name.replace("_", "-"), value)
-        for name, value in (flags or {}).items()
-        if value is not None
-    }
-    known = {_name(item): item for item in fields(Settings)}
-    values = {known[name].name: _parsed(known[name], *given) for name, given in raw.items()}
+    raw = sources(environ, flags or {}, folder or Path())
+    known = {name_of(item): item for item in fields(Settings)}
+    values = {known[name].name: parsed(known[name], *given) for name, given in raw.items()}
     settings = Settings(**values)
     if settings.redis and not settings.secret:
         raise SettingsRefused(
@@ -170,29 +175,44 @@ def table() -> list[Row]:
     shown = {"data": "the platform's user data folder", "secret": "made at first start"}
     return [
         Row(
-            _name(item),
+            name_of(item),
             shown.get(item.name) or str(item.metadata["default"]) or "not set",
             str(item.metadata["doc"]),
         )
         for item in fields(Settings)
-    ] + [Row(CONFIG, f"{_FILE} if it is there", "File of settings; one that is named must be there.")]
+    ] + [Row(CONFIG, f"{FILE} if it is there", "File of settings; one that is named must be there.")]
 
 
-def _name(item: Field[Any]) -> str:
+def sources(
+    environ: Mapping[str, str], flags: Mapping[str, str | None], folder: Path
+) -> dict[str, tuple[str, str]]:
+    """What is set anywhere, by the variable's name: what says so, and what it says."""
+    return (
+        _of_file(environ, folder)
+        | _of_environment(environ)
+        | {
+            PREFIX + name.upper(): ("--" + name.replace("_", "-"), value)
+            for name, value in flags.items()
+            if value is not None
+        }
+    )
+
+
+def name_of(item: Field[Any]) -> str:
     return PREFIX + item.name.removesuffix("_ms").upper()
 
 
-def _parsed(item: Field[Any], source: str, value: str) -> Any:
+def parsed(item: Field[Any], source: str, value: str) -> Any:
     try:
         return item.metadata["parse"](value.strip())
     except ValueError as error:
-        shown = "the value given" if item.name in _SECRETS else repr(value)
+        shown = "the value given" if item.name in SECRETS else repr(value)
         raise SettingsRefused(f"{source}: {error}, not {shown}.") from error
 
 
 def _of_environment(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
-    known = [_name(item) for item in fields(Settings)]
+    known = [name_of(item) for item in fields(Settings)]
     for name in given:
         if name not in (*known, CONFIG, *_OF_THE_CLIENT):
             _refuse_name(f"{name} is not a setting", name, [*known, CONFIG])
@@ -202,14 +222,14 @@ def _of_environment(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 
 def _of_file(environ: Mapping[str, str], folder: Path) -> dict[str, tuple[str, str]]:
     asked = environ.get(CONFIG)
-    file = folder / (asked or _FILE)
+    file = folder / (asked or FILE)
     if not asked and not file.exists():
         return {}
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsRefused(f"{file} cannot be read: {error}") from error
-    known = {_name(item).removeprefix(PREFIX).lower(): _name(item) for item in fields(Settings)}
+    known = {name_of(item).removeprefix(PREFIX).lower(): name_of(item) for item in fields(Settings)}
     for key, value in content.items():
         if key not in known:
             _refuse_name(f"{key!r} in {file} is not a setting", key, list(known))

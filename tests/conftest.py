@@ -234,6 +234,12 @@ def caller(app, key):
 
 
 @pytest.fixture
+def opener():
+    """`opener(app, key)`: a client with this key, in front of any app."""
+    return Caller
+
+
+@pytest.fixture
 async def client(caller):
     """A client with a key of the default scopes, for the tenant "acme" in the test environment."""
     return await caller()

@@ -197,7 +197,9 @@ class Bridge:
         counts, self._counts = self._counts, Counter()
         try:
             now_ms = await self._store.now_ms()
-            await self._store.add_totals(counts, {"looked_ms": now_ms, "lag_ms": self._lag_ms})
+            waiting = await self._store.lengths(self._behind)
+            now = {"looked_ms": now_ms, "lag_ms": self._lag_ms, "waiting": waiting}
+            await self._store.add_totals(counts, now)
         except StoreUnavailable:
             self._counts.update(counts)
             raise

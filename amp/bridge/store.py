@@ -5,7 +5,7 @@ tells of. Who has carried an item across takes it out; until then it stays, so n
 comes twice changes nothing (learning/words.py). BRIDGE_NEWS hints at which boxes have something in them.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -104,6 +104,14 @@ class BridgeStore:
             [("XLEN", bridge_box(tenant, number)) for number in range(BUCKETS)]
         )
         return [Box(tenant, number) for number, length in enumerate(lengths) if length]
+
+    async def lengths(self, boxes: Iterable[Box]) -> int:
+        """How many items lie in these boxes.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        return sum(await self._store.ask_all([("XLEN", bridge_box(*box)) for box in boxes]))
 
     async def waiting(self, tenant: Tenant) -> Waiting:
         """How much there is to carry, and since when.

@@ -16,7 +16,6 @@ from amp.dashboard.mount import dashboard
 from amp.dashboard.pages import compiled
 from amp.errors import StoreUnavailable
 from amp.http.elsewhere import Behind
-from amp.observe import SHARED_FOLDER
 from amp.store.keyring import Keyring, pepper
 from amp.tenancy import tenant
 
@@ -38,7 +37,6 @@ _SERVER: dict[str, Any] = {
 
 def run(socket: str) -> None:
     """Draws until SIGTERM."""
-    os.environ.pop(SHARED_FOLDER, None)  # workers count what they pass on
     uvicorn.Server(uvicorn.Config(drawing, factory=True, uds=socket, **_SERVER)).run()
 
 

@@ -1,13 +1,14 @@
 """What an operator's machines ask: alive, ready, metrics. No key needed."""
 
-import os
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from amp.observe import SHARED_FOLDER, exposition
+from amp.http.draining import DRAINING
+from amp.observe import exposition
 from amp.store.connection import Store
 from amp.store.readiness import Check, check
 
@@ -22,6 +23,9 @@ def handlers(store: Store, more: More) -> list[HTTPRouteHandler]:
 
     @get("/readyz", summary="The store answers and is safe to write to")
     async def readyz() -> Response[dict[str, Any]]:
+        DRAINING.asked_s = time.monotonic()
+        if DRAINING.red:
+            return Response({"status": "draining", "checks": []}, status_code=503)
         checks = await check(store)
         ready = all(each.ok for each in checks)
         body = {"status": "ready" if ready else "not ready", "checks": [_told(each) for each in checks]}
@@ -29,7 +33,7 @@ def handlers(store: Store, more: More) -> list[HTTPRouteHandler]:
 
     @get("/metrics", media_type="text/plain; version=0.0.4", summary="Prometheus metrics")
     async def metrics() -> bytes:
-        return exposition(os.environ.get(SHARED_FOLDER)) + await more()
+        return exposition() + await more()
 
     return [livez, readyz, metrics]
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from amp.clock import iso
-from amp.errors import AmpError
+from amp.errors import AmpError, QuotaExceeded
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -135,6 +135,9 @@ def headers(error: AmpError) -> Headers:
     sent: Headers = [JSON_HEADER]
     if error.retry_after_s is not None:
         sent.append((b"retry-after", b"%d" % error.retry_after_s))
+    if isinstance(error, QuotaExceeded):
+        sent.append((b"x-quota-limit", b"%d" % error.details.get("limit", 0)))
+        sent.append((b"x-quota-remaining", b"0"))
     if error.status == 409:  # a client of sessions would send it again by itself
         sent.append((b"x-should-retry", b"false"))
     if error.status == 401:

@@ -17,6 +17,7 @@ from amp.clock import now_ms
 from amp.errors import AmpError, InvalidParameter, MethodNotAllowed
 from amp.http import problems
 from amp.http.body import BODY_BYTES_MAX, encoded, too_large
+from amp.http.draining import DRAINING
 from amp.http.lane import Hot, Lane, Response
 from amp.http.requests import new_request_id
 from amp.http.sse import CONNECTION
@@ -36,11 +37,22 @@ class HotProtocol(HttpToolsProtocol):
             cast("dict[str, Any]", self.scope)["state"][CONNECTION] = self
         else:
             self.cycle: Any = HotCycle(self, hot)
+        if DRAINING.last:
+            self.retire()
+
+    def retire(self) -> None:
+        """The answer that is under way, or the next one, is the last on this connection."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+
+    def end_stream(self) -> None:
+        """Ends an answer that would never end by itself."""
+        if self.ending is not None:
+            self.ending()
 
     def shutdown(self) -> None:
         super().shutdown()
-        if self.ending is not None:
-            self.ending()
+        self.end_stream()
 
     def on_body(self, body: bytes) -> None:
         if isinstance(self.cycle, HotCycle):

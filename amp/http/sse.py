@@ -11,6 +11,8 @@ from typing import Any
 from litestar.response import Response
 from litestar.types import Receive, Scope, Send
 
+from amp import observe
+from amp.http.draining import DRAINING
 from amp.http.requests import STILL, WITHOUT_BODY
 
 SLOW_S = 30.0
@@ -19,6 +21,8 @@ CONNECTION = "connection"
 """In a request's state, where the server says so: the protocol that serves it."""
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _OPENING = b": open\n\n"
+_COME_BACK = b"retry: 1000\n\n"
+"""The last of a stream that ends because the worker does: come back, to another one."""
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -43,6 +47,10 @@ class EventStream(Response[None]):
         return self._send
 
     async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with observe.STREAMS.track_inprogress():
+            await self._stream(scope, receive, send)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection: Any = scope["state"].get(CONNECTION)
         sending: Any = send  # litestar types messages as a union of literals
         await sending({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
@@ -67,8 +75,9 @@ class EventStream(Response[None]):
                             break
                         async with asyncio.timeout(SLOW_S):
                             await sending({"type": "http.response.body", "body": each, "more_body": True})
+            last = _COME_BACK if DRAINING.last else b""
             async with asyncio.timeout(1):
-                await sending({"type": "http.response.body", "body": b"", "more_body": False})
+                await sending({"type": "http.response.body", "body": last, "more_body": False})
         except TimeoutError:
             await _dropped(connection)
         finally:

@@ -102,7 +102,7 @@ def line(
         degraded=bool(bits & rows.DEGRADED),
         propensity=None if probabilities is None else float(probabilities[combination]),
         propensity_reason=reason,
-        signals=_signals(row),
+        signals=signals_of(row),
         reward=float(reward.rewards(made.row, weights)[0]),
         final=bool(row["final"]),
         step=int(row["step"]),
@@ -210,7 +210,8 @@ def _locked(ask: Ask, approaches: Approaches) -> list[str]:
     return locked
 
 
-def _signals(row: np.void) -> LogSignals:
+def signals_of(row: np.void) -> LogSignals:
+    """What a row says."""
     told = rows.signals(row)
     start_ms = told.time_to_start_ms
     return LogSignals(

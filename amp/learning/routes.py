@@ -16,10 +16,10 @@ from amp.errors import AmpError, InvalidParameter, InvalidPreference
 from amp.http.body import BATCH_BYTES_MAX, encoded, parse
 from amp.http.lane import Answer, Hot
 from amp.http.problems import Headers, envelope
+from amp.http.requests import LIMIT_TOLD, REQUEST_ID, WITHOUT_STORE, ApiRequest, in_path
 from amp.http.requests import REFUSALS as OPT_REFUSALS
-from amp.http.requests import REQUEST_ID, WITHOUT_STORE, ApiRequest, in_path
 from amp.learning.profiles import Profiles
-from amp.learning.service import Learning
+from amp.learning.service import Learning, Recommended
 from amp.learning.validation import REFUSALS
 from amp.learning.wire import (
     ContextReply,
@@ -32,11 +32,13 @@ from amp.learning.wire import (
     ProfileChange,
     ProfileReply,
 )
+from amp.store.quota import Quota
 from amp.tenancy import Access
 
 Caller = NamedDependency[Access]
 TheLearning = NamedDependency[Learning]
 TheProfiles = NamedDependency[Profiles]
+TheQuota = NamedDependency[Quota]
 
 BATCH_MAX = 100
 REPLAY_HEADER = (b"idempotent-replay", b"true")
@@ -47,13 +49,15 @@ _NO_PREFERENCE = dict.fromkeys(("metadata", "lock"), InvalidParameter)
 _REPORTED = encoded(OutcomeReply())
 
 
-def hot(learning: Learning) -> dict[bytes, Hot]:
+def hot(learning: Learning, quota: Quota) -> dict[bytes, Hot]:
     """The calls that the fast lane serves, by path."""
 
     async def context(access: Access, body: bytes, _: Headers) -> Answer:
         request = parse(body, _CONTEXT, REFUSALS)
+        until_s = quota.until_s() if quota.on else 0.0
         answer = await learning.recommend(access.tenant, request)
-        return Answer(encoded(answer.reply), answered=partial(learning.given, access.tenant, answer))
+        told = await _counted(quota, access, answer, until_s) if quota.on else ()
+        return Answer(encoded(answer.reply), told, answered=partial(learning.given, access.tenant, answer))
 
     async def outcome(access: Access, body: bytes, _: Headers) -> Answer:
         replayed = await learning.report(access.tenant, parse(body, _OUTCOME, REFUSALS))
@@ -74,18 +78,31 @@ class Contexts(Controller):
 
     @post(status_code=200, summary="Which approach to take now")
     async def one(
-        self, data: JSONBody[ContextRequest], access: Caller, learning: TheLearning
+        self, data: JSONBody[ContextRequest], access: Caller, learning: TheLearning, quota: TheQuota
     ) -> ContextReply:
+        until_s = quota.until_s()
         answer = await learning.recommend(access.tenant, data)
+        if quota.on:
+            await _counted(quota, access, answer, until_s)
         learning.given(access.tenant, answer)
         return answer.reply
 
     @post("/batch", status_code=200, request_max_body_size=BATCH_BYTES_MAX, summary="Up to 100 contexts")
     async def batch(
-        self, request: ApiRequest, data: JSONBody[Items], access: Caller, learning: TheLearning
+        self,
+        request: ApiRequest,
+        data: JSONBody[Items],
+        access: Caller,
+        learning: TheLearning,
+        quota: TheQuota,
     ) -> dict[str, list[Any]]:
+        until_s = quota.until_s()
+
         async def answer(item: msgspec.Raw) -> ContextReply:
             recommended = await learning.recommend(access.tenant, parse(item, _CONTEXT, REFUSALS))
+            if quota.on:
+                told = await _counted(quota, access, recommended, until_s)
+                request.scope["state"][LIMIT_TOLD] = [*told]
             learning.given(access.tenant, recommended)
             return recommended.reply
 
@@ -159,6 +176,26 @@ class ProfileRoutes(Controller):
         self, user_id: FromPath[str], access: Caller, profiles: TheProfiles
     ) -> PosteriorReply:
         return await profiles.posterior(access.tenant, in_path(user_id))
+
+
+async def _counted(
+    quota: Quota, access: Access, answer: Recommended, until_s: float
+) -> tuple[tuple[bytes, bytes], ...]:
+    """Counts a decision before it is given; what the answer is to say of the quota.
+
+    One that was refused is not counted, nor one that the store knows nothing of.
+
+    Raises:
+        QuotaExceeded: the month's decisions are used up.
+    """
+    month = None if answer.reply.metadata.degraded else await quota.take(access.tenant, until_s)
+    if month is None:
+        return ()
+    return (
+        (b"x-quota-limit", b"%d" % month.quota),
+        (b"x-quota-remaining", b"%d" % month.left),
+        (b"x-quota-reset", b"%d" % month.ends_s),
+    )
 
 
 async def _each(

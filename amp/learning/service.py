@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
+from time import perf_counter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -136,9 +137,11 @@ class Learning:
         )
         window_ms = self._policies.of(tenant).policy.window_ms(decision.decided_ms)
         beside = (window_ms, decision.excluded, decision.shadow)
+        began_s = perf_counter()
         verdict = await self._reports.submit(
             Report(tenant, user, row, self._random(8), task_type, metadata, *beside)
         )
+        observe.ACK_SECONDS.observe(perf_counter() - began_s)
         observe.outcomes(verdict).inc()
         if verdict == "new":
             self._counting.reported(tenant, decision)

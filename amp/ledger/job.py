@@ -125,23 +125,22 @@ def read_job(job: str, of: Mapping[str, str]) -> Job | None:
 
 
 def added(of: Metered) -> list[str]:
-    """What the entry adds to its job, as fields above and whole numbers in turn."""
+    """What the entry adds to its job: fields above, then a whole number for each."""
     call = isinstance(of, Completion)
     letter = LETTERS["model" if call else "human" if of.human else "tool"]
-    words = ["NC" if call else "NT", "1"]
+    sums = {"NC" if call else "NT": 1}
     if of.cost_nanos is None:
-        words += ("UC" if call else "UT", "1")
+        sums["UC" if call else "UT"] = 1
     else:
         units, rest = money.split(of.cost_nanos)
         if units or not rest:  # nothing at all is said once
-            words += (f"{letter}:{of.currency}", str(units))
+            sums[f"{letter}:{of.currency}"] = units
         if rest:
-            words += (f"{letter}.{of.currency}", str(rest))
+            sums[f"{letter}.{of.currency}"] = rest
     if call:
-        for name, count in (("TI", of.input_tokens), ("TO", of.output_tokens), ("TT", of.total_tokens)):
-            if count:
-                words += (name, str(count))
-    return words
+        tokens = {"TI": of.input_tokens, "TO": of.output_tokens, "TT": of.total_tokens}
+        sums |= {name: count for name, count in tokens.items() if count}
+    return [*sums, *map(str, sums.values())]
 
 
 def _number(raw: str | None) -> int | None:

@@ -1,4 +1,4 @@
-#!lua name=amp_ledger_v2
+#!lua name=amp_ledger_v3
 -- The ledger of one bucket. Every function validates first and writes last, and its first write is the entry, which
 -- the stream refuses when it is not the next one: what follows never stands without it. No function deletes or
 -- rewrites an entry. KEYS come from store/keys.py, JobKeys:
@@ -18,6 +18,8 @@ local FLAG = { t = 1, e = 2, a = 4, p = 8, n = 64, v = 128, q = 256 }
 local COORDINATE = { t = true, e = true, a = true, p = true, q = true } -- reports group by these
 local MADE, BEFORE = 16, 32
 local OWN = 14 -- where a function's own arguments begin
+local ASKED = 2 + #STICKY -- how many fields of the job every function looks at
+local EXACT = 2 ^ 53 -- from here on a Lua number misses whole numbers
 
 local function int(value) return string.format('%.0f', value) end
 
@@ -56,12 +58,16 @@ local function flagged(flags, before)
   return string.char(flags % 256) .. ((before or second > 0) and string.char(second) or '')
 end
 
+-- What the job has: when it was made, its outcomes, STICKY, then the fields that are named; false where it has none.
+local function look(keys, ...)
+  return redis.call('HMGET', keys[5], 'c', 'o', 'n', 't', 'v', 'e', 'a', 'p', 'g', 'q', 'r', ...)
+end
+
 -- What this record is the first to say of its job, as fields and values in turn; the side data; whether it makes the
 -- job. The state before is told when a sum of before does not simply grow: `always`, or when a coordinate is new, when
 -- the job follows a decision, when it has an outcome.
-local function told(keys, args, always)
+local function told(keys, args, kept, always)
   if args[4] == '' then return {}, '\0', false end
-  local kept = redis.call('HMGET', keys[5], 'c', 'o', unpack(STICKY))
   local made, fresh, flags, before, moves = not kept[1], {}, 0, 0, always or kept[2]
   for i, name in ipairs(STICKY) do
     local said, flag, stands = args[4 + i], FLAG[name], kept[i + 2]
@@ -88,7 +94,6 @@ end
 
 -- Writes into the job what the record is the first to say, `fresh`, and what `more` has.
 local function tell(keys, args, fresh, made, more)
-  if args[4] == '' then return end
   for i = 1, #fresh, 2 do
     if fresh[i] == 't' then redis.call('SADD', keys[4], fresh[i + 1]) end
     if fresh[i] == 'r' then -- the decision may be told after the outcome
@@ -101,13 +106,17 @@ local function tell(keys, args, fresh, made, more)
     fresh[#fresh + 1] = 'c'
     fresh[#fresh + 1] = args[3]
   end
+  if args[4] ~= '' then
+    fresh[#fresh + 1] = 'u'
+    fresh[#fresh + 1] = args[3]
+  end
   for _, word in ipairs(more) do fresh[#fresh + 1] = word end
-  redis.call('HSET', keys[5], 'u', args[3], unpack(fresh))
+  redis.call('HSET', keys[5], unpack(fresh))
 end
 
 -- Replies created, or exists; and position and link, unless nothing new was said.
 local function create(keys, args)
-  local fresh, side, made = told(keys, args)
+  local fresh, side, made = told(keys, args, look(keys))
   if not made and #fresh == 0 then return { 'exists' } end
   local position, link = append(keys, args, side)
   tell(keys, args, fresh, made, {})
@@ -126,11 +135,11 @@ local function again(keys, id, key, fingerprint)
   return position and { 'replay', position, '', at(keys, position) } or nil
 end
 
--- The earlier and the later time of an event, where it moves them.
-local function span(keys, event)
-  local ends, moved = redis.call('HMGET', keys[5], 'f', 'l'), {}
-  if not ends[1] or tonumber(event) < tonumber(ends[1]) then moved = { 'f', event } end
-  if not ends[2] or tonumber(event) > tonumber(ends[2]) then
+-- The earlier and the later time of an event, where it moves those that the job has.
+local function span(event, first, last)
+  local moved = {}
+  if not first or tonumber(event) < tonumber(first) then moved = { 'f', event } end
+  if not last or tonumber(event) > tonumber(last) then
     moved[#moved + 1] = 'l'
     moved[#moved + 1] = event
   end
@@ -138,21 +147,33 @@ local function span(keys, event)
 end
 
 -- Own ARGV: digests of the transaction and of the idempotency key ('' is none), fingerprint, ms of the event, then
--- fields of the job and what to add to them.
+-- fields of the job, then what to add to each.
 -- Replies recorded, position, link and flags; or replay, position, '' and the entry that stands; or mismatch.
 local function meter(keys, args)
   local id, key, fingerprint, event = args[OWN], args[OWN + 1], args[OWN + 2], args[OWN + 3]
   local before = again(keys, id, key, fingerprint)
   if before then return before end
-  local fresh, side, made = told(keys, args)
-  local more = args[4] ~= '' and span(keys, event) or {}
+  local fields, sums = OWN + 3, (#args - OWN - 3) / 2
+  local kept = look(keys, 'f', 'l', unpack(args, fields + 1, fields + sums))
+  local fresh, side, made = told(keys, args, kept)
+  local more = args[4] ~= '' and span(event, kept[ASKED + 1], kept[ASKED + 2]) or {}
   if made then
     more[#more + 1] = 'b'
     more[#more + 1] = 't'
   end
   local position, link = append(keys, args, side)
+  -- all sums in one write, for each write takes a command of the log; HINCRBY is exact where Lua is not
+  for i = 1, sums do
+    local field, added = args[fields + i], args[fields + sums + i]
+    local sum = (kept[ASKED + 2 + i] or 0) + added
+    if sum < EXACT then
+      more[#more + 1] = field
+      more[#more + 1] = int(sum)
+    else
+      redis.call('HINCRBY', keys[5], field, added)
+    end
+  end
   tell(keys, args, fresh, made, more)
-  for i = OWN + 4, #args, 2 do redis.call('HINCRBY', keys[5], args[i], args[i + 1]) end
   if key == '' then
     redis.call('HSET', keys[6], id, position)
   else
@@ -179,10 +200,10 @@ end
 
 -- Own ARGV: status, type, value in nanos, currency. Replies unknown, or already, or recorded, position and link.
 local function outcome(keys, args)
-  local kept = redis.call('HMGET', keys[5], 'c', 'o')
+  local kept = look(keys)
   if not kept[1] then return { 'unknown' } end
   if kept[2] then return { 'already' } end
-  local fresh, side = told(keys, args, true)
+  local fresh, side = told(keys, args, kept, true)
   local position, link = append(keys, args, side)
   enforce(keys, args, OWN, fresh, position, position)
   return { 'recorded', position, link }
@@ -191,9 +212,10 @@ end
 -- Own ARGV: the positions of the outcome and its amendments that the entry goes on from, then as above.
 -- Replies stale when there are others, or recorded, position and link.
 local function amend(keys, args)
-  local standing = redis.call('HGET', keys[5], 'o')
+  local kept = look(keys)
+  local standing = kept[2]
   if standing ~= args[OWN] then return { 'stale' } end
-  local fresh, side = told(keys, args)
+  local fresh, side = told(keys, args, kept)
   local position, link = append(keys, args, side)
   enforce(keys, args, OWN + 1, fresh, standing .. ' ' .. position, position)
   return { 'recorded', position, link }
@@ -202,19 +224,20 @@ end
 -- Own ARGV: digest of the idempotency key ('' is none), fingerprint. Replies as meter, or unknown.
 local function note(keys, args)
   local key, fingerprint = args[OWN], args[OWN + 1]
-  local kept = redis.call('HMGET', keys[5], 'c', 'm')
+  local kept = look(keys, 'm')
   if not kept[1] then return { 'unknown' } end
   local before = key ~= '' and again(keys, '', key, fingerprint)
   if before then return before end
-  local fresh, side = told(keys, args)
+  local fresh, side = told(keys, args, kept)
   local position, link = append(keys, args, side)
-  tell(keys, args, fresh, false, { 'm', kept[2] and kept[2] .. ' ' .. position or position })
+  local metrics = kept[ASKED + 1]
+  tell(keys, args, fresh, false, { 'm', metrics and metrics .. ' ' .. position or position })
   if key ~= '' then redis.call('HSET', keys[6], key, fingerprint .. position) end
   return { 'recorded', position, link }
 end
 
-redis.register_function('amp_ledger_create_v2', create)
-redis.register_function('amp_ledger_meter_v2', meter)
-redis.register_function('amp_ledger_outcome_v2', outcome)
-redis.register_function('amp_ledger_amend_v2', amend)
-redis.register_function('amp_ledger_note_v2', note)
+redis.register_function('amp_ledger_create_v3', create)
+redis.register_function('amp_ledger_meter_v3', meter)
+redis.register_function('amp_ledger_outcome_v3', outcome)
+redis.register_function('amp_ledger_amend_v3', amend)
+redis.register_function('amp_ledger_note_v3', note)

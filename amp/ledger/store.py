@@ -197,7 +197,7 @@ class LedgerStore:
 def _call(write: Write) -> Call:
     said = ["" if each is None else each for each in write.said]
     arguments = (write.entry, digest(write.entry), write.at_ms, write.job, *said, *write.own)
-    return Call(f"amp_ledger_{write.verb}_v2", write.keys, arguments)
+    return Call(f"amp_ledger_{write.verb}_v3", write.keys, arguments)
 
 
 def _written(reply: Sequence[Any]) -> Written:

@@ -85,19 +85,25 @@ def _version(binary: Path) -> tuple[str, tuple[int, ...]]:
 
 def launch(server: Server, folder: DataFolder, listens: Path, durability: str) -> subprocess.Popen[bytes]:
     """Starts the store on the folder's log; it is not ready yet, and dies with the calling thread."""
+    return spawn(server, _options(folder, listens, durability), folder.store_lock.file)
+
+
+def spawn(server: Server, options: dict[str, str], *files: int) -> subprocess.Popen[bytes]:
+    """Starts a store that dies with the calling thread; it inherits these descriptors."""
     shim = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
+    given = [part for name, value in options.items() for part in (f"--{name}", value)]
     return subprocess.Popen(  # noqa: S603  every argument is ours
-        [*shim, str(server.binary), *_options(folder, listens, durability)],
+        [*shim, str(server.binary), *given],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C in the terminal reaches the workers, who still need the store
-        pass_fds=[folder.store_lock.file],
+        pass_fds=files,
     )
 
 
-def _options(folder: DataFolder, listens: Path, durability: str) -> list[str]:
-    options = {
+def _options(folder: DataFolder, listens: Path, durability: str) -> dict[str, str]:
+    return {
         "port": "0",
         "unixsocket": str(listens),
         "unixsocketperm": "700",
@@ -107,9 +113,9 @@ def _options(folder: DataFolder, listens: Path, durability: str) -> list[str]:
         "appendfsync": durability,
         "save": "",
         "maxmemory-policy": "noeviction",
+        "repl-diskless-sync-delay": "0",  # a backup is the only replica there is: it need not wait for more
         "daemonize": "no",
     }
-    return [part for name, value in options.items() for part in (f"--{name}", value)]
 
 
 def ask(listens: Path, command: str) -> str | None:

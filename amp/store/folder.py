@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from amp.exits import SettingsRefused
+from amp.store import placing
 
-_SOCKET_BYTES_MAX = 103  # macOS allows 103, Linux 107: a longer path cannot be bound
+_OWNER = "owner.lock"
+SOCKET_BYTES_MAX = 103  # macOS allows 103, Linux 107: a longer path cannot be bound
 
 
 class Lock:
@@ -83,7 +85,7 @@ class DataFolder:
         self.path = path
         self.store = path / "store"
         self.log = path / "store.log"
-        self.owner_lock = Lock(path / "owner.lock")
+        self.owner_lock = Lock(path / _OWNER)
         self.store_lock = Lock(path / "store.lock")
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -101,16 +103,17 @@ class DataFolder:
         if not self.owner_lock.take():
             return False
         self.owner_lock.sign(json.dumps({"pid": os.getpid(), "lasting": lasting}))
+        placing.finish(self.path)  # of a restore that was killed
         return True
+
+    def settle(self) -> None:
+        """Ends what a restore that was killed left half-way, unless somebody is at it."""
+        if placing.pending(self.path) and self.own(lasting=False):
+            self.owner_lock.give_back()
 
     def owner(self) -> Owner | None:
         """Who says to own it; None when nobody does or the one who did is dead."""
-        with suppress(ValueError, TypeError, ProcessLookupError):
-            owner = Owner(**json.loads(self.owner_lock.note()))
-            with suppress(PermissionError):  # alive, but another user's
-                os.kill(owner.pid, 0)
-            return owner
-        return None
+        return owner_of(self.path)
 
     def socket(self) -> Path:
         """Where the store listens, or will; made when there is none yet. Only for the owner."""
@@ -118,7 +121,7 @@ class DataFolder:
         if recorded and _make_private(recorded.parent):
             return recorded
         socket = Path(tempfile.mkdtemp(prefix="amp-")) / "store.sock"
-        if len(os.fsencode(socket)) > _SOCKET_BYTES_MAX:
+        if len(os.fsencode(socket)) > SOCKET_BYTES_MAX:
             socket.parent.rmdir()
             socket = Path(tempfile.mkdtemp(prefix="amp-", dir="/tmp")) / "store.sock"
         _draft(self.path / "socket", str(socket)).replace(self.path / "socket")
@@ -161,6 +164,16 @@ class DataFolder:
         return file.read_text(encoding="utf-8").strip()
 
 
+def owner_of(folder: Path) -> Owner | None:
+    """Who says to own it; None when nobody does or the one who did is dead. Makes nothing, writes nothing."""
+    with suppress(ValueError, TypeError, ProcessLookupError):
+        owner = Owner(**json.loads(Lock(folder / _OWNER).note()))
+        with suppress(PermissionError):  # alive, but another user's
+            os.kill(owner.pid, 0)
+        return owner
+    return None
+
+
 def _make_private(folder: Path) -> bool:
     """Whether it is now a folder of ours that nobody else can enter: /tmp may have been cleared."""
     try:
@@ -169,7 +182,10 @@ def _make_private(folder: Path) -> bool:
     except OSError:
         return False
     return (
-        stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and stat.S_IMODE(state.st_mode) == 0o700
+        stat.S_ISDIR(state.st_mode)
+        and state.st_uid == os.getuid()
+        and stat.S_IMODE(state.st_mode) == 0o700
+        and os.access(folder, os.W_OK)  # not where systemd lets a service only read
     )
 
 

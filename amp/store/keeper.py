@@ -33,9 +33,11 @@ def opened(settings: Settings, *, lasting: bool = False, say: Say = lambda _: No
         yield settings
         return
     folder = DataFolder(settings.data)
-    secret = settings.secret or folder.secret()
+    folder.settle()
+    _ = settings.secret or folder.secret()  # made, or found missing, before there is a store
     with Keeper(folder, durability=settings.durability, lasting=lasting, say=say) as keeper:
-        yield replace(settings, redis=keeper.url, secret=secret)
+        # read again: a restore that we waited for may have put another in its place
+        yield replace(settings, redis=keeper.url, secret=settings.secret or folder.secret())
 
 
 class Keeper:

@@ -27,6 +27,8 @@ BRIDGE_TOTALS = b"{amp}:bridge:totals"
 """What the bridge has done, over all tenants, and when it last looked."""
 BRIDGE_SINCE = b"{amp}:bridge:since"
 """From when on its window holds, and the one before."""
+RESTORING = b"{amp}:restoring"
+"""There while a backup's keys are copied into this store: the backup's name."""
 WORKERS = b"{amp}:workers"
 """Each worker's time and the prior versions that it holds."""
 
@@ -111,6 +113,11 @@ def counts(tenant: Tenant, day: int) -> bytes:
 def snapshot(tenant: Tenant) -> bytes:
     """The newest measurement of what learning is worth."""
     return b"{%s}:insights" % tenant.tag.encode()
+
+
+def quota_months(tenant: Tenant) -> bytes:
+    """What the tenant has used of each month's quota, in a slot of its own."""
+    return b"{%s:quota}:months" % tenant.tag.encode()
 
 
 def policy_version(tag: str) -> bytes:

@@ -34,8 +34,14 @@ class JobKeys(NamedTuple):
 
 
 def job_keys(tenant: Tenant, job: str) -> JobKeys:
+    return _of_job(tenant.tag, job)
+
+
+@lru_cache(maxsize=4096)
+def _of_job(tenant_tag: str, job: str) -> JobKeys:
+    """What one job is metered for comes together."""
     name = job.encode()
-    tag, of_bucket, box = _of_bucket(tenant.tag, bucket(name))
+    tag, of_bucket, box = _of_bucket(tenant_tag, bucket(name))
     return JobKeys(*of_bucket, tag + b"j:" + name, tag + b"x:" + name, box)
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from amp.errors import StoreUnavailable
 from amp.store.connection import Store
 from amp.store.durability import fields
+from amp.store.keys import RESTORING
 
 VERSION_MIN = (7, 0)
 
@@ -23,16 +24,20 @@ async def check(store: Store) -> list[Check]:
     try:
         info = fields(await store.ask("INFO"))
         libraries = await store.ask("FUNCTION", "LIST", "LIBRARYNAME", "amp_*")
+        half = await store.ask("EXISTS", RESTORING)
     except StoreUnavailable:
         return [Check("store", False, "no answer", "Start the store, or correct AMP_REDIS.")]
+    return judged(info, len(libraries))
+
+
+def judged(info: dict[str, str], libraries: int) -> list[Check]:
+    """What a store that answers INFO so, and has so many libraries of ours, is fit for."""
     version = info.get("redis_version", "0")
     policy = info.get("maxmemory_policy", "noeviction")
     return [
-        Check("store", True, _name(info), ""),
+        Check("store", True, server_name(info), ""),
         Check("version", _numbers(version) >= VERSION_MIN, version, "Use Redis 7.0 or Valkey 7.2, or newer."),
-        Check(
-            "functions", bool(libraries), f"{len(libraries)} libraries", "Restart a worker: it loads them."
-        ),
+        Check("functions", libraries > 0, f"{libraries} libraries", "Restart a worker: it loads them."),
         Check(
             "eviction",
             policy == "noeviction",
@@ -45,10 +50,11 @@ async def check(store: Store) -> list[Check]:
             "append-only file" if info.get("aof_enabled") == "1" else "no append-only file",
             "CONFIG SET appendonly yes, and appendfsync always: else a crash loses outcomes.",
         ),
+        *([Check("restore", False, "not at its end", "Run the same amp restore again.")] if half else []),
     ]
 
 
-def _name(info: dict[str, str]) -> str:
+def server_name(info: dict[str, str]) -> str:
     """Valkey also tells which Redis it is compatible with: that one is checked, its own is shown."""
     valkey = info.get("valkey_version")
     return f"Valkey {valkey}" if valkey else f"Redis {info.get('redis_version', '')}"

@@ -24,12 +24,13 @@ def check_form(form: str, out: str | None) -> None:
 
 
 @contextmanager
-def drafted(file: Path) -> Generator[BinaryIO]:
+def drafted(file: Path, *, mode: int = 0o666) -> Generator[BinaryIO]:
     """A file beside the one that is meant, which it becomes when all of it is written and on disk."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         try:
-            with draft.open("wb") as opened:
+            created = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+            with os.fdopen(created, "wb") as opened:
                 yield opened
                 opened.flush()
                 os.fsync(opened.fileno())

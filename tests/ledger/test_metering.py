@@ -8,6 +8,7 @@ from calls import COMPLETIONS, TENANT, TOOL_EVENTS, completion, everything, job,
 from amp.ledger.entries import TAGS, unpack
 from amp.ledger.job import read_job
 from amp.ledger.side import read_side
+from amp.store.ledger_keys import job_keys
 
 
 async def meter(client, path=COMPLETIONS, *, key=None, **fields):
@@ -35,6 +36,17 @@ async def test_the_first_record_makes_the_job_and_what_it_says_first_stays(clien
     found = await job_of(facts)
     assert found.state.cost_nanos == {("model", "USD"): 35_500_000, ("tool", "USD"): 1_000_000_000}
     assert (found.state.completions, found.state.tool_events, found.state.total_tokens) == (1, 1, 945)
+
+
+@pytest.mark.parametrize("before", [2**53 - 5, 2**53 - 1, 2**53 + 1, 2**60 + 1])
+async def test_a_sum_that_a_binary_float_does_not_hold_is_exact_all_the_same(client, facts, store, before):
+    await meter(client, totalCost=4)
+    await store.ask("HSET", job_keys(TENANT, "job-1").job, "M:USD", before)
+    for transaction in ("t-2", "t-3"):
+        assert (await meter(client, transactionId=transaction, totalCost=4)).status_code == 201
+    state = (await job_of(facts)).state
+    assert state.cost_nanos == {("model", "USD"): (before + 8) * 10**9}
+    assert state.completions == 3
 
 
 async def test_what_a_later_entry_need_not_say_again_is_not_stored_again(client, facts):

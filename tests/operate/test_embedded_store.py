@@ -53,6 +53,18 @@ def in_a_thread(chosen, said):
         thread.join()
 
 
+def test_a_path_that_may_only_be_read_is_not_listened_on(data, monkeypatch):
+    """As /tmp is to a service that systemd lets write to its data folder alone."""
+    folder = DataFolder(data)
+    first = folder.socket()
+    assert folder.socket() == first
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    second = folder.socket()
+    assert second.parent != first.parent
+    for each in (first, second):
+        each.parent.rmdir()
+
+
 def test_it_listens_on_a_private_socket_only_writes_before_it_answers_and_never_evicts(chosen):
     with opened(chosen) as complete:
         at = listens(complete)

@@ -114,17 +114,18 @@ def test_a_port_in_use_is_refused_with_the_fix_before_anything_is_started(data, 
     assert not data.exists()
 
 
-def test_one_worker_has_no_folder_for_shared_metrics_and_nothing_to_say_about_its_store(data, monkeypatch):
+def test_processes_share_their_metrics_in_a_folder_that_goes_with_them_and_there_is_nothing_to_say(
+    data, monkeypatch
+):
     with tempfile.TemporaryDirectory() as temporary:  # short: a socket's path has at most 107 bytes
         monkeypatch.setenv("TMPDIR", temporary)
         with serving(data) as (service, announced):
-            assert not list(Path(temporary).glob("amp-metrics-*"))
+            assert len(list(Path(temporary).glob("amp-metrics-*"))) == 1
             metrics = httpx.get(announced["url"] + "/metrics").text
             service.terminate()
             assert "Not ready" not in service.stderr.read()
         assert "amp_contexts" in metrics
-        with serving(data, "--workers", "2"):
-            assert len(list(Path(temporary).glob("amp-metrics-*"))) == 1
+        assert not list(Path(temporary).glob("amp-metrics-*"))
 
 
 def test_a_store_that_may_lose_data_is_served_and_the_operator_told_what_to_mend(

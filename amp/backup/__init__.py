@@ -1,0 +1,1 @@
+"""A backup: everything that a service has to lose, in one file, as of one moment."""
