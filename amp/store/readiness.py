@@ -19,6 +19,9 @@ class Check(NamedTuple):
     fix: str
 
 
+_HALF_RESTORED = Check("restore", False, "not at its end", "Run the same amp restore again.")
+
+
 async def check(store: Store) -> list[Check]:
     """Every check, or only that the store does not answer."""
     try:
@@ -27,7 +30,7 @@ async def check(store: Store) -> list[Check]:
         half = await store.ask("EXISTS", RESTORING)
     except StoreUnavailable:
         return [Check("store", False, "no answer", "Start the store, or correct AMP_REDIS.")]
-    return judged(info, len(libraries))
+    return [*judged(info, len(libraries)), *([_HALF_RESTORED] if half else [])]
 
 
 def judged(info: dict[str, str], libraries: int) -> list[Check]:
@@ -50,7 +53,6 @@ def judged(info: dict[str, str], libraries: int) -> list[Check]:
             "append-only file" if info.get("aof_enabled") == "1" else "no append-only file",
             "CONFIG SET appendonly yes, and appendfsync always: else a crash loses outcomes.",
         ),
-        *([Check("restore", False, "not at its end", "Run the same amp restore again.")] if half else []),
     ]
 
 
