@@ -85,17 +85,8 @@ def serve(settings: Settings, *, announce: Announce, say: Say) -> None:
             key = asyncio.run(_settle(complete, own_store=not settings.redis, say=say))
             announce(_url(settings.host, listener), key)
 
-        config = Config(
-            "amp.serve:application",
-            factory=True,
-            workers=settings.workers,
-            timeout_graceful_shutdown=_GRACE_S,
-            timeout_worker_healthcheck=_HUNG_S,
-            timeout_keep_alive=_KEPT_S,
-            **WORKER,
-        )
         supervisor = Supervisor(
-            config,
+            _config(settings.workers),
             listener,
             drain_s=settings.drain_ms / 1000,
             ready=ready,
@@ -105,6 +96,18 @@ def serve(settings: Settings, *, announce: Announce, say: Say) -> None:
         supervisor.run()
     if supervisor.failed:
         raise CommandFailed("A worker ended before it served; what it said stands above.")
+
+
+def _config(workers: int) -> Config:
+    return Config(
+        "amp.serve:application",
+        factory=True,
+        workers=workers,
+        timeout_graceful_shutdown=_GRACE_S,
+        timeout_worker_healthcheck=_HUNG_S,
+        timeout_keep_alive=_KEPT_S,
+        **WORKER,
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:
