@@ -40,7 +40,7 @@ from amp.ledger.book_routes import BookRoutes
 from amp.rooms import Books, Desk, Room, Span
 from amp.settings import Settings
 from amp.store import keyring
-from amp.store.connection import Store, connect
+from amp.store.connection import Store, store_of
 from amp.store.functions import Functions
 from amp.store.keyring import Keyring, KeyTable
 from amp.store.quota import Quota
@@ -103,7 +103,7 @@ Build = Callable[[House], Upstairs]
 def application(build: Build) -> Lane:
     """The service that AMP_* variables describe: uvicorn's factory."""
     settings = configuration.load(os.environ)
-    return create(settings, connect(settings.redis or ""), build)
+    return create(settings, store_of(settings), build)
 
 
 def create(settings: Settings, store: Store, build: Build = lambda _: Upstairs()) -> Lane:

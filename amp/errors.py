@@ -24,6 +24,7 @@ AmpError
 ├── RateLimitExceeded       429  RATE_LIMIT_EXCEEDED     a retry after `retry_after_s` can help
 │   └── QuotaExceeded       429  QUOTA_EXCEEDED
 ├── StoreUnavailable        503  STORE_UNAVAILABLE       a retry can help; nothing was half done
+│   └── NotReplicated       503  STORE_UNAVAILABLE       it stands, on fewer replicas than asked for
 └── Internal                500  INTERNAL
 
 Contracts: amp.md, section "Errors", ledger.md, section 5, and graded-outcomes.md, section 1. The client
@@ -169,3 +170,10 @@ class StoreUnavailable(AmpError):
 
     def __init__(self, message: str = "The store cannot take this now; try again.") -> None:
         super().__init__(message, retry_after_s=1)
+
+
+class NotReplicated(StoreUnavailable):
+    """What was asked stands, and could be lost with one machine; a retry counts nothing twice."""
+
+    def __init__(self) -> None:
+        super().__init__("Too few replicas have this yet; send it again, it counts once.")

@@ -21,7 +21,7 @@ from amp.ledger.rollup import Rollup
 from amp.ledger.rollup_store import RollupStore
 from amp.ledger.store import LedgerStore
 from amp.settings import Settings
-from amp.store.connection import Store, connect
+from amp.store.connection import Store, store_of
 from amp.store.functions import Functions
 from amp.store.keyring import Keyring, pepper
 from amp.tenancy import Tenant, tenant
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 async def _run(settings: Settings) -> None:
-    store = connect(settings.redis or "")
+    store = store_of(settings)
     running = asyncio.ensure_future(keep(followers(settings, store)))
     # ends as if cancelled, so that leases are given up and whoever runs next need not wait for their end
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)

@@ -63,8 +63,8 @@ def ended(process: int) -> None:
 
 def _add(left: Path, to: Path) -> None:
     with suppress(FileNotFoundError):
-        read: Any = MmapedDict.read_all_values_from_file(left)
-        kept: Any = MmapedDict(str(to))
+        kind: Any = MmapedDict  # the library does not say what its values are
+        read, kept = kind.read_all_values_from_file(left), kind(str(to))
         for key, value, at, _ in read:
             kept.write_value(key, kept.read_value(key)[0] + value, at)
         kept.close()

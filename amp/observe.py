@@ -40,6 +40,14 @@ _ACK_SECONDS = Histogram(
     buckets=_SECONDS,
 )
 STORE_ERRORS = Counter("amp_store_errors", "Calls that the store did not answer or refused.")
+ACK_UNMET = Counter(
+    "amp_ack_unmet", "Writes that stand, and that fewer replicas than AMP_ACK_REPLICAS had in time."
+)
+ACK_WAIT = Histogram(
+    "amp_ack_replicas_seconds",
+    "Time from sending writes until replicas have them, or are given up.",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
+)
 HEAD_ERRORS = Counter(
     "amp_ledger_head_errors",
     "Seconds in which the ledger's chain heads could not be written outside the store: disk full, no folder.",

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import NamedTuple
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z"
 """A number in plain digits. Python's own may have `_` between digits, digits of any script, and blanks."""
@@ -16,6 +17,22 @@ _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 PAUSE_MS_MAX = 3_600_000
 DURATION_MS_MAX = 36_500 * _UNIT_MS["d"]
 _SCHEMES = ("redis", "rediss", "unix")
+_SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
+_SENTINEL_PORT = 26379
+
+
+class SentinelUrl(NamedTuple):
+    """A store that sentinels watch: where they are, which of their services, and how to enter both."""
+
+    hosts: tuple[tuple[str, int], ...]
+    service: str
+    db: int
+    username: str | None
+    password: str | None
+    sentinel_username: str | None
+    sentinel_password: str | None
+    tls: bool
+    """To the sentinels and to the store."""
 
 
 def text(value: str) -> str:
@@ -130,9 +147,55 @@ def moment_ms(value: str, now_ms: int) -> int:
 
 
 def store_url(value: str) -> str:
-    if urlsplit(value).scheme not in _SCHEMES:
-        raise ValueError("must start with redis://, rediss:// or unix://")
+    if is_sentinel(value):
+        sentinel_url(value)
+    elif urlsplit(value).scheme not in _SCHEMES:
+        raise ValueError("must start with redis://, rediss://, unix:// or redis+sentinel://")
     return value
+
+
+def is_sentinel(url: str) -> bool:
+    return urlsplit(url).scheme in _SENTINEL_SCHEMES
+
+
+def sentinel_url(value: str) -> SentinelUrl:
+    """`redis+sentinel://[user:password@]host[:port],host[:port]/SERVICE[/DB][?sentinel_password=...]`."""
+    parts = urlsplit(value)
+    user, _, hosts = parts.netloc.rpartition("@")
+    username, _, password = user.partition(":")
+    service, _, db = parts.path.removeprefix("/").partition("/")
+    if not service:
+        raise ValueError(
+            "must name the service that the sentinels watch: redis+sentinel://HOST:26379/SERVICE"
+        )
+    if db and not re.fullmatch(r"[0-9]{1,6}", db):
+        raise ValueError("must end with the number of a database behind the service, such as /mymaster/0")
+    asked = _sentinel_words(parts)
+    return SentinelUrl(
+        tuple(_sentinel_host(each) for each in hosts.split(",")),
+        unquote(service),
+        int(db or 0),
+        unquote(username) or None,
+        unquote(password) or None,
+        asked.get("sentinel_username"),
+        asked.get("sentinel_password"),
+        parts.scheme.startswith("rediss"),
+    )
+
+
+def _sentinel_words(parts: SplitResult) -> dict[str, str]:
+    asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if not asked.keys() <= {"sentinel_username", "sentinel_password"}:
+        raise ValueError("may only ask for sentinel_username and sentinel_password behind the '?'")
+    return asked
+
+
+def _sentinel_host(text: str) -> tuple[str, int]:
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+)(?::([0-9]{1,5}))?", text)
+    port = int(match[2] or _SENTINEL_PORT) if match else 0
+    if not match or not 0 < port < 65536:
+        raise ValueError("must list sentinels as HOST:PORT, separated by commas")
+    return match[1].strip("[]"), port
 
 
 def without_password(url: str) -> str:

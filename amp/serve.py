@@ -18,10 +18,10 @@ from amp.errors import StoreUnavailable
 from amp.exits import CommandFailed, StoreMissing
 from amp.parse import without_password
 from amp.settings import Settings
-from amp.store.connection import Store, connect
+from amp.store.connection import Store, connect, store_of
 from amp.store.keeper import Say, opened
 from amp.store.keyring import Keyring, pepper
-from amp.store.readiness import check
+from amp.store.readiness import REPLICAS, check
 from amp.supervisor import Supervisor
 from amp.tenancy import DEFAULT_SCOPES
 
@@ -145,11 +145,14 @@ async def _reach(url: str) -> None:
 
 async def _settle(settings: Settings, *, own_store: bool, say: Say) -> str | None:
     """Says what makes the store unfit to keep data; the first key of a store of our own."""
-    store = connect(settings.redis or "")
+    store = store_of(settings)
     try:
-        for failed in [each for each in await check(store) if not each.ok]:
-            say(f"Not ready: {failed.name}: {failed.found}. {failed.fix}")
-        return await _first_key(store, settings.secret or "") if own_store else None
+        failed = [each for each in await check(store) if not each.ok]
+        for each in failed:
+            say(f"Not ready: {each.name}: {each.found}. {each.fix}")
+        if not own_store or any(each.name == REPLICAS for each in failed):
+            return None  # a key that too few replicas have would be made, and shown to nobody
+        return await _first_key(store, settings.secret or "")
     finally:
         await store.close()
 

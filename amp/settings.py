@@ -55,7 +55,15 @@ class Settings:
         "Folder of the embedded store, its log, the secret, and the ledger's chain heads.",
     )
     redis: str | None = _setting(
-        "", parse.store_url, "Redis or Valkey to use instead of the embedded store (`redis://host:6379/0`)."
+        "",
+        parse.store_url,
+        "Redis or Valkey to use instead of the embedded store (`redis://host:6379/0`; "
+        "`redis+sentinel://one:26379,two:26379/SERVICE/0`).",
+    )
+    ack_replicas: int = _setting(
+        "0",
+        parse.whole(0, 16),
+        "Replicas that must have a write before it is answered; 0 waits for none. Needs `AMP_REDIS`.",
     )
     workers: int = _setting("1", parse.whole(1, 256), "Worker processes.")
     drain_ms: int = _setting(

@@ -53,14 +53,14 @@ class Worker(Process):
 
     def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
         super().__init__(config, sockets)
-        self._server: DrainingServer | None = None
+        self._draining: DrainingServer | None = None
 
     @property
     def server(self) -> "DrainingServer":
         """In the worker: what serves."""
-        if self._server is None:
-            self._server = DrainingServer(self.config)
-        return self._server
+        if self._draining is None:
+            self._draining = DrainingServer(self.config)
+        return self._draining
 
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         assert self.server, "made before the thread of the line asks for it"

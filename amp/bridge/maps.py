@@ -71,6 +71,7 @@ class Maps:
             current = await self.show(tenant)
             after = amended(current, change, at_ms=await self._store.now_ms(), by=by)
             if after is current:
+                await self._store.prove_map(tenant)
                 return current
             if expected not in {None, current.version}:
                 raise VersionConflict(

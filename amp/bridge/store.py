@@ -223,6 +223,10 @@ class BridgeStore:
         """
         return await self._store.ask("GET", bridge_map(tenant.tag, version))
 
+    async def prove_map(self, tenant: Tenant) -> None:
+        """As `Store.prove`, of a mapping that stands as it was asked to."""
+        await self._store.prove(bridge_map_version(tenant.tag))
+
     async def publish_map(self, tenant: Tenant, version: int, document: bytes) -> bool:
         """Makes this the tenant's mapping if the version before stands.
 

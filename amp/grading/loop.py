@@ -26,7 +26,7 @@ from amp.grading.store import SessionStore
 from amp.grading.sweeping import Sweeper
 from amp.grading.work_service import Work
 from amp.settings import Settings
-from amp.store.connection import Store, connect
+from amp.store.connection import Store, store_of
 from amp.store.functions import Functions
 
 CONNECT_S = 5.0
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 async def _run(settings: Settings) -> None:
-    store = connect(settings.redis or "")
+    store = store_of(settings)
     async with client(settings) as http:
         running = asyncio.gather(runner(settings, store, http).run(), sweeper(settings, store).run())
         # ends as if cancelled, so that leases are given up and whoever runs next need not wait for their end

@@ -230,7 +230,7 @@ class Sessions:
             session = await self.find(access, name)
             change = think(session, Pen(session.seq, session.state.at_us, self._clock(), new_id))
             if change.state == session.state and not change.events and change.head is None:
-                return None
+                return await self._store.prove(tenant, name)
             with suppress(Stale):
                 await self._store.commit(tenant, name, session.version, change, secrets.token_hex(8))
                 return await self._woken(tenant, name, change.state)
@@ -248,6 +248,7 @@ class Sessions:
         return before if lately else None
 
     async def _echoed(self, tenant: Tenant, name: str, sent: Sent) -> list[Event]:
+        await self._store.prove(tenant, name)
         return [one.event for one in await self._store.at(tenant, name, sent.seqs)]
 
 

@@ -85,6 +85,10 @@ class ShelfStore:
         arguments = [version, msgspec.json.encode(document), made_us, item, "1" if keep else "", *belongs]
         return bool(await self._functions.call(Call("amp_grading_put_v1", keys, arguments)))
 
+    async def prove(self, tenant: Tenant, kind: str, item: str) -> None:
+        """As `Store.prove`, of a document that stands as it was asked to."""
+        await self._store.prove(shelf_item(tenant, kind, item))
+
     async def drop(self, tenant: Tenant, kind: str, item: str, lists: Sequence[str]) -> bool:
         """Forgets a document; False when there was none.
 

@@ -80,6 +80,7 @@ class Shelf:
             version, before = await self.find(tenant, name)
             after = think(before)
             if after is before:
+                await self._store.prove(tenant, self._kind, name)
                 return before
             made_us = microseconds(before["created_at"])
             lists = {self._kind: True}

@@ -99,6 +99,10 @@ class SessionStore(SessionIndex):
         known = await self._store.ask("SET", key, session, "EX", ONCE_S, *options)
         return known.decode() if again and known else session
 
+    async def prove(self, tenant: Tenant, session: str) -> None:
+        """As `Store.prove`, of a session that stands as it was asked to: nothing is written."""
+        await self._store.prove(session_keys(tenant, session).session)
+
     async def load(self, tenant: Tenant, session: str) -> Session:
         """The session as it stands.
 

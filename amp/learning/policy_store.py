@@ -81,4 +81,5 @@ class PolicyStore:
         Raises:
             StoreUnavailable: nobody knows whether they hear it.
         """
+        await self._store.prove(policy_version(tenant.tag))  # which may only have been read
         await announce(self._store, POLICY_VERSIONS, tenant.tag, standing)

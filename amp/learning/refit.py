@@ -34,7 +34,7 @@ from amp.learning.priors import Priors
 from amp.learning.record import Record
 from amp.learning.store import LearningStore
 from amp.learning.types import History, Weights
-from amp.store.connection import Store, connect
+from amp.store.connection import Store, store_of
 from amp.store.functions import Functions
 from amp.store.keyring import Keyring, pepper
 from amp.tenancy import Tenant, tenant
@@ -273,7 +273,7 @@ def _due(watch: _Watch, outcomes: int, now_s: float) -> bool:
 def main() -> None:
     """Runs with the settings in the environment, until it is stopped."""
     settings = configuration.load(os.environ)
-    store = connect(settings.redis or "")
+    store = store_of(settings)
     asyncio.run(_run(settings, store))
 
 

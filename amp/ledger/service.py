@@ -159,7 +159,10 @@ class Ledger:
         if not isinstance(old, Amendment) or expected != len(found.outcomes) - 1:
             return False
         same = old.by == access.key_id and request.reason is not None and old.why == request.reason
-        return same and rules.amended(request, rules.standing(old)) == rules.standing(old)
+        stands = same and rules.amended(request, rules.standing(old)) == rules.standing(old)
+        if stands:
+            await self._jobs.prove(access.tenant, found.id)
+        return stands
 
     async def _amended(self, access: Access, found: Job, request: OutcomeRequest) -> bool:
         """Whether what the request asks for stands now; False when another amendment came first."""
@@ -171,6 +174,7 @@ class Ledger:
         why = rules.text("reason", request.reason, rules.REASON_LENGTH_MAX)
         said_again = isinstance(old, Amendment) and request.reason in {None, old.why}
         if told == before and metrics in {None, old.metrics} and said_again:
+            await self._jobs.prove(access.tenant, found.id)
             return True  # a retry must not add to the history
         entry = Amendment(
             found.id,

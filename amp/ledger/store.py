@@ -77,6 +77,10 @@ class LedgerStore:
         answers = await self._functions.call_all([_call(write) for write in writes])
         return [answer if isinstance(answer, StoreUnavailable) else _written(answer) for answer in answers]
 
+    async def prove(self, tenant: Tenant, job: str) -> None:
+        """As `Store.prove`, of one job."""
+        await self._store.prove(job_keys(tenant, job).job)
+
     async def jobs(self, tenant: Tenant, jobs: Sequence[str]) -> list[dict[str, str]]:
         """The hashes of these jobs, empty where there is none.
 

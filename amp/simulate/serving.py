@@ -16,7 +16,7 @@ from typing import Any
 from amp.exits import CommandFailed
 from amp.serve import serve
 from amp.settings import Settings
-from amp.store.connection import connect
+from amp.store.connection import store_of
 from amp.store.keeper import Say
 from amp.store.keyring import KeyFormat, Keyring, pepper
 
@@ -38,7 +38,7 @@ async def passing_key(
     spelled: KeyFormat = "amp",
 ) -> AsyncGenerator[str]:
     """A live key of this tenant that is revoked at the end."""
-    store = connect(settings.redis or "")
+    store = store_of(settings)
     keyring = Keyring(store, pepper(settings.secret or ""))
     try:
         key, record = await keyring.create(

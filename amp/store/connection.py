@@ -10,8 +10,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from amp.errors import StoreUnavailable
+from amp.errors import NotReplicated, StoreUnavailable
 from amp.observe import STORE_ERRORS
+from amp.parse import is_sentinel, sentinel_url
+from amp.settings import Settings
+from amp.store.acks import Acks, Unproven
+from amp.store.followed import followed
+from amp.store.lasting import lasts, mark_key
 from amp.store.line import TIMEOUT_S, Command, Lines
 
 CONNECTIONS = 32
@@ -19,6 +24,9 @@ CONNECTIONS = 32
 
 class Store:
     """One Redis or Valkey, by way of the library's client."""
+
+    ack_replicas = 0
+    """How many replicas must have a write before it is answered."""
 
     def __init__(self, client: Redis) -> None:
         self._client: Any = client  # redis types every reply as a union of sync and async
@@ -41,11 +49,13 @@ class Store:
         replies = await self.ask_each(commands)
         for reply in replies:
             if isinstance(reply, RedisError):
-                raise StoreUnavailable from reply
+                raise refusal(reply)
         return replies
 
     async def ask_each(self, commands: Sequence[Command]) -> list[Any]:
         """The replies in order, in one round trip; a command that was refused has its RedisError.
+
+        So has one that was done where it is not proven that enough replicas have it: `Unproven`.
 
         Raises:
             StoreUnavailable: not every reply arrived: what was sent may have run or not.
@@ -57,6 +67,16 @@ class Store:
             return cast("list[Any]", await pipeline.execute(raise_on_error=False))
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreUnavailable from error
+
+    async def prove(self, key: bytes) -> None:
+        """For an answer that only read what stands in this key's slot: that it is not lost with one machine.
+
+        Raises:
+            NotReplicated: too few replicas have it.
+            StoreUnavailable: nobody knows.
+        """
+        if self.ack_replicas:
+            await self.ask("SET", mark_key(key), b"")
 
     async def listen(self, channel: bytes) -> AsyncGenerator[bytes | None]:
         """What is published on the channel from now on; None at first, when it is listened to.
@@ -86,13 +106,20 @@ class Store:
 
 
 class LineStore(Store):
-    """One Redis or Valkey, by way of one pipelined connection of our own: the hot path."""
+    """One Redis or Valkey, by way of one pipelined connection of our own: the hot path.
 
-    def __init__(self, url: str) -> None:
+    With `ack_replicas`, what is to last goes by lines of its own and is answered when so many have it.
+    """
+
+    def __init__(self, url: str, *, ack_replicas: int = 0) -> None:
+        self.ack_replicas = ack_replicas
         self._lines = Lines(url)
+        self._acks = Acks.on(url, ack_replicas) if ack_replicas else None
 
     async def ask_each(self, commands: Sequence[Command]) -> list[Any]:
         try:
+            if self._acks and any(map(lasts, commands)):
+                return await self._acks.call(commands)
             return await self._lines.call(commands)
         except StoreUnavailable:
             STORE_ERRORS.inc()
@@ -105,11 +132,25 @@ class LineStore(Store):
 
     async def close(self) -> None:
         await self._lines.close()
+        if self._acks:
+            await self._acks.close()
 
 
-def connect(url: str) -> Store:
-    """The store at `redis://`, `rediss://` or `unix://`."""
-    return LineStore(url)
+def connect(url: str, *, ack_replicas: int = 0) -> Store:
+    """The store at `redis://`, `rediss://` or `unix://`, or the master that `redis+sentinel://` names."""
+    return LineStore(url, ack_replicas=ack_replicas)
+
+
+def store_of(settings: Settings) -> Store:
+    """The store that the settings name, answering as they ask for."""
+    return connect(settings.redis or "", ack_replicas=settings.ack_replicas)
+
+
+def refusal(error: RedisError) -> StoreUnavailable:
+    """What a reply that is an error means to whoever asked."""
+    refused = NotReplicated() if isinstance(error, Unproven) else StoreUnavailable()
+    refused.__cause__ = error
+    return refused
 
 
 def pool(url: str, *, timeout_s: float = TIMEOUT_S) -> BlockingConnectionPool:
@@ -118,12 +159,14 @@ def pool(url: str, *, timeout_s: float = TIMEOUT_S) -> BlockingConnectionPool:
     A lost reply says nothing about whether the write happened, so only calls that are idempotent may be
     sent again, by their callers.
     """
-    return cast("Any", BlockingConnectionPool).from_url(
-        url,
-        max_connections=CONNECTIONS,
-        timeout=timeout_s,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-    )
+    options: dict[str, Any] = {
+        "max_connections": CONNECTIONS,
+        "timeout": timeout_s,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+    }
+    if is_sentinel(url):
+        return cast("Any", BlockingConnectionPool)(**options, **followed(sentinel_url(url)))
+    return cast("Any", BlockingConnectionPool).from_url(url, **options)

@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
-from amp.errors import StoreUnavailable
-from amp.store.connection import Store
+from amp.store.connection import Store, refusal
 
 
 class Call(NamedTuple):
@@ -65,14 +64,8 @@ class Functions:
             again = await self._store.ask_each([calls[index].command for index in missing])
             for index, answer in zip(missing, again, strict=True):
                 answers[index] = answer
-        return [_refusal(answer) if isinstance(answer, RedisError) else answer for answer in answers]
+        return [refusal(answer) if isinstance(answer, RedisError) else answer for answer in answers]
 
 
 def _not_loaded(answer: object) -> bool:
     return isinstance(answer, RedisError) and "Function not found" in str(answer)
-
-
-def _refusal(error: RedisError) -> StoreUnavailable:
-    refusal = StoreUnavailable()
-    refusal.__cause__ = error
-    return refusal

@@ -119,6 +119,7 @@ class Keyring:
         digest, raw = await self._find(key_id)
         record = _decode(raw)
         if record.revoked_ms is not None:
+            await self._store.prove(KEYRING)
             return record
         ended = msgspec.structs.replace(record, revoked_ms=self._clock())
         if await self._change((digest, raw), (digest, msgspec.json.encode(ended))):

@@ -15,7 +15,9 @@ from redis.asyncio.connection import parse_url
 from redis.exceptions import ResponseError
 
 from amp.errors import StoreUnavailable
+from amp.parse import is_sentinel, sentinel_url
 from amp.store.ear import Ear
+from amp.store.sentinel import Sentinels
 
 TIMEOUT_S = 1.0
 """For a dial, and for the replies to one call."""
@@ -33,7 +35,7 @@ class Line(asyncio.Protocol):
     """A connection that never mixes up answers: after any trouble it is closed and all callers are told."""
 
     def __init__(self) -> None:
-        self._reader: Any = hiredis.Reader(replyError=ResponseError, notEnoughData=_INCOMPLETE)
+        self._reader: Any = hiredis.Reader(replyError=self._refused, notEnoughData=_INCOMPLETE)
         self._calls: deque[tuple[int, list[Any], asyncio.Future[list[Any]]]] = deque()
         self._transport: asyncio.Transport | None = None
 
@@ -77,6 +79,11 @@ class Line(asyncio.Protocol):
         except hiredis.ProtocolError:
             self.close()
 
+    def _refused(self, message: str) -> ResponseError:
+        if message.startswith("READONLY"):  # the master was demoted: the next call finds the new one
+            self.close()
+        return ResponseError(message)
+
     def _take(self, reply: Any) -> None:
         expected, replies, future = self._calls[0]
         replies.append(reply)
@@ -94,11 +101,24 @@ class Line(asyncio.Protocol):
 
 
 class Lines:
-    """The line to one address, dialled when it is needed and again whenever it is lost."""
+    """The line to one address, dialled when it is needed and again whenever it is lost.
+
+    With the URL of sentinels, each dial asks them where the master is, and takes nobody who is none.
+    """
 
     def __init__(self, url: str) -> None:
-        self._address: dict[str, Any] = dict(parse_url(url))
-        self._tls = url.startswith("rediss://")
+        self._sentinels: Sentinels | None = None
+        if is_sentinel(url):
+            watched = sentinel_url(url)
+            self._sentinels = Sentinels(watched)
+            self._address: dict[str, Any] = {
+                "username": watched.username,
+                "password": watched.password,
+                "db": watched.db,
+            }
+        else:
+            self._address = dict(parse_url(url))
+        self._tls = url.startswith("rediss")
         self._line = Line()
         self._dialling: asyncio.Task[Line | Exception] | None = None
 
@@ -153,10 +173,9 @@ class Lines:
             return TimeoutError(f"no answer within {TIMEOUT_S:g} s")
         except (OSError, StoreUnavailable) as error:
             return error
-        for reply in replies:
-            if isinstance(reply, ResponseError):
-                line.close()
-                return reply
+        if refused := _refusal(replies):
+            line.close()
+            return refused
         self._line = line
         return line
 
@@ -165,17 +184,20 @@ class Lines:
         if "path" in self._address:
             _, line = await loop.create_unix_connection(kind, self._address["path"])
             return line
+        host, port = self._address.get("host", "localhost"), self._address.get("port", 6379)
+        if self._sentinels:
+            host, port = await self._sentinels.master()
         _, line = await loop.create_connection(
             kind,
-            self._address.get("host", "localhost"),
-            self._address.get("port", 6379),
+            host,
+            port,
             ssl=ssl.create_default_context() if self._tls else None,
         )
         return line
 
     async def _greeted(self, line: Line) -> list[Any]:
         try:
-            return await line.call(self._greeting())
+            return await line.call([*self._greeting(), *([("ROLE",)] if self._sentinels else [])])
         except BaseException:  # whoever leaves now leaves no connection behind
             line.close()
             raise
@@ -187,3 +209,13 @@ class Lines:
             commands.append(("AUTH", self._address.get("username") or "default", password))
         commands.append(("SELECT", int(self._address.get("db", 0))))
         return commands
+
+
+def _refusal(greeted: Sequence[Any]) -> Exception | None:
+    """Why a line that was greeted so is of no use."""
+    for reply in greeted:
+        if isinstance(reply, ResponseError):
+            return reply
+        if isinstance(reply, list) and cast("list[Any]", reply)[0] != b"master":
+            return ConnectionError("the sentinels' master is none yet")
+    return None

@@ -25,10 +25,10 @@ local function month_of(seconds)
   return string.format('%04d-%02d', year, month), ends * 86400
 end
 
-local function forget(key)
-  local months = redis.call('HKEYS', key)
+local function forget(keys)
+  local months = redis.call('HKEYS', keys[1])
   table.sort(months)
-  for i = 1, #months - KEPT do redis.call('HDEL', key, months[i]) end
+  for i = 1, #months - KEPT do redis.call('HDEL', keys[1], months[i]) end
 end
 
 -- KEYS: 1 the tenant's months. ARGV: 1 how many, 2 the month's quota.
@@ -38,7 +38,7 @@ local function take(keys, args)
   local used = tonumber(redis.call('HGET', keys[1], month) or '0')
   local taken = used + tonumber(args[1]) <= tonumber(args[2])
   if taken then
-    if used == 0 then forget(keys[1]) end
+    if used == 0 then forget(keys) end
     used = redis.call('HINCRBY', keys[1], month, args[1])
   end
   return {taken and 1 or 0, used, month, ends, ends - now}

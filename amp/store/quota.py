@@ -11,7 +11,7 @@ from amp.store.functions import Call, Functions
 from amp.store.keys import quota_months
 from amp.tenancy import Tenant
 
-LIBRARY = files(__package__).joinpath("quota.lua").read_text(encoding="utf-8")
+LIBRARY = files("amp.store").joinpath("quota.lua").read_text(encoding="utf-8")
 COUNT_WITHIN_S = 0.095
 """For a decision and its count together; then it is given uncounted: it has an answer without the store."""
 

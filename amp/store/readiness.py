@@ -1,5 +1,6 @@
 """Whether a store may hold what nobody wants to lose; each refusal has its one-line fix."""
 
+import re
 from typing import NamedTuple
 
 from amp.errors import StoreUnavailable
@@ -8,6 +9,7 @@ from amp.store.durability import fields
 from amp.store.keys import RESTORING
 
 VERSION_MIN = (7, 0)
+REPLICAS = "replicas"
 
 
 class Check(NamedTuple):
@@ -30,7 +32,11 @@ async def check(store: Store) -> list[Check]:
         half = await store.ask("EXISTS", RESTORING)
     except StoreUnavailable:
         return [Check("store", False, "no answer", "Start the store, or correct AMP_REDIS.")]
-    return [*judged(info, len(libraries)), *([_HALF_RESTORED] if half else [])]
+    return [
+        *judged(info, len(libraries)),
+        *_replicas(info, store.ack_replicas),
+        *([_HALF_RESTORED] if half else []),
+    ]
 
 
 def judged(info: dict[str, str], libraries: int) -> list[Check]:
@@ -54,6 +60,20 @@ def judged(info: dict[str, str], libraries: int) -> list[Check]:
             "CONFIG SET appendonly yes, and appendfsync always: else a crash loses outcomes.",
         ),
     ]
+
+
+def _replicas(info: dict[str, str], asked: int) -> list[Check]:
+    """Whether there are as many as have to acknowledge; nothing to say when none has to."""
+    if not asked:
+        return []
+    online = sum(
+        re.fullmatch(r"slave\d+", name) is not None and "state=online" in said for name, said in info.items()
+    )
+    fix = (
+        f"Connect {asked - online} more (REPLICAOF), or set AMP_ACK_REPLICAS={online}: "
+        "until then every write is refused."
+    )
+    return [Check(REPLICAS, online >= asked, f"{online} online, {asked} must acknowledge", fix)]
 
 
 def server_name(info: dict[str, str]) -> str:

@@ -34,7 +34,7 @@ def with_books(
     """
     from amp.ledger.book_store import LIBRARY, BookStore
     from amp.ledger.books import PriceLists
-    from amp.store.connection import connect
+    from amp.store.connection import store_of
     from amp.store.functions import Functions
     from amp.store.keeper import opened
     from amp.tenancy import tenant
@@ -42,7 +42,7 @@ def with_books(
     owner = tenant(name, env)
 
     async def run(complete: "Settings") -> Answer:
-        store = connect(complete.redis or "")
+        store = store_of(complete)
         try:
             return await work(PriceLists(BookStore(store, Functions(store, [LIBRARY]))), owner)
         finally:

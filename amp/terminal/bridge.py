@@ -179,7 +179,7 @@ def _read(file: str) -> "MappingChange":
 def _with_store(work: "Work[Answer]", name: str, env: str, settings: "Settings") -> Answer:
     """The answer of `work`, whether or not the service runs."""
     from amp.bridge.store import LIBRARY, BridgeStore
-    from amp.store.connection import connect
+    from amp.store.connection import store_of
     from amp.store.functions import Functions
     from amp.store.keeper import opened
     from amp.tenancy import tenant
@@ -187,7 +187,7 @@ def _with_store(work: "Work[Answer]", name: str, env: str, settings: "Settings")
     owner = tenant(name, env)
 
     async def worked(complete: "Settings") -> Answer:
-        store = connect(complete.redis or "")
+        store = store_of(complete)
         try:
             return await work(BridgeStore(store, Functions(store, [LIBRARY])), owner)
         finally:

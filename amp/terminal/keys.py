@@ -11,6 +11,7 @@ from amp.terminal import talk
 from amp.terminal.options import TEST, Data, Env, Json, RedisUrl, settings_of
 
 if TYPE_CHECKING:
+    from amp.settings import Settings
     from amp.store.keyring import KeyFormat, KeyRecord, Keyring
 
 Answer = TypeVar("Answer")
@@ -114,19 +115,19 @@ def rotate(key_id: KeyId, *, data: Data = None, redis: RedisUrl = None, as_json:
 def _with_keyring(
     work: "Callable[[Keyring], Awaitable[Answer]]", data: str | None, redis: str | None
 ) -> Answer:
-    from amp.store.connection import connect
+    from amp.store.connection import store_of
     from amp.store.keeper import opened
     from amp.store.keyring import Keyring, pepper
 
-    async def run(url: str, secret: str) -> Answer:
-        store = connect(url)
+    async def run(settings: "Settings") -> Answer:
+        store = store_of(settings)
         try:
-            return await work(Keyring(store, pepper(secret)))
+            return await work(Keyring(store, pepper(settings.secret or "")))
         finally:
             await store.close()
 
     with opened(settings_of(data=data, redis=redis)) as settings:
-        return asyncio.run(run(settings.redis or "", settings.secret or ""))
+        return asyncio.run(run(settings))
 
 
 def _moment(expires: str | None) -> int | None:

@@ -13,7 +13,7 @@ from amp.learning.policy_store import PolicyStore
 from amp.learning.priors import Priors
 from amp.learning.store import LearningStore
 from amp.settings import Settings
-from amp.store.connection import Store, connect
+from amp.store.connection import Store, store_of
 from amp.store.functions import Functions
 from amp.store.keeper import opened
 
@@ -47,7 +47,7 @@ def with_learner(settings: Settings, work: Callable[[Learner], Awaitable[Answer]
 
 
 async def _worked(settings: Settings, work: Callable[[Learner], Awaitable[Answer]]) -> Answer:
-    store = connect(settings.redis or "")
+    store = store_of(settings)
     try:
         learner = _learner(settings, store)
         await learner.policies.as_served()

@@ -22,7 +22,7 @@ from amp.ledger.rollup import Rollup
 from amp.ledger.rollup_store import RollupStore
 from amp.ledger.store import LedgerStore
 from amp.settings import Settings
-from amp.store.connection import connect
+from amp.store.connection import store_of
 from amp.store.functions import Functions
 from amp.store.keeper import opened
 from amp.tenancy import Tenant, tenant
@@ -88,7 +88,7 @@ def with_room(settings: Settings, work: Callable[[Room], Awaitable[Answer]]) -> 
     """What the work comes to, on the store whether or not the service runs."""
 
     async def run(complete: Settings) -> Answer:
-        store = connect(complete.redis or "")
+        store = store_of(complete)
         try:
             functions = Functions(store, [ledger_store.LIBRARY, rollup_store.LIBRARY, book_store.LIBRARY])
             ledger, rollups = LedgerStore(store, functions), RollupStore(store, functions)

@@ -19,7 +19,7 @@ from amp.ledger.standing import Verifications
 from amp.ledger.verified import verified
 from amp.ledger.verify import Verifier
 from amp.settings import Settings
-from amp.store.connection import connect
+from amp.store.connection import store_of
 from amp.store.keeper import opened
 from amp.tenancy import ENVS, Tenant
 from amp.tenancy import tenant as checked
@@ -72,7 +72,7 @@ async def _read(settings: Settings, name: str | None, env: str | None) -> Seen:
         found = evidence(folder, key_of((settings.secret or "").encode()))
     except OSError as error:
         raise CommandFailed(f"Heads cannot be read: {error}.") from error
-    store = connect(settings.redis or "")
+    store = store_of(settings)
     try:
         reads = AuditStore(store)
         owners = await _owners(reads, found, name, env)

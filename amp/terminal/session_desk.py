@@ -18,7 +18,7 @@ from amp.grading.store import SessionStore
 from amp.grading.types import Event
 from amp.grading.work_service import Work
 from amp.settings import Settings
-from amp.store.connection import connect
+from amp.store.connection import store_of
 from amp.store.functions import Functions
 from amp.store.keeper import opened
 from amp.tenancy import ALL_SCOPES, Access, Tenant
@@ -73,7 +73,7 @@ def with_desk(settings: Settings, owner: Tenant, work: Callable[[Desk], Awaitabl
 
 
 async def _worked(settings: Settings, owner: Tenant, work: Callable[[Desk], Awaitable[Answer]]) -> Answer:
-    store = connect(settings.redis or "")
+    store = store_of(settings)
     functions = Functions(store, [session_store.LIBRARY, shelf_store.LIBRARY])
     facts, shelf = SessionStore(store, functions), ShelfStore(store, functions)
     agents, environments = Agents(shelf), Environments(shelf)

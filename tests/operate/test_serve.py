@@ -145,6 +145,18 @@ def test_a_store_that_may_lose_data_is_served_and_the_operator_told_what_to_mend
     assert "persistence: no append-only file. CONFIG SET appendonly yes" in said[1]
 
 
+def test_a_store_without_the_replicas_that_must_acknowledge_is_served_red_and_makes_no_key(data, monkeypatch):
+    monkeypatch.setenv("AMP_ACK_REPLICAS", "1")
+    with serving(data) as (service, announced):
+        ready = httpx.get(announced["url"] + "/readyz")
+        said = next(line for line in service.stderr if "Not ready" in line)
+    assert announced["key"] is None
+    assert ready.status_code == 503
+    assert ready.json()["checks"][-1]["name"] == "replicas"
+    assert "Not ready: replicas: 0 online, 1 must acknowledge. Connect 1 more" in said
+    assert "or set AMP_ACK_REPLICAS=0" in said
+
+
 def test_a_given_store_that_does_not_answer_ends_the_start_and_its_password_is_not_shown(
     data, run, monkeypatch
 ):

@@ -82,6 +82,8 @@ def test_a_file_that_says_no_value_is_refused(content, tmp_path):
         ("AMP_LOG_RETENTION", "9999999999999d", "at most 36500d"),
         ("AMP_LOG_RETENTION", "3153600000001ms", "at most 36500d"),
         ("AMP_REDIS", "localhost:6379", "must start with redis://"),
+        ("AMP_REDIS", "redis+sentinel://one:26379", "must name the service"),
+        ("AMP_ACK_REPLICAS", "17", "from 0 to 16"),
         ("AMP_SECRET", "short", "at least 32 characters"),
     ],
 )

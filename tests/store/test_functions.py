@@ -123,7 +123,7 @@ async def test_on_a_real_server_every_key_that_is_touched_was_declared(real_stor
             elif seen["client_type"] == "lua" and command != "TIME":
                 touched.add(arguments[0])
     spy.close()
-    assert len(touched) == 12, touched
+    assert len(touched) == 13, touched
     assert touched <= declared
 
 
