@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from litestar import Litestar
 from litestar.di import Provide
-from litestar.types import ControllerRouterHandler
+from litestar.types import ASGIApp, ControllerRouterHandler
 
 from amp import observe, rooms
 from amp import settings as configuration
@@ -84,6 +84,7 @@ class House(NamedTuple):
     books: Books
     desk: Desk
     trust: Trust
+    span: Span
 
 
 class Upstairs(NamedTuple):
@@ -92,6 +93,8 @@ class Upstairs(NamedTuple):
     routes: Sequence[ControllerRouterHandler] = ()
     dependencies: dict[str, Provide] = {}  # noqa: RUF012  never changed
     refusals: dict[Any, Any] = refusals.HANDLERS
+    before: Callable[[ASGIApp], ASGIApp] = lambda app: app
+    """What stands before all routes but the hot ones."""
 
 
 Build = Callable[[House], Upstairs]
@@ -115,7 +118,7 @@ def create(settings: Settings, store: Store, build: Build = lambda _: Upstairs()
     desk, span = rooms.grading(settings, store, functions), rooms.bridge(store, functions)
     trust = Trust(store, keys, uses, ledger=books.standing, backlog=room.backlog, graded=desk.graded)
     quota = Quota(functions, settings.monthly_quota)
-    upstairs = build(House(settings, store, keys, room, books, desk, trust))
+    upstairs = build(House(settings, store, keys, room, books, desk, trust, span))
 
     app = Litestar(
         [
@@ -133,7 +136,8 @@ def create(settings: Settings, store: Store, build: Build = lambda _: Upstairs()
         openapi_config=reference(),
         logging_config=None,
     )
-    return Lane(app, gate, routes.hot(room.learning, quota) | ledger_routes.hot(books.intake))
+    hot = routes.hot(room.learning, quota) | ledger_routes.hot(books.intake)
+    return Lane(upstairs.before(app), gate, hot)
 
 
 def _lifespan(
@@ -156,7 +160,8 @@ def _lifespan(
         await books.lists.catch_up()  # the first record has its price,
         await room.attendance.once()  # and no prior is older than the other workers'
         followers = [asyncio.create_task(each) for each in _background(keys, uses, room, books, desk)]
-        observe.serving()
+        if room.attendance.announces:
+            observe.serving()
         gc.collect()
         gc.freeze()  # what lives as long as the worker is never walked again,
         gc.set_threshold(20_000, 20, 20)  # and what lives as long as a request more rarely

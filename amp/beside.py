@@ -1,4 +1,4 @@
-"""What runs beside the workers, each a process: background fit, loop of graded outcomes, followers."""
+"""What runs beside the workers, each a process: background fit, loop of graded outcomes, followers, pages."""
 
 import multiprocessing
 import os
@@ -20,6 +20,9 @@ END_WITHIN_S = 10.0
 
 NICENESS = 19
 """Whoever waits for an answer comes first."""
+
+SOCKET = "PAGES_SOCKET"
+"""The variable that tells workers where the process of the pages listens."""
 
 _spawn = multiprocessing.get_context("spawn")
 

@@ -4,14 +4,16 @@ import asyncio
 import errno
 import os
 import socket
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from uvicorn import Config
 
 from amp import metric_files
-from amp.beside import end_with_parent
+from amp.beside import SOCKET, Beside, end_with_parent
 from amp.errors import StoreUnavailable
 from amp.exits import CommandFailed, StoreMissing
 from amp.parse import without_password
@@ -70,11 +72,12 @@ def serve(settings: Settings, *, announce: Announce, say: Say) -> None:
         closing(_listen(settings.host, settings.port)) as listener,
         opened(settings, lasting=True, say=say) as complete,
         metric_files.folder(),
+        tempfile.TemporaryDirectory(prefix="amp-pages-") as drawn,
     ):
         if settings.redis:
             asyncio.run(_reach(settings.redis))
         os.environ.update(complete.environment())
-        os.environ.update(WORKER_ENVIRONMENT)
+        os.environ.update(WORKER_ENVIRONMENT | {SOCKET: f"{drawn}/socket"})
 
         def ready() -> None:
             # now that a worker has loaded the functions; and the key of a start that fails would be shown
@@ -82,19 +85,29 @@ def serve(settings: Settings, *, announce: Announce, say: Say) -> None:
             key = asyncio.run(_settle(complete, own_store=not settings.redis, say=say))
             announce(_url(settings.host, listener), key)
 
-        config = Config(
-            "amp.serve:application",
-            factory=True,
-            workers=settings.workers,
-            timeout_graceful_shutdown=_GRACE_S,
-            timeout_worker_healthcheck=_HUNG_S,
-            timeout_keep_alive=_KEPT_S,
-            **WORKER,
+        supervisor = Supervisor(
+            _config(settings.workers),
+            listener,
+            drain_s=settings.drain_ms / 1000,
+            ready=ready,
+            say=say,
+            others=[Beside("process of the pages", pages)],
         )
-        supervisor = Supervisor(config, listener, drain_s=settings.drain_ms / 1000, ready=ready, say=say)
         supervisor.run()
     if supervisor.failed:
         raise CommandFailed("A worker ended before it served; what it said stands above.")
+
+
+def _config(workers: int) -> Config:
+    return Config(
+        "amp.serve:application",
+        factory=True,
+        workers=workers,
+        timeout_graceful_shutdown=_GRACE_S,
+        timeout_worker_healthcheck=_HUNG_S,
+        timeout_keep_alive=_KEPT_S,
+        **WORKER,
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -156,7 +169,23 @@ async def _first_key(store: Store, secret: str) -> str | None:
 def application() -> Any:
     """A worker's ASGI application."""
     end_with_parent()
-    from amp import app  # noqa: PLC0415  the parent never needs it
-    from amp.dashboard.mount import dashboard  # noqa: PLC0415  as above
+    return passing_on(os.environ[SOCKET])
 
-    return app.application(dashboard)
+
+def passing_on(socket: str) -> Any:
+    """The service, whose pages the process that listens there draws."""
+    from amp import app  # noqa: PLC0415  the parent never needs it
+    from amp.http.elsewhere import Elsewhere  # noqa: PLC0415  as above
+
+    def build(_: app.House) -> app.Upstairs:
+        return app.Upstairs(before=partial(Elsewhere, socket=socket))
+
+    return app.application(build)
+
+
+def pages() -> None:
+    """The process that draws pages."""
+    end_with_parent()
+    from amp.dashboard import beside  # noqa: PLC0415  the parent never needs it
+
+    beside.run(os.environ[SOCKET])

@@ -5,7 +5,7 @@ SIGHUP replaces the workers, SIGTERM and Ctrl-C end the service, and a second on
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from uvicorn import Config
@@ -36,7 +36,9 @@ class Supervisor(Multiprocess):
         drain_s: float,
         ready: Callable[[], None],
         say: Say,
+        others: Sequence[Beside] = (),
     ) -> None:
+        """`others` run beside the workers too."""
         super().__init__(config, [listener])
         self.failed = False
         self._drain_s = drain_s
@@ -51,6 +53,7 @@ class Supervisor(Multiprocess):
             Beside("background fit", refit),
             Beside("loop of graded outcomes", loop),
             Beside("process of the followers", followers),
+            *others,
         ]
 
     def run(self) -> None:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 
+from amp.beside import NICENESS
 from amp.clock import iso, now_ms
 from amp.learning.insight_store import InsightStore
 from amp.learning.policies import Policies, first
@@ -102,6 +103,7 @@ def _on(work: Any, cores: set[int], *given: Any) -> None:
 
 
 async def _watch(site: Site, session: str, paths: Sequence[str], count: Count, ready: Any) -> None:
+    os.nice(NICENESS)  # browsers are on other machines: they are not to delay who measures
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     async with httpx.AsyncClient(
         base_url=site.url, cookies={"amp_session": session}, timeout=60, limits=limits

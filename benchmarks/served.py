@@ -7,14 +7,17 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import uvicorn
 
 from amp import followers
-from amp.beside import NICENESS
+from amp.beside import NICENESS, SOCKET
 from amp.serve import WORKER, WORKER_ENVIRONMENT
 
 _START_S, _STOP_S = 30.0, 15.0
@@ -64,6 +67,26 @@ def followed(environment: Mapping[str, str], cores: set[int]) -> Generator[int]:
         _end(process)
 
 
+@contextmanager
+def drawn(environment: Mapping[str, str], cores: set[int]) -> Generator[dict[str, str]]:
+    """Runs the process of the pages as `amp serve` does, until the block ends: what workers have to know."""
+    with tempfile.TemporaryDirectory(prefix="amp-pages-") as folder:
+        told = {SOCKET: f"{folder}/socket"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.served", ",".join(map(str, cores))],
+            env=os.environ | WORKER_ENVIRONMENT | dict(environment) | told,
+        )
+        try:
+            until_s = time.monotonic() + _START_S
+            while not Path(told[SOCKET]).exists():
+                if process.poll() is not None or time.monotonic() > until_s:
+                    raise RuntimeError("the process of the pages does not come up")
+                time.sleep(0.01)
+            yield told
+        finally:
+            _end(process)
+
+
 def _end(process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
     try:
@@ -74,11 +97,13 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def service() -> Any:
-    """The service as a worker of `amp serve` has it, its pages with it."""
+    """The service as a worker of `amp serve` has it; without a process of pages it has none."""
     from amp import app  # noqa: PLC0415  only the process that serves needs it
-    from amp.dashboard.mount import dashboard  # noqa: PLC0415  as above
+    from amp.serve import passing_on  # noqa: PLC0415  as above
 
-    return app.application(dashboard)
+    return (
+        passing_on(os.environ[SOCKET]) if SOCKET in os.environ else app.application(lambda _: app.Upstairs())
+    )
 
 
 def _wait(port: int) -> None:
@@ -95,9 +120,14 @@ def _serve(application: str, http: str, listener: str) -> None:
     uvicorn.Server(config).run([socket.socket(fileno=int(listener))])
 
 
-def _follow() -> None:
-    os.nice(NICENESS)
-    followers.main()
+def _beside() -> None:
+    if SOCKET in os.environ:
+        from amp.dashboard import beside  # noqa: PLC0415  followers need none of it
+
+        beside.run(os.environ[SOCKET])
+    else:
+        os.nice(NICENESS)
+        followers.main()
 
 
 if __name__ == "__main__":
@@ -106,4 +136,4 @@ if __name__ == "__main__":
     if what:
         _serve(*what)
     else:
-        _follow()
+        _beside()

@@ -9,15 +9,17 @@ from amp.bridge.consumer import Bridge
 from amp.bridge.maps import Maps
 from amp.bridge.store import BridgeStore
 from amp.errors import StoreUnavailable
-from amp.learning import insight_store, policies
+from amp.learning import insight_store, policies, user_store
 from amp.learning import store as learning_store
 from amp.learning.counting import Counting
 from amp.learning.insight_store import InsightStore
 from amp.learning.policies import Policies
 from amp.learning.policy_store import PolicyStore
+from amp.learning.recent import Recent
 from amp.learning.store import LearningStore
 from amp.learning.teaching import Teaching
 from amp.learning.token import Sealer
+from amp.learning.user_store import UserStore
 from amp.ledger.store import LedgerStore
 from amp.settings import Settings
 from amp.store.connection import Store
@@ -25,7 +27,7 @@ from amp.store.functions import Functions
 from amp.store.keyring import Keyring, pepper
 from amp.tenancy import Tenant
 
-LIBRARIES = (learning_store.LIBRARY, insight_store.LIBRARY, bridge_store.LIBRARY)
+LIBRARIES = (learning_store.LIBRARY, insight_store.LIBRARY, user_store.LIBRARY, bridge_store.LIBRARY)
 
 
 class Carrying:
@@ -35,6 +37,7 @@ class Carrying:
         functions, secret = Functions(store, LIBRARIES), settings.secret or ""
         self._policies = Policies(policies.first(settings), PolicyStore(store, functions))
         self._counting = Counting(InsightStore.of(settings, store, functions, self._policies), self._policies)
+        self._recent = Recent(UserStore(store, functions))
         self._keyring = Keyring(store, pepper(secret))
         self._store = BridgeStore(store, functions)
         teaching = Teaching(
@@ -42,6 +45,7 @@ class Carrying:
             Sealer(secret.encode()),
             policies=self._policies,
             counting=self._counting,
+            recent=self._recent,
         )
         self.bridge = Bridge(
             self._store,
@@ -55,7 +59,8 @@ class Carrying:
     async def run(self) -> None:
         """Carries until cancelled."""
         await self._policies.catch_up()
-        beside = [asyncio.create_task(each) for each in (self._policies.follow(), self._counting.follow())]
+        follow = (self._policies.follow(), self._counting.follow(), self._recent.follow())
+        beside = [asyncio.create_task(each) for each in follow]
         try:
             await self.bridge.run()
         finally:
@@ -63,6 +68,7 @@ class Carrying:
                 each.cancel()
             with suppress(StoreUnavailable):
                 await self._counting.flush()
+                await self._recent.flush()
 
     async def _tenants(self) -> set[Tenant]:
         return {tenancy.tenant(record.tenant, record.env) for record in await self._keyring.all()}

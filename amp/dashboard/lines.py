@@ -10,7 +10,8 @@ from amp.dashboard.drawing import Scale, Tell, chart, element, percent, scale_of
 _TOP, _BOTTOM = 18, 22
 _GRID = 1000
 """Units of the plot in both directions; it is stretched to its place, and its strokes are not."""
-_LABELS_MAX = 5
+_LABELS_MAX, _LONG_LABELS_MAX, _LONG = 5, 3, 7
+"""Labels that have room on a phone; fewer if one has more letters than that."""
 
 Value = TypeVar("Value")
 
@@ -59,7 +60,8 @@ def _axes(labels: Sequence[str], scale: Scale, plot: float, tell: Tell) -> Itera
         kind = "axis" if tick == scale.low else "grid"
         yield element("line", x1=0, x2="100%", y1=y, y2=y, class_=kind)
         yield text(words, 0, y - 4, "tick")
-    steps = max(1, -(-(len(labels) - 1) // (_LABELS_MAX - 1)))
+    most = _LONG_LABELS_MAX if max(map(len, labels), default=0) > _LONG else _LABELS_MAX
+    steps = max(1, -(-(len(labels) - 1) // (most - 1)))
     shown = range(0, len(labels), steps)
     for index in shown:
         anchor = "start" if index == 0 else "end" if index == len(labels) - 1 else "middle"

@@ -94,6 +94,7 @@ def _of_lift(lift: LiftReply) -> dict[str, Any]:
     told = {each.metric: each for each in lift.differences}
     rates = [each for each in lift.differences if each.metric != "timeToStart"]
     time = told.get("timeToStart")
+    places = [each for each in lift.where if each.difference is not None]
     return {
         "reward": told.get("reward"),
         "lift_chart": interval_chart(
@@ -115,16 +116,25 @@ def _of_lift(lift: LiftReply) -> dict[str, Any]:
             "Where it pays: difference in reward, in points of a hundred",
             [
                 Interval(place_name(each), each.difference, each.low, each.high, _users(each))
-                for each in lift.where
+                for each in places
             ],
             tell=words.points,
         ),
+        "places": places,
+        "unknown_places": [place_name(each) for each in lift.where if each.difference is None],
         "place_name": place_name,
     }
 
 
 def _interval(of: DifferenceReply) -> Interval:
-    return Interval(METRICS[of.metric], of.difference, of.low, of.high, _users(of))
+    return Interval(METRICS[of.metric], of.difference, of.low, of.high, _users(of), _sooner(of))
+
+
+def _sooner(of: DifferenceReply) -> str:
+    """Less time is better, unlike of all else."""
+    if of.metric != "timeToStart" or of.low is None or of.high is None:
+        return ""
+    return "good" if of.high < 0 else "bad" if of.low > 0 else ""
 
 
 def _users(of: DifferenceReply | PlaceReply) -> str:

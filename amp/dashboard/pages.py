@@ -65,6 +65,12 @@ _GLOBALS.update(asset=assets.url, tabs=[])
 _GLOBALS["ui"] = _TEMPLATES.get_template("ui.html").module
 
 
+def compiled() -> None:
+    """Every template is made ready, which takes longer than drawing it."""
+    for name in _TEMPLATES.list_templates():
+        _TEMPLATES.get_template(name)
+
+
 def navigate(pages: tuple[type[Page], ...]) -> None:
     """From now on the navigation leads to these pages, in this order."""
     _GLOBALS["tabs"] = [page.tab for page in pages]

@@ -1,6 +1,7 @@
 """The drawings of the ROI pages: from rows of reports to bars, lines and intervals."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from amp.dashboard.bars import Bar, bars, composition, funnel
 from amp.dashboard.intervals import Interval, interval_chart
 from amp.dashboard.lines import Series, line_chart
 from amp.dashboard.zoom import zoomable
+from amp.ledger.leaf_wire import JobLine
 from amp.ledger.report import Composition, Row
 
 BARS_MAX = 8
@@ -19,6 +21,9 @@ PARTS_MAX = 3
 """Of a composition, before the rest."""
 _WIDE = 4.0
 """An interval that ends this much above all ratios would make the others a dot."""
+_STEPS = 60
+"""Of a day that is drawn job after job."""
+_LONG = timedelta(minutes=10)
 _PARTS = (("model", "AI models", "s1"), ("tool", "Tools", "s2"), ("human", "People", "s3"))
 NO_TYPE = "no type"
 
@@ -147,6 +152,30 @@ def _amounts(rows: Sequence[Row], days: Sequence[str], labels: Sequence[str]) ->
     return zoomable(drawn, days, series, unit=f" {currency}")
 
 
+def of_one_day(lines: Sequence[JobLine], currency: str) -> Markup | None:
+    """Value and cost as they add up over a day's jobs, by when each was made; None of jobs of one moment."""
+    made = [datetime.fromisoformat(each.created) for each in lines]
+    if not lines or min(made) == max(made):
+        return None
+    first, span = min(made), max(made) - min(made)
+    times = [first + span * step / _STEPS for step in range(_STEPS + 1)]
+    series = [
+        Series("Value", _adding_up(times, made, [each.outcome_value for each in lines])),
+        Series("Cost", _adding_up(times, made, [each.total_cost for each in lines])),
+    ]
+    form = "%H:%M" if span > _LONG else "%H:%M:%S"
+    labels = [format(each, form) for each in times]
+    title = f"Value and cost of the jobs made until then, {currency}"
+    return line_chart("chart-amounts", title, labels, series, tell=words.amount)
+
+
+def _adding_up(
+    times: Sequence[datetime], made: Sequence[datetime], amounts: Sequence[Decimal | None]
+) -> list[float]:
+    told = [(at, amount) for at, amount in zip(made, amounts, strict=True) if amount is not None]
+    return [float(sum((amount for at, amount in told if at <= time), Decimal(0))) for time in times]
+
+
 def of_approaches(rows: Sequence[Row], groups: Sequence[Row]) -> dict[str, Any]:
     """Approaches by Value Ratio, and learned against control, with their intervals."""
     named = [row for row in rows if row.key["approach"]]
@@ -156,11 +185,25 @@ def of_approaches(rows: Sequence[Row], groups: Sequence[Row]) -> dict[str, Any]:
     both = [row for row in groups if row.key["group"]]
     return {
         "approach_chart": _ratios("chart-approaches", "Value Ratio by approach", shown, "approach"),
+        "group_words": _apart(both),
         "group_chart": _ratios("chart-groups", "Value Ratio, learned and control", both, "group"),
         "approaches_drawn": len(shown),
         "approaches_in_all": len(named),
         "approaches_unsure": sum(row.value_ratio_interval is None for row in named),
     }
+
+
+def _apart(groups: Sequence[Row]) -> str:
+    """Whether jobs tell the groups apart, in words; nothing unless both have an interval."""
+    ends = {row.key["group"]: row.value_ratio_interval for row in groups}
+    learned, control = ends.get("learned"), ends.get("control")
+    if learned is None or control is None:
+        return "" if len(groups) < 2 else "There are too few jobs yet to tell the two apart."
+    if learned.low > control.high:
+        return "Learned users' jobs are worth more for what they cost, beyond chance."
+    if learned.high < control.low:
+        return "Control users' jobs are worth more for what they cost, beyond chance."
+    return "The intervals overlap: these jobs do not tell the two apart, whichever is ahead."
 
 
 def _ratios(name: str, title: str, rows: Sequence[Row], by: str) -> Markup | None:

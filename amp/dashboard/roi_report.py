@@ -4,11 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from markupsafe import Markup
+
 from amp.dashboard import roi_charts, words
 from amp.errors import InvalidParameter
 from amp.ledger import filters
 from amp.ledger.filters import Filters
 from amp.ledger.grouping import Question
+from amp.ledger.leaf_wire import Turn
 from amp.ledger.looking import Budget
 from amp.ledger.report import Row
 from amp.ledger.report_wire import Report
@@ -22,6 +25,8 @@ ONLY = ("type", "environment", "agent", "squad", "approach", "group")
 OFFERED_MAX = 60
 """Values of a dimension that are offered to choose from; others are reached by links and by the address."""
 TABLE_MAX = 100
+ONE_DAY_MAX = 500
+"""Jobs of a single day that are drawn one after the other: sums are kept by day."""
 
 
 class Asked(NamedTuple):
@@ -97,9 +102,18 @@ async def shown(reports: Reports, tenant: Tenant, asked: Asked) -> dict[str, Any
         **roi_charts.of_types(types.rows),
         **roi_charts.of_days(days.rows),
         **roi_charts.of_approaches(approaches.rows, found[4].rows if len(found) > 4 else []),
+        "one_day_chart": await _one_day(reports, tenant, asked, total) if len(days.rows) == 1 else None,
         "warnings": warnings(report),
         "beware": beware,
     }
+
+
+async def _one_day(reports: Reports, tenant: Tenant, asked: Asked, total: Row) -> Markup | None:
+    """None of many jobs, and of several currencies."""
+    if total.jobs > ONE_DAY_MAX or total.currency is None or asked.currency:
+        return None
+    leaf = await reports.leaf(tenant, asked.filters, Turn(ONE_DAY_MAX), BUDGET)
+    return None if leaf.cut else roi_charts.of_one_day(leaf.jobs, total.currency)
 
 
 async def _offered(reports: Reports, tenant: Tenant, asked: Asked) -> dict[str, list[tuple[str, str]]]:

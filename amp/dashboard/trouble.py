@@ -17,6 +17,7 @@ from amp.errors import (
     PayloadTooLarge,
     Unauthorized,
 )
+from amp.http.elsewhere import OF_PROGRAMS
 from amp.http.requests import REQUEST_ID, ApiRequest
 
 _log = logging.getLogger(__name__)
@@ -95,7 +96,6 @@ HANDLERS: dict[Any, Any] = {
     HTTPException: refused_by_framework,
     Exception: failed,
 }
-_OF_PROGRAMS = ("/v1/", "/api/", "/meter/", "/profitstream/", "/schema", "/metrics", "/livez", "/readyz")
 
 
 def unrouted(others: dict[Any, Any]) -> dict[Any, Any]:
@@ -111,4 +111,4 @@ def unrouted(others: dict[Any, Any]) -> dict[Any, Any]:
 
 def _is_browser(request: ApiRequest) -> bool:
     accepts = "text/html" in request.headers.get("accept", "")
-    return accepts and not request.scope["path"].startswith(_OF_PROGRAMS)
+    return accepts and not request.scope["path"].startswith(OF_PROGRAMS)

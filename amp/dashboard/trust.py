@@ -1,18 +1,22 @@
 """Can it be trusted? What can be lost, what was verified, what waits, what was turned away, who has keys."""
 
 import asyncio
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
 
 from amp.app import House
+from amp.bridge.wire import StatusReply
 from amp.clock import iso, now_ms
 from amp.dashboard.pages import Page, Tab, page
 from amp.http.requests import ApiRequest
 from amp.learning.state import ChangeReply
-from amp.tenancy import Access
+from amp.settings import Settings
+from amp.tenancy import Access, Tenant
 from amp.trust import KeyReply, TrustReply
 
 MODES = {
@@ -22,6 +26,18 @@ MODES = {
     "snapshots": "Snapshots only",
     "memory": "In memory only",
     "unknown": "Unknown",
+}
+CARRIED = {
+    "taught": "decisions that a job's outcome or a grade was the first to speak of",
+    "filled": "decisions that it added something to, or corrected",
+    "agreed": "said what was known",
+    "contradictions": "contradict what stands; kept, and count in nothing",
+    "nothing": "say nothing by the mapping",
+    "replays": "were carried before",
+    "unknown": "name a requestId that is none of yours",
+    "expired": "came after the decision's window, or after an erasure",
+    "full": "came to a decision that sixteen others speak of",
+    "skipped": "cannot be read; the log says why",
 }
 _SOON_MS = 14 * 86_400_000
 
@@ -37,14 +53,20 @@ class TrustPage(Page):
         self, request: ApiRequest, access: NamedDependency[Access], house: NamedDependency[House]
     ) -> Response[bytes]:
         tenant = access.tenant
-        told, keys, state = await asyncio.gather(
-            house.trust.of(tenant), house.trust.keys(tenant), house.room.state.of(tenant)
+        told, keys, state, bridge = await asyncio.gather(
+            house.trust.of(tenant),
+            house.trust.keys(tenant),
+            house.room.state.of(tenant),
+            house.span.progress.status(tenant),
         )
         return page(
             request,
             "trust.html",
             trust=told,
             state=state,
+            bridge=bridge,
+            carried=_carried(bridge),
+            verify=_verify(house.settings, tenant),
             modes=MODES,
             keys=keys,
             tell=[_standing(each) for each in keys.keys],
@@ -53,6 +75,19 @@ class TrustPage(Page):
             turned=_turned(told),
             kept=_kept(told),
         )
+
+
+def _carried(told: StatusReply) -> list[tuple[str, int, str]]:
+    """What came of outcomes and grades, as far as anything did: in a word, how many, and what it means."""
+    counts = msgspec.to_builtins(told)
+    return [(word, counts[word], means) for word, means in CARRIED.items() if counts[word]]
+
+
+def _verify(settings: Settings, tenant: Tenant) -> str:
+    """The command that walks this tenant's chains, and finds the data folder as this service does."""
+    command = f"amp ledger verify --tenant {tenant.name} --env {tenant.env}"
+    elsewhere = settings.data != Settings().data
+    return f"{command} --data {shlex.quote(str(settings.data))}" if elsewhere else command
 
 
 def _of(kind: str, changes: Sequence[ChangeReply]) -> list[ChangeReply]:

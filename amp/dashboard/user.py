@@ -1,6 +1,8 @@
 """One user: what is believed of them beside the crowd, what was decided and why, what is preferred."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -62,6 +64,7 @@ class UserPage(Page):
             believed=[_believed(number, each) for number, each in enumerate(posterior.dimensions)],
             past=past,
             signals=signals,
+            unexplained=_unexplained(past.interactions),
             pages=_pages(past),
             preferences=_preferences(one, known, approaches),
             may_change=access.has(*CHANGE),
@@ -156,6 +159,17 @@ def signals(of: InteractionReply) -> str:
     if not of.final:
         said.append("more to come")
     return ", ".join(said)
+
+
+def _unexplained(shown: Sequence[PastReply]) -> dict[str, str]:
+    """What is said once for all of several decisions of which nobody knows why any more, by the reason."""
+    reasons = Counter(each.unexplained for each in shown if each.unexplained)
+    return {
+        reason: f"Why {'they' if many == len(shown) else f'{many} of them'} were decided so is not known "
+        f"any more: {reason}."
+        for reason, many in reasons.items()
+        if many > 1
+    }
 
 
 def _pages(past: HistoryReply) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 NOTHING = "–"
 MINUS = "−"
@@ -96,6 +96,11 @@ def plain(name: str | None) -> str:
     return (name or NOTHING).replace("_", " ")
 
 
+def breakable(name: str) -> Markup:
+    """An approach's name, which may go on in a new line after each option."""
+    return escape(name).replace("/", Markup("/<wbr>"))
+
+
 def size(value: int | None) -> str:
     """1536 is 1.5 KiB."""
     if value is None:
@@ -131,4 +136,5 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "sentence": sentence,
     "reward": reward,
     "plain": plain,
+    "breakable": breakable,
 }

@@ -88,9 +88,9 @@ class Lane:
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Litestar serves it; the answer gets its request id and is timed."""
         began = time.perf_counter()
-        request_id = new_request_id()
         state: dict[str, Any] = cast("dict[str, Any]", scope).setdefault("state", {})
-        state[REQUEST_ID] = request_id
+        passed_on = REQUEST_ID in state  # it is counted where it came in
+        request_id: str = state.setdefault(REQUEST_ID, new_request_id())
         status = 500
 
         async def answering(message: Message) -> None:
@@ -106,7 +106,8 @@ class Lane:
         route = cast("dict[str, Any]", scope).get("path_template") or "none"
         if status >= REFUSED:
             self._gate.turned(state.get(CALLER), status)
-        http_seconds(route, status).observe(time.perf_counter() - began)
+        if not passed_on:
+            http_seconds(route, status).observe(time.perf_counter() - began)
 
     async def _serve(self, hot: Hot, scope: Scope, receive: Receive, send: Send) -> None:
         headers = list(scope["headers"])

@@ -30,6 +30,8 @@ class Attendance:
         self._policies = policies
         self._elapsed_s = elapsed_s
         self._worker = secrets.token_hex(8)
+        self.announces = True
+        """False: this process draws pages, and decides for nobody."""
         self._said: dict[str, int] = {}
         self._due_s = 0.0
 
@@ -48,6 +50,8 @@ class Attendance:
         with suppress(StoreUnavailable):
             await self._priors.refresh()
             held, now_s = self._priors.held(), self._elapsed_s()
+            if not self.announces:
+                return
             if held != self._said or now_s >= self._due_s:
                 await self._fits.announce(self._worker, held)
                 await self._policies.tell_served()

@@ -8,6 +8,7 @@ from amp.errors import InvalidRequestId, StoreUnavailable
 from amp.learning import rows, words
 from amp.learning.counting import Counting
 from amp.learning.policies import Policies
+from amp.learning.recent import Recent
 from amp.learning.store import LearningStore
 from amp.learning.token import Sealer
 from amp.learning.types import Signals
@@ -17,6 +18,8 @@ from amp.tenancy import Tenant
 Random = Callable[[int], bytes]
 Learnt = Taught | Literal["unknown"]
 """Unknown: the requestId is none that this service gave to this tenant."""
+_SAID = frozenset({"new", "filled", "agreed", "contradicted", "overruled"})
+"""Something was heard of the user."""
 
 
 class Lesson(NamedTuple):
@@ -45,12 +48,14 @@ class Teaching:
         *,
         policies: Policies,
         counting: Counting,
+        recent: Recent,
         random: Random = os.urandom,
     ) -> None:
         self._store = store
         self._sealer = sealer
         self._policies = policies
         self._counting = counting
+        self._recent = recent
         self._random = random
         self._since_ms = self._earlier_ms = 0
 
@@ -74,6 +79,8 @@ class Teaching:
         for each in opened:
             verdict = next(answers) if each else "unknown"
             learnt.append(verdict)
+            if each and verdict in _SAID:
+                self._recent.heard(each[1].tenant, each[1].user)
             if each and verdict == "new":
                 self._counting.reported(each[1].tenant, each[0])
         return learnt

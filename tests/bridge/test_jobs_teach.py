@@ -48,6 +48,15 @@ async def test_a_conversion_moves_the_users_posterior(client, carry, job):
         assert moved[dimension][option] > before[dimension][option]
 
 
+async def test_who_is_taught_by_a_job_alone_is_among_those_heard_of_last(client, carry, job):
+    await job("job-1", await client.decided("ada"), outcomeType="CONVERTED")
+    await job("job-2", "req_nonsense", outcomeType="CONVERTED")
+    await carry()
+    await carry.made._recent.flush()
+    listed = (await client.get("/v1/insights/users")).json()["users"]
+    assert [each["userId"] for each in listed] == ["ada"]
+
+
 @pytest.mark.parametrize(
     ("outcome", "completed"),
     [

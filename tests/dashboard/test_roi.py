@@ -9,8 +9,9 @@ import pytest_asyncio
 from msgspec.structs import replace
 from site_of import ARTEFACTS
 
-from amp.dashboard import roi_jobs, words
+from amp.dashboard import roi_charts, roi_jobs, roi_report, words
 from amp.ledger.looking import Budget
+from amp.ledger.report import Between, row
 from amp.ledger.reports import Reports
 
 JOBS = "/profitstream/v2/api/jobs"
@@ -84,17 +85,47 @@ async def test_its_numbers_are_those_of_the_api(full, api):
     assert f"{funnel['successfulJobs'] - funnel['convertedJobs']} successful, not converted" in text
     assert f"{avoidance['successfulJobs'] - avoidance['deflectedJobs']} successful, not deflected" in text
     assert plain(f"A conversion costs {words.money(total['costPerConversion'], 'USD')}") in text
-    for row in (await report("type"))["rows"]:
-        told = f"{row['key']['type']} {row['jobs']} {words.money(row['totalValue'], 'USD')}"
+    for each in (await report("type"))["rows"]:
+        told = f"{each['key']['type']} {each['jobs']} {words.money(each['totalValue'], 'USD')}"
         assert plain(told) in text
-    rows = {row["key"]["group"]: row for row in (await report("group"))["rows"] if row["key"]["group"]}
-    assert set(rows) == {"learned", "control"}
-    for row in rows.values():
-        between = row["valueRatioInterval"]
+    of = {each["key"]["group"]: each for each in (await report("group"))["rows"] if each["key"]["group"]}
+    assert set(of) == {"learned", "control"}
+    for each in of.values():
+        between = each["valueRatioInterval"]
         ends = f"{words.ratio(between['low'])} to {words.ratio(between['high'])}"
-        assert f"{words.ratio(row['valueRatio'])} ({ends})" in text
+        assert f"{words.ratio(each['valueRatio'])} ({ends})" in text
     assert "1 record has no price." in text
     assert "1 escalated without human cost." in text
+
+
+async def test_a_single_day_is_drawn_as_its_jobs_add_up(full, api, monkeypatch):
+    client = await full.signed_in()
+    total = (await api.get("/v1/ledger/report")).json()["total"]
+    said = re.search(r'<desc id="chart-amounts-said">([^<]+)<', (await client.get("/roi")).text)[1]
+    value, cost = (words.amount(total[name]) for name in ("totalValue", "totalCost"))
+    assert re.fullmatch(rf"Value: [\d.]+ on \S+, {value} on \S+\. Cost: [\d.]+ on \S+, {cost} on \S+\.", said)
+    monkeypatch.setattr(roi_report, "ONE_DAY_MAX", total["jobs"] - 1)
+    text = (await client.get("/roi")).text
+    assert "chart-amounts" not in text
+    assert "a line takes two" in text
+
+
+@pytest.mark.parametrize(
+    ("learned", "control", "told"),
+    [
+        ((3, 4), (1, 2), "Learned users' jobs are worth more"),
+        ((1, 2), (3, 4), "Control users' jobs are worth more"),
+        ((1, 3), (2, 4), "The intervals overlap"),
+        ((1, 3), None, "too few jobs"),
+    ],
+)
+def test_whether_groups_can_be_told_apart_is_said(learned, control, told):
+    rows = [
+        replace(row({"group": group}, {}), value_ratio_interval=ends and Between(*ends))
+        for group, ends in (("learned", learned), ("control", control))
+    ]
+    assert told in roi_charts.of_approaches([], rows)["group_words"]
+    assert roi_charts.of_approaches([], rows[:1])["group_words"] == ""
 
 
 async def test_the_gap_is_a_list_to_click(full, api):

@@ -3,11 +3,13 @@
 import html
 import json
 import re
+import shlex
 import time
 
 import pytest
 import pytest_asyncio
 
+from amp.bridge.carrying import Carrying
 from amp.clock import iso, now_ms
 from amp.dashboard import words
 from amp.errors import StoreUnavailable
@@ -209,3 +211,29 @@ async def test_it_is_accessible_and_follows_what_happens(full, api, visit, inspe
     await walked(full, Finding(ACME.tag, 3, 7, "job-1", "the entry was altered"))
     bare = await visit("/trust", script=False, width=375)
     assert await bare.get_by_text("Not what was written").count() == 1
+
+
+async def test_what_the_bridge_taught_is_what_the_api_says(full, api):
+    client = await full.signed_in()
+    assert "Nothing was carried yet" in (await client.get("/trust")).text
+    context = (await api.post("/v1/context", json={"userId": "ada", "task": "Sell"})).json()
+    made = {"agenticJobId": "taught", "amp_request_id": context["requestId"]}
+    assert (await api.post("/profitstream/v2/api/jobs", json=made)).status_code == 201
+    said = {"executionStatus": "SUCCESS", "outcomeType": "CONVERTED"}
+    answer = await api.post("/profitstream/v2/api/jobs/taught/outcome", json=said)
+    assert answer.status_code == 200
+    assert "On the bridge 1 " in plain((await client.get("/trust")).text)
+    carrying = Carrying(full.house.settings, full.store)
+    while await carrying.bridge.turn(0):
+        pass
+    told = (await api.get("/v1/bridge/status")).json()
+    assert (told["taught"], told["waiting"]) == (1, 0)
+    text = plain((await client.get("/trust")).text)
+    assert "Taught 1 " in text
+    assert "On the bridge 0 " in text
+
+
+async def test_the_command_that_walks_the_chains_finds_this_services_data(full):
+    text = html.unescape((await (await full.signed_in()).get("/trust")).text)
+    data = shlex.quote(str(full.house.settings.data))
+    assert f"amp ledger verify --tenant acme --env live --data {data}<" in text

@@ -1,6 +1,7 @@
 """Users: found, looked at row by row, preferred for, taken home and erased."""
 
 import re
+from collections import Counter
 from urllib.parse import urlencode
 
 import crowd_of
@@ -9,6 +10,7 @@ import pytest_asyncio
 from site_of import csrf_in
 
 from amp.dashboard import words
+from amp.dashboard.user import PAST_A_PAGE
 
 WEIRD = '<b>"Ünal" & \u200fعلي\u200e 名前 %2F ?#+;' + "x" * 180
 FIELD = "preferredFraming"
@@ -181,6 +183,21 @@ async def test_a_preference_is_set_locked_and_cleared(crowded, api):
     assert (await set_to("nonsense")).status_code == 400
     assert (await set_to("challenge", preference="lock")).status_code == 400
     assert (await set_to("challenge", csrf="")).status_code == 403
+
+
+async def test_why_nobody_knows_any_more_is_said_once_for_many(crowded, api):
+    client = await crowded.signed_in()
+    before = (await client.get(path("ada"))).text
+    assert "not known any more" not in before
+    await api.put("/v1/profile/ada", json={FIELD: "challenge"})
+    after = (await client.get(path("ada"))).text
+    asked = {"limit": PAST_A_PAGE}
+    told = (await api.get("/v1/insights/users/ada/history", params=asked)).json()["interactions"]
+    reasons = Counter(each["unexplained"] for each in told if each["unexplained"])
+    assert max(reasons.values()) > 1
+    for reason in reasons:
+        assert after.count(f"not known any more: {reason}.") == 1
+    assert after.count('<p class="past-why">') == len(told) - sum(n for n in reasons.values() if n > 1)
 
 
 async def test_who_may_only_read_changes_nothing(crowded):

@@ -32,12 +32,12 @@ def test_counts_are_summed_over_workers_and_those_of_killed_ones_stay(data):
             assert counted(http, "amp_draining") == 0
 
         processes = files(folder, "gauge_livesum")
-        assert len(processes) == 6, "what runs beside the workers counts too"
+        assert len(processes) == 7, "what runs beside the workers counts too"
         assert processes == files(folder, "counter")
         for pid in processes:
             os.kill(int(pid), signal.SIGKILL)
         until(lambda: not processes & files(folder, "gauge_livesum"), within_s=60)
-        until(lambda: len(files(folder, "gauge_livesum")) == 6, within_s=60)
+        until(lambda: len(files(folder, "gauge_livesum")) == 7, within_s=60)
         with httpx.Client(base_url=announced["url"], timeout=30) as http:
             assert counted(http, "amp_contexts_total") == counted(http, timed) == 30
             asked(announced, 6)
