@@ -233,7 +233,7 @@ def cluster(url: str) -> Cluster:
 def _host(written: str, port: int) -> tuple[str, int]:
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+)(?::([0-9]{1,5}))?", written)
     if not match or not 0 < int(match[2] or port) < 65_536:
-        raise ValueError(f"must list hosts as HOST:PORT, separated by commas, and {written!r} is none of them")
+        raise ValueError(f"must list hosts as HOST:PORT, separated by commas, not {written!r}")
     return match[1].strip("[]"), int(match[2] or port)
 
 
