@@ -1,7 +1,7 @@
 """One visit: every check that can be made, in groups; what cannot be seen says why. Nothing is changed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -95,7 +95,7 @@ async def _of_store(settings: Settings, store: Store) -> dict[str, list[Finding]
     said = await told(store)
     servers = {
         f"Store {address}".strip(): await _of_server(settings, server)
-        for address, server in (await _servers(store)).items()
+        for address, server in (await store.nodes()).items()
     }
 
     async def of_ledger() -> list[Finding]:
@@ -111,11 +111,6 @@ async def _of_store(settings: Settings, store: Store) -> dict[str, list[Finding]
     }
 
 
-async def _servers(store: Store) -> Mapping[str, Store]:
-    """Each server that holds a part of what is kept, by its address; '' where there is only one."""
-    return {"": store}
-
-
 async def _of_server(settings: Settings, server: Store) -> list[Finding]:
     """Every check of one server; one of several that does not answer hides no other."""
     try:
@@ -123,7 +118,7 @@ async def _of_server(settings: Settings, server: Store) -> list[Finding]:
     except StoreUnavailable as failure:
         return [_no_answer(settings, failure)]
     return [
-        *checkup.findings(said, settings.durability, getattr(settings, "ack_replicas", 0)),
+        *checkup.findings(said, settings.durability, settings.ack_replicas),
         *libraries.findings(said),
         *machine.of_store(settings.redis or "", said),
     ]
