@@ -121,4 +121,4 @@ async def test_workers_are_replaced_twice_under_load_without_one_failed_request(
             )
             assert counted(client, "amp_workers ") == counted(client, "amp_build_info") == 2
             assert counted(client, "amp_draining") == 0
-        assert len(counter_files(service)) <= 2 + 3 + 1  # workers, what runs beside, and all that ended
+        assert len(counter_files(service)) <= 2 + 4 + 1  # workers, what runs beside, and all that ended
