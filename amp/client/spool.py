@@ -81,7 +81,7 @@ class Spool:
 
     def settle(self, entries: Sequence[Entry]) -> None:
         self._memory.settle([entry for entry in entries if not entry.id])
-        with self._file.reading:
+        with self._file.reading, self._said():  # a delete that fails is tried again with the next
             for entry in entries:
                 if entry.id:
                     self._arrived(entry.id)
