@@ -141,5 +141,6 @@ class Memory:
     def close(self) -> int:
         with self._counting:
             lost, self._in_hand = self.count, 0
-            self._queue = deque[Waiting](maxlen=0)
+            self._size = 0  # a caller that comes too late is told so
+            self._queue = deque[Waiting]()
         return lost

@@ -27,6 +27,8 @@ THREADS = 8
 PAUSE_S_MAX = 60.0
 POLL_S = 1.0
 """Between looks into a spool for what other processes left there."""
+AGAIN_MAX = 1000
+"""Of those that the server failed on, apart from the queue: its limit is the host's memory's."""
 SPLIT_AT = 3
 """Attempts of a batch that the server fails on, until its halves are tried apart."""
 PATIENCE = wire.Patience(deadline_s=float("inf"), attempts=ATTEMPTS, backoff_s=0.5, backoff_s_max=30.0)
@@ -243,7 +245,7 @@ class Senders:
         return self._troubled(entries, error)
 
     def _troubled(self, entries: Sequence[Entry], error: AmpError) -> float | None:
-        if is_away(error) or (is_locked_out(error) and self._backlog.kept):
+        if is_away(error) or (is_locked_out(error) and self._backlog.kept) or self._crowded(error):
             return self._left_alone(entries, error)
         if len(entries) > 1 and not is_locked_out(error):
             if worth_retrying(error) and entries[0].attempts < SPLIT_AT:
@@ -255,6 +257,10 @@ class Senders:
             else:
                 self._refused(entry, error)
         return None
+
+    def _crowded(self, error: AmpError) -> bool:
+        """Whether so many wait for another try that this one must wait where there is a limit."""
+        return worth_retrying(error) and len(self._again) >= AGAIN_MAX
 
     def _too_late(self, result: Result) -> None:
         """An answer after the end: what has arrived was not lost after all."""
