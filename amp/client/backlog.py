@@ -49,6 +49,11 @@ class Backlog(Protocol):
         ...
 
     @property
+    def fleeting(self) -> int:
+        """Of these, how many the end of the process takes along. Safe in a signal's handler."""
+        ...
+
+    @property
     def empty(self) -> bool:
         """Whether nothing waits and nothing is in hand."""
         ...
@@ -116,6 +121,10 @@ class Memory:
     @property
     def count(self) -> int:
         return len(self._queue) + self._in_hand
+
+    @property
+    def fleeting(self) -> int:
+        return self.count
 
     @property
     def empty(self) -> bool:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 from urllib.parse import quote
 
 import msgspec
@@ -130,9 +130,10 @@ def job(body: bytes) -> Iterator[Call[Any]]:
 
 def stands(body: bytes, error: AmpError) -> bool:
     """Whether the server refuses this outcome because it has it already, from an earlier attempt."""
-    there: Any = error.details.get("outcome")
-    if not (isinstance(error, OutcomeAlreadyReported) and isinstance(there, dict)):
+    shown = error.details.get("outcome")
+    if not (isinstance(error, OutcomeAlreadyReported) and isinstance(shown, dict)):
         return False
+    there = cast("dict[str, Any]", shown)
     if there.get("outcomeUpdateCount") != 0:
         return False
     said = decode(bytes(decode(body, _Job).outcome), dict[str, Any])

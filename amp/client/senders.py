@@ -150,7 +150,7 @@ class Senders:
         """Until nothing is left; while the server is away, until it is back."""
         while not self._stopped:
             pause_s = self._work()
-            if self._ending and (self._backlog.kept or self._backlog.empty):
+            if self._ending and not self._backlog.fleeting:
                 return  # what is on disk need not wait here for a server that is away
             if pause_s is None:
                 if not self._ending:

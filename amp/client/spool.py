@@ -109,6 +109,10 @@ class Spool:
         return self._memory.count
 
     @property
+    def fleeting(self) -> int:
+        return self._memory.count
+
+    @property
     def empty(self) -> bool:
         with self._file.reading, self._said():
             return self._memory.empty and not self._held and (self._closed or not self._more)

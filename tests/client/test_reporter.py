@@ -13,6 +13,7 @@ from amp.client.backlog import Memory
 from amp.client.failures import Unreachable
 from amp.client.reporter import Reporter
 from amp.client.senders import Senders
+from amp.client.spool import Spool
 from amp.client.tally import Tally
 from amp.client.wire import Reply
 
@@ -216,6 +217,36 @@ def test_what_a_stranger_answers_waits_where_there_is_a_limit(monkeypatch):
     )
     assert [backlog.put("outcome", report("req_x")) for _ in range(4)] == [True] * 3 + [False]
     assert backlog.count == 8
+
+
+def test_what_the_disk_did_not_take_is_tried_until_the_end(tmp_path):
+    ended_s = time.monotonic()
+
+    def network(request):
+        if time.monotonic() < ended_s + 0.3:
+            raise Unreachable("away")
+        return Reply(200, {}, json.dumps({"items": [TAKEN]}).encode())
+
+    tally = Tally()
+    spool = Spool(tmp_path / "nowhere" / "x.spool", tally, memory=9)
+    reporter = Reporter(network, tally, spool, chance=lambda: 0.5)
+    assert reporter.put("outcome", report("req_a"))
+    reporter.close(2)
+    assert (tally.counters(0).sent, tally.counters(0).dropped) == (1, 0)
+
+
+def test_what_the_disk_did_not_take_is_lost_with_a_word(tmp_path, caplog):
+    def away(request):
+        raise Unreachable("away")
+
+    tally = Tally()
+    spool = Spool(tmp_path / "nowhere" / "x.spool", tally, memory=9)
+    reporter = Reporter(away, tally, spool, chance=lambda: 0.5)
+    assert reporter.put("outcome", report("req_a"))
+    reporter.say_lost()
+    assert tally.counters(0).dropped == 1
+    assert "are lost" in caplog.text
+    reporter.close(0)
 
 
 def test_every_report_is_accounted_for_with_many_threads_offering(started):
