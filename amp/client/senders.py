@@ -24,7 +24,8 @@ LINGER_S = 0.05
 """From the first report to its sending: a burst leaves as full batches, and the caller is not interrupted."""
 THREADS = 8
 """2,000 reports are 20 batches: three rounds of answers."""
-PAUSE_S_MAX = 60.0
+PAUSE_S_MAX, END_PAUSE_S_MAX = 60.0, 0.25
+"""The second at the end: a server has two seconds to come back."""
 POLL_S = 1.0
 """Between looks into a spool for what other processes left there."""
 AGAIN_MAX = 1000
@@ -152,10 +153,10 @@ class Senders:
             pause_s = self._work()
             if self._ending and not self._backlog.fleeting:
                 return  # what is on disk need not wait here for a server that is away
+            if self._ending:  # None: the others have something in hand, or it is to be tried again
+                pause_s = LINGER_S if pause_s is None else min(pause_s, END_PAUSE_S_MAX)
             if pause_s is None:
-                if not self._ending:
-                    return
-                pause_s = LINGER_S  # the others have something in hand, or it is to be tried again
+                return
             self._away = not self._ending
             if self._pause(pause_s):
                 self._misses = 0
