@@ -49,6 +49,7 @@ from amp.learning.users import Users
 from amp.ledger import book_store, rollup_store
 from amp.ledger import marks as ledger_marks
 from amp.ledger import store as ledger_store
+from amp.ledger.alarm import Alarm
 from amp.ledger.appending import Appender
 from amp.ledger.book_store import BookStore
 from amp.ledger.books import PriceLists
@@ -185,7 +186,7 @@ def ledger(settings: Settings, store: Store, functions: Functions, decisions: De
     facts, index = LedgerStore(store, functions), RollupStore(store, functions)
     lists, rollup = PriceLists(BookStore(store, functions)), Rollup(index, facts)
     marker = Marker(Marks(store, functions))
-    heads = Heads(settings.data / FOLDER, key_of((settings.secret or "").encode()))
+    heads = Heads(settings.data / FOLDER, key_of((settings.secret or "").encode()), Alarm(store))
 
     def heard(tenant: Tenant, bucket: int, head: Head) -> None:
         marker.wrote(tenant)

@@ -49,6 +49,11 @@ class Backlog(Protocol):
         ...
 
     @property
+    def fleeting(self) -> int:
+        """Of these, how many the end of the process takes along. Safe in a signal's handler."""
+        ...
+
+    @property
     def empty(self) -> bool:
         """Whether nothing waits and nothing is in hand."""
         ...
@@ -118,6 +123,10 @@ class Memory:
         return len(self._queue) + self._in_hand
 
     @property
+    def fleeting(self) -> int:
+        return self.count
+
+    @property
     def empty(self) -> bool:
         return self.count == 0
 
@@ -141,5 +150,6 @@ class Memory:
     def close(self) -> int:
         with self._counting:
             lost, self._in_hand = self.count, 0
-            self._queue = deque[Waiting](maxlen=0)
+            self._size = 0  # a caller that comes too late is told so
+            self._queue = deque[Waiting]()
         return lost

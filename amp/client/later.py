@@ -7,6 +7,7 @@ dropped. The staged report (`final=False`) that went before it stands then, as o
 import asyncio
 import inspect
 import logging
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,7 +24,9 @@ from amp.client.tally import Tally
 _log = logging.getLogger("amp.client")
 
 FAILED = "LATER_FAILED"
-"""Counted when a function raised, or gave what is no report."""
+"""Counted when a function raised, or gave what is no report, or its delay was none."""
+WAIT_S_MAX = 3600.0
+"""At a time: a lock cannot wait for centuries."""
 
 Told = Mapping[str, Any] | None
 Ask = Callable[[], "Told | Awaitable[Told]"]
@@ -44,7 +47,10 @@ class Later:
         if self._closed:
             self._drop(1)
             return
-        due_s = time.monotonic() + delay_s
+        due_s = _due_s(delay_s)
+        if due_s is None:
+            self._tally.failed(FAILED)
+            return
         with self._lock:
             heappush(self._waiting, (due_s, next(self._order), request_id, ask))
             if self._thread is None:
@@ -107,7 +113,7 @@ class Later:
                 self._ask(due[2], due[3])
                 continue
             with suppress(Empty):
-                self._bell.get(timeout=wait_s)
+                self._bell.get(timeout=None if wait_s is None else min(wait_s, WAIT_S_MAX))
 
     def _ask(self, request_id: str, ask: Ask) -> None:
         try:
@@ -120,6 +126,13 @@ class Later:
         except Exception:  # noqa: BLE001  the host's function must not end the thread, nor its error go unheard
             _log.warning("A later report's function failed; what was staged stands.", exc_info=True)
             self._tally.failed(FAILED)
+
+
+def _due_s(delay_s: object) -> float | None:
+    """By the monotonic clock; None when the host passed what is no time."""
+    if not isinstance(delay_s, int | float) or not math.isfinite(delay_s):
+        return None
+    return time.monotonic() + delay_s
 
 
 async def _result(told: Awaitable[Told]) -> Told:

@@ -23,7 +23,7 @@ def add(path: Path, entry: Entry, error: AmpError, tally: Tally) -> None:
     try:
         letter["body"] = msgspec.Raw(entry.body())
     except Exception:  # noqa: BLE001  what is no JSON is told as Python would print it
-        letter["body"] = repr(entry.said)
+        letter["body"] = _printed(entry.said)
     line = msgspec.json.encode(letter) + b"\n"
     try:
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -31,3 +31,10 @@ def add(path: Path, entry: Entry, error: AmpError, tally: Tally) -> None:
             letters.write(line)
     except OSError as trouble:
         tally.warn_once("letters", "a report that was refused could not be kept: %s", trouble)
+
+
+def _printed(said: object) -> str:
+    try:
+        return repr(said)
+    except Exception as odd:  # noqa: BLE001  nor must the host's own objects stop it
+        return f"cannot be printed: {type(odd).__name__}"

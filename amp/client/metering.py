@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 from urllib.parse import quote
 
 import msgspec
@@ -91,15 +91,22 @@ def completion(provider: str, model: str, said: Completion, at: datetime) -> dic
     Raises:
         TypeError: a keyword is unknown.
     """
-    began = at - timedelta(milliseconds=said.get("duration_ms") or 0)
+    began = _began(at, said.get("duration_ms"))
     told = {"provider": provider, "model": model, "costType": "AI", "requestTime": began.isoformat()}
     return told | {"responseTime": at.isoformat(), **_identified(_named(said, _COMPLETION))}
 
 
 def tool_use(tool_id: str, said: ToolUse, at: datetime) -> dict[str, Any]:
     """The record of a tool's use that ended then; raises as `completion` does."""
-    began = at - timedelta(milliseconds=said.get("duration_ms") or 0)
+    began = _began(at, said.get("duration_ms"))
     return {"toolId": tool_id, "timestamp": began.isoformat(), **_identified(_named(said, _TOOL))}
+
+
+def _began(at: datetime, duration_ms: Any) -> datetime:
+    try:
+        return at - timedelta(milliseconds=float(duration_ms or 0))
+    except (TypeError, ValueError, OverflowError):  # no duration: the server says so, the host goes on
+        return at
 
 
 def records(bodies: Sequence[bytes]) -> Call[list[dict[str, Any] | AmpError]]:
@@ -123,8 +130,11 @@ def job(body: bytes) -> Iterator[Call[Any]]:
 
 def stands(body: bytes, error: AmpError) -> bool:
     """Whether the server refuses this outcome because it has it already, from an earlier attempt."""
-    there: dict[str, Any] = error.details.get("outcome") or {}
-    if not isinstance(error, OutcomeAlreadyReported) or there.get("outcomeUpdateCount") != 0:
+    shown = error.details.get("outcome")
+    if not (isinstance(error, OutcomeAlreadyReported) and isinstance(shown, dict)):
+        return False
+    there = cast("dict[str, Any]", shown)
+    if there.get("outcomeUpdateCount") != 0:
         return False
     said = decode(bytes(decode(body, _Job).outcome), dict[str, Any])
     same = ("executionStatus", "outcomeType", "outcomeReason", "outcomeValue")

@@ -93,7 +93,7 @@ class Reporter:
 
     def say_lost(self) -> None:
         """Counts and says what the end of the process takes along."""
-        if not self._backlog.kept and (lost := self._backlog.count):
+        if lost := self._backlog.fleeting:
             self._dropped(lost)
 
     def stop(self) -> None:

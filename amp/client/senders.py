@@ -24,9 +24,12 @@ LINGER_S = 0.05
 """From the first report to its sending: a burst leaves as full batches, and the caller is not interrupted."""
 THREADS = 8
 """2,000 reports are 20 batches: three rounds of answers."""
-PAUSE_S_MAX = 60.0
+PAUSE_S_MAX, END_PAUSE_S_MAX = 60.0, 0.25
+"""The second at the end: a server has two seconds to come back."""
 POLL_S = 1.0
 """Between looks into a spool for what other processes left there."""
+AGAIN_MAX = 1000
+"""Of those that the server failed on, apart from the queue: its limit is the host's memory's."""
 SPLIT_AT = 3
 """Attempts of a batch that the server fails on, until its halves are tried apart."""
 PATIENCE = wire.Patience(deadline_s=float("inf"), attempts=ATTEMPTS, backoff_s=0.5, backoff_s_max=30.0)
@@ -148,12 +151,12 @@ class Senders:
         """Until nothing is left; while the server is away, until it is back."""
         while not self._stopped:
             pause_s = self._work()
-            if self._ending and (self._backlog.kept or self._backlog.empty):
+            if self._ending and not self._backlog.fleeting:
                 return  # what is on disk need not wait here for a server that is away
+            if self._ending:  # None: the others have something in hand, or it is to be tried again
+                pause_s = LINGER_S if pause_s is None else min(pause_s, END_PAUSE_S_MAX)
             if pause_s is None:
-                if not self._ending:
-                    return
-                pause_s = LINGER_S  # the others have something in hand, or it is to be tried again
+                return
             self._away = not self._ending
             if self._pause(pause_s):
                 self._misses = 0
@@ -243,7 +246,7 @@ class Senders:
         return self._troubled(entries, error)
 
     def _troubled(self, entries: Sequence[Entry], error: AmpError) -> float | None:
-        if is_away(error) or (is_locked_out(error) and self._backlog.kept):
+        if is_away(error) or (is_locked_out(error) and self._backlog.kept) or self._crowded(error):
             return self._left_alone(entries, error)
         if len(entries) > 1 and not is_locked_out(error):
             if worth_retrying(error) and entries[0].attempts < SPLIT_AT:
@@ -255,6 +258,10 @@ class Senders:
             else:
                 self._refused(entry, error)
         return None
+
+    def _crowded(self, error: AmpError) -> bool:
+        """Whether so many wait for another try that this one must wait where there is a limit."""
+        return worth_retrying(error) and len(self._again) >= AGAIN_MAX
 
     def _too_late(self, result: Result) -> None:
         """An answer after the end: what has arrived was not lost after all."""

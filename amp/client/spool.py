@@ -81,7 +81,7 @@ class Spool:
 
     def settle(self, entries: Sequence[Entry]) -> None:
         self._memory.settle([entry for entry in entries if not entry.id])
-        with self._file.reading:
+        with self._file.reading, self._said():  # a delete that fails is tried again with the next
             for entry in entries:
                 if entry.id:
                     self._arrived(entry.id)
@@ -106,6 +106,10 @@ class Spool:
         with self._file.reading, self._said():
             on_disk = 0 if self._closed else self._file.entries()
             return self._memory.count + max(0, on_disk - self._done.total())
+        return self._memory.count
+
+    @property
+    def fleeting(self) -> int:
         return self._memory.count
 
     @property

@@ -137,7 +137,7 @@ class SpoolFile:
     def written(self) -> sqlite3.Connection:
         """The connection that writes; the file is made when there is none."""
         if self._writer is None:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._make()
             connection = self._opened()
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -149,6 +149,14 @@ class SpoolFile:
             connection.execute(_SCHEMA)
             self._writer = connection
         return self._writer
+
+    def _make(self) -> None:
+        """For its owner alone. One that is there is not touched: to close a file frees what SQLite locked.
+
+        Source: sqlite.org/howtocorrupt.html, 2.2.
+        """
+        with suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
     def _read(self) -> sqlite3.Connection:
         """In WAL nobody who reads holds up who writes."""

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 BATCH_ITEMS = 100
 BATCH_BYTES = 1 << 20
+RETRY_AFTER_S_MAX = 86_400
+"""Whatever an answer asks for: neither negative nor more than a clock can carry."""
 _ENVELOPE = (b'{"items":[', b",", b"]}")
 
 
@@ -106,7 +108,8 @@ def backoff_s(patience: Patience, attempt: int, retry_after_s: int | None, chanc
     Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
     ceiling_s = min(patience.backoff_s * 2.0 ** min(attempt - 1, 30), patience.backoff_s_max)
-    return (retry_after_s or 0) + chance * ceiling_s
+    asked_s = min(max(retry_after_s or 0, 0), RETRY_AFTER_S_MAX)
+    return asked_s + chance * ceiling_s
 
 
 def batches(items: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

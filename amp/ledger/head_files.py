@@ -18,6 +18,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from amp.clock import Clock, iso, now_ms
+from amp.errors import StoreUnavailable
+from amp.ledger.alarm import Alarm
 from amp.ledger.chain import Head
 from amp.ledger.heads import FIRST, Evidence, Line, Place, line, mac_of, read
 from amp.observe import HEAD_ERRORS
@@ -41,14 +43,15 @@ class HeadsReply(Struct, rename="camel"):
     waiting: int
     """Chains whose newest head the worker that answers has yet to write."""
     failing: bool
-    """That worker could not write the last time: the disk is full, or the folder is gone."""
+    """A worker could not write in the last seconds: the disk is full, or the folder is gone."""
 
 
 class Heads:
     """The newest heads that this worker saw, on their way to a file."""
 
-    def __init__(self, folder: Path, key: bytes, *, clock: Clock = now_ms) -> None:
+    def __init__(self, folder: Path, key: bytes, alarm: Alarm, *, clock: Clock = now_ms) -> None:
         self._file = HeadFile(folder, key, clock)
+        self._alarm = alarm
         self._folder = folder
         self._changed: dict[Place, Head] = {}
         self._failing = False
@@ -76,6 +79,8 @@ class Heads:
         except OSError as error:
             self._keep(changed)
             HEAD_ERRORS.inc()
+            with suppress(StoreUnavailable):
+                await self._alarm.sound()
             if not self._failing:
                 self._failing = True
                 _log.warning("Chain heads cannot be written to %s: %s; trying on.", self._folder, error)
@@ -88,7 +93,11 @@ class Heads:
                 _log.warning("Chain heads are written to %s again.", self._folder)
 
     async def state(self) -> HeadsReply:
-        """How the files stand now; without the folder there are none."""
+        """How the files stand now; without the folder there are none.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
         try:
             found = await asyncio.to_thread(_looked, self._folder)
         except OSError:
@@ -99,7 +108,7 @@ class Heads:
             bytes=sum(each.st_size for each in found),
             written_at=None if newest_s is None else iso(int(newest_s * 1000)),
             waiting=len(self._changed),
-            failing=self._failing,
+            failing=await self._alarm.sounds(),
         )
 
     async def close(self) -> None:

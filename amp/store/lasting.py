@@ -5,7 +5,7 @@ Everything that writes waits, unless it is named here: what is lost of it is mad
 
 from amp.store.keys import BRIDGE_NEWS, BRIDGE_TOTALS, WORKERS
 from amp.store.line import Command
-from amp.store.trust_keys import KEYS_USED
+from amp.store.trust_keys import HEADS_FAILING, KEYS_USED
 
 
 def _words(text: str) -> frozenset[str]:
@@ -29,7 +29,7 @@ PASSING = _words(
     "amp_quota_take amp_quota_show"
 )
 """Functions, without their version."""
-_PASSING_KEYS = frozenset((KEYS_USED, BRIDGE_NEWS, BRIDGE_TOTALS, WORKERS))
+_PASSING_KEYS = frozenset((HEADS_FAILING, KEYS_USED, BRIDGE_NEWS, BRIDGE_TOTALS, WORKERS))
 _PASSING_NAMES = (
     *(b":turned:", b":counts:", b":insights", b":recent", b":g:work:"),
     *(b":l:verified", b":l:folding", b"amp:limit:"),

@@ -4,6 +4,8 @@ from amp.tenancy import Tenant
 
 KEYS_USED = b"{amp}:keys:used"
 """When each key, by its public id, was last used, in ms; at most a minute behind."""
+HEADS_FAILING = b"{amp}:heads:failing"
+"""There while some worker cannot write where the ledger's chains end."""
 
 
 def turned_away(tenant: Tenant, day: int) -> bytes:

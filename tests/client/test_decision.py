@@ -8,8 +8,10 @@ import pytest
 from faults import free_port
 from stand_in import CONTEXT, RECEIPT, settled
 
-from amp.client import AMP, AsyncAMP
+from amp.client import AMP, AsyncAMP, calls, metering
 from amp.client.prompt import prompt
+from amp.client.testing import FakeAmp
+from amp.errors import OutcomeAlreadyReported
 
 
 @pytest.fixture(params=[AMP, AsyncAMP], ids=["sync", "async"])
@@ -169,6 +171,15 @@ async def test_a_bad_record_is_refused_alone_and_counted(amp, api):
     assert (await job_of(api, d.job))["agenticJobId"] == d.job
 
 
+@pytest.mark.parametrize("duration_ms", [float("nan"), 1e300, "soon", Decimal(5)])
+async def test_a_duration_that_is_none_does_not_end_the_block(duration_ms):
+    fake = FakeAmp()
+    with fake.client() as amp, amp.decision("ada", "x") as d:
+        assert d.meter_completion("openai", "gpt-4o", duration_ms=duration_ms)
+        assert d.meter_tool("zoominfo", duration_ms=duration_ms)
+    assert len(fake.records) == 2
+
+
 async def test_a_misspelt_keyword_and_a_job_that_cannot_be_are_the_callers_errors(amp):
     with pytest.raises(TypeError, match="tokens_in"):
         await block(amp, lambda d: d.meter_completion("openai", "gpt-4o", tokens_in=1))
@@ -209,3 +220,9 @@ async def test_amp_being_down_changes_nothing_for_the_block(kind, tmp_path):
     jobs = "/profitstream/v2/api/jobs"
     assert later == ["/v1/ledger/meter/batch", jobs, f"{jobs}/{d.job}/outcome"]
     assert not any(b"amp_request_id" in body for body in bodies), "amp gave no decision to follow"
+
+
+@pytest.mark.parametrize("there", ["it", 3, ["x"], None])
+def test_a_refusal_that_does_not_show_what_stands_is_one(there):
+    body = calls.body({"id": "job-1", "job": {}, "outcome": {"executionStatus": "SUCCESS"}})
+    assert not metering.stands(body, OutcomeAlreadyReported("no", details={"outcome": there}))

@@ -8,9 +8,12 @@ from itertools import chain
 
 import pytest
 
+from amp.client import senders as senders_module
 from amp.client.backlog import Memory
 from amp.client.failures import Unreachable
 from amp.client.reporter import Reporter
+from amp.client.senders import Senders
+from amp.client.spool import Spool
 from amp.client.tally import Tally
 from amp.client.wire import Reply
 
@@ -194,6 +197,56 @@ def test_closing_drops_what_time_did_not_allow_and_counts_it(started):
         time.sleep(0.001)
     assert counters().sent, "what was under way arrives after all"
     assert counters().sent + counters().dropped == 7
+
+
+def test_a_report_that_comes_in_the_moment_of_closing_is_refused():
+    backlog = Memory(10)
+    backlog.close()
+    assert not backlog.put("outcome", report("req_late"))
+    assert backlog.empty
+
+
+def test_what_a_stranger_answers_waits_where_there_is_a_limit(monkeypatch):
+    monkeypatch.setattr(senders_module, "AGAIN_MAX", 3)
+    backlog = Memory(5)
+    senders = Senders(lambda _: Reply(200, {}, b"<html>"), Tally(), backlog, lambda: 1.0)
+    assert all(backlog.put("outcome", report(f"req_{n}")) for n in range(5))
+    pauses = [senders._send(backlog.take(1)) for _ in range(4)]
+    assert pauses == [None, None, None, 0.5], (
+        "the fourth waits in the queue again, and the server is left alone"
+    )
+    assert [backlog.put("outcome", report("req_x")) for _ in range(4)] == [True] * 3 + [False]
+    assert backlog.count == 8
+
+
+def test_what_the_disk_did_not_take_is_tried_until_the_end(tmp_path):
+    ended_s = time.monotonic()
+
+    def network(request):
+        if time.monotonic() < ended_s + 0.3:
+            raise Unreachable("away")
+        return Reply(200, {}, json.dumps({"items": [TAKEN]}).encode())
+
+    tally = Tally()
+    spool = Spool(tmp_path / "nowhere" / "x.spool", tally, memory=9)
+    reporter = Reporter(network, tally, spool, chance=lambda: 0.5)
+    assert reporter.put("outcome", report("req_a"))
+    reporter.close(2)
+    assert (tally.counters(0).sent, tally.counters(0).dropped) == (1, 0)
+
+
+def test_what_the_disk_did_not_take_is_lost_with_a_word(tmp_path, caplog):
+    def away(request):
+        raise Unreachable("away")
+
+    tally = Tally()
+    spool = Spool(tmp_path / "nowhere" / "x.spool", tally, memory=9)
+    reporter = Reporter(away, tally, spool, chance=lambda: 0.5)
+    assert reporter.put("outcome", report("req_a"))
+    reporter.say_lost()
+    assert tally.counters(0).dropped == 1
+    assert "are lost" in caplog.text
+    reporter.close(0)
 
 
 def test_every_report_is_accounted_for_with_many_threads_offering(started):

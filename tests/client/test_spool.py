@@ -1,12 +1,15 @@
 """The file that reports wait in."""
 
 import sqlite3
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from amp.client import spool as spool_module
 from amp.client.entries import Entry
+from amp.client.failures import Unexpected
 from amp.client.spool import DELETE_AT, Spool
 from amp.client.tally import Tally
 
@@ -124,6 +127,59 @@ def test_a_file_that_is_no_spool_is_left_alone_and_reports_wait_in_memory(opened
     assert len(spool.take(9)) == 2
     assert path.read_bytes() == b"my thesis" * 1000
     assert "spool fails" in caplog.text
+
+
+def test_what_cannot_be_deleted_now_is_deleted_with_the_next(opened, monkeypatch, caplog):
+    spool = opened()
+    fill(spool, DELETE_AT + 1)
+    delete = spool._file.delete
+
+    def locked(_):
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(spool._file, "delete", locked)
+    spool.settle(spool.take(DELETE_AT))
+    assert "database is locked" in caplog.text
+    assert spool.count == 1, "what has arrived is not sent again"
+    monkeypatch.setattr(spool._file, "delete", delete)
+    spool.settle(spool.take(9))
+    assert (spool.count, spool._file.rows(9)) == (0, 0)
+
+
+def test_a_second_spool_of_a_process_leaves_the_first_ones_locks(opened, path):
+    """Closing any handle of a file frees all locks of the process: another one would take away the WAL."""
+    first, second = opened(), opened()
+    fill(first, 1)
+    fill(second, 1)
+    script = (
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM waiting').fetchone()"
+    )
+    subprocess.run([sys.executable, "-c", script, path], check=True)
+    assert path.with_name(path.name + "-wal").exists()
+    fill(first, 1)
+    with sqlite3.connect(path) as other:
+        assert other.execute("SELECT count(*) FROM waiting").fetchone() == (3,)
+    other.close()
+
+
+def test_its_files_are_for_their_owner_alone(opened, path):
+    spool = opened()
+    fill(spool, 1)
+    [entry] = spool.take(1)
+    spool.bury(entry, Unexpected("x"))
+    modes = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
+    assert len(modes) == 5
+    assert set(modes.values()) == {0o600}
+
+
+def test_what_cannot_even_be_printed_is_buried(opened):
+    class Odd:
+        def __repr__(self):
+            raise LookupError
+
+    spool = opened()
+    spool.bury(Entry("outcome", {"request_id": "req_a", "started": Odd()}), Unexpected("x"))
+    assert "cannot be printed: LookupError" in spool.dead_letters.read_text()
 
 
 def test_a_folder_that_is_not_there_is_said_and_hurts_nobody(opened, tmp_path, caplog):

@@ -133,6 +133,17 @@ async def test_a_question_that_has_no_answer_reports_nothing_and_one_that_fails_
     assert server.requests == []
 
 
+async def test_a_delay_that_is_none_is_counted_and_harms_no_other(amp, server):
+    asked = threading.Event()
+    for delay_s in ("1", None, float("nan"), float("inf")):
+        amp.client.report_outcome_later("req_a", delay_s, lambda: pytest.fail("asked"))
+    amp.client.report_outcome_later("req_a", 1e300, lambda: pytest.fail("asked too early"))
+    amp.client.report_outcome_later("req_a", 0.0, asked.set)
+    assert asked.wait(5)
+    assert amp.client.counters.failed_codes == {"LATER_FAILED": 4}
+    assert server.requests == []
+
+
 async def test_what_is_not_due_at_the_end_is_dropped_and_said(amp, caplog):
     for _ in range(3):
         amp.client.report_outcome_later("req_a", 60, lambda: pytest.fail("asked too early"))

@@ -7,6 +7,7 @@ from writing import Writing
 
 from amp.cli import main
 from amp.exits import CommandFailed
+from amp.ledger.alarm import Alarm
 from amp.ledger.head_files import FOLDER, Heads
 from amp.ledger.heads import key_of
 from amp.ledger.standing import Verifications
@@ -67,7 +68,7 @@ def worked(on_store):
 
 async def note_heads(store, complete, jobs):
     """What the workers' followers do."""
-    heads = Heads(complete.data / FOLDER, key_of(complete.secret.encode()))
+    heads = Heads(complete.data / FOLDER, key_of(complete.secret.encode()), Alarm(store))
     for bucket, head in enumerate(await jobs.ledger.heads(OWNER)):
         if head.length:
             heads.heard(OWNER, bucket, head)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from amp.app import create
 from amp.ledger import head_files
+from amp.ledger.alarm import Alarm
 from amp.ledger.chain import EMPTY, Head
 from amp.ledger.head_files import FOLDER, HeadFile, Heads, evidence
 from amp.ledger.heads import FIRST, Evidence, key_of, line, mac_of, read
@@ -166,8 +167,9 @@ def full_disk(after):
 
 
 @pytest.mark.parametrize("room", [0, 1, 80])
-async def test_a_full_disk_is_told_once_and_made_up_for(tmp_path, monkeypatch, caplog, room):
-    heads, before = Heads(tmp_path, KEY), HEAD_ERRORS._value.get()
+async def test_a_full_disk_is_told_once_and_made_up_for(tmp_path, monkeypatch, caplog, room, any_store):
+    alarm = Alarm(any_store)
+    heads, before = Heads(tmp_path, KEY, alarm), HEAD_ERRORS._value.get()
     heads.heard(TENANT, 1, head(1))
     await heads.flush()
     with monkeypatch.context() as full:
@@ -176,6 +178,8 @@ async def test_a_full_disk_is_told_once_and_made_up_for(tmp_path, monkeypatch, c
             heads.heard(TENANT, 1, head(length))
             await heads.flush()
     assert HEAD_ERRORS._value.get() - before == 2
+    asked = Heads(tmp_path / "of another process", KEY, alarm)
+    assert (await asked.state()).failing
     assert [each.getMessage() for each in caplog.records if "cannot be written" in each.getMessage()][
         1:
     ] == []
@@ -185,8 +189,8 @@ async def test_a_full_disk_is_told_once_and_made_up_for(tmp_path, monkeypatch, c
     assert (recorded(tmp_path), evidence(tmp_path, KEY).unheld) == ([1, 3], [])
 
 
-async def test_only_what_has_changed_is_written_and_only_the_longest(tmp_path):
-    heads = Heads(tmp_path, KEY)
+async def test_only_what_has_changed_is_written_and_only_the_longest(tmp_path, any_store):
+    heads = Heads(tmp_path, KEY, Alarm(any_store))
     for length in (2, 3, 1):
         heads.heard(TENANT, 1, head(length))
     await heads.flush()
@@ -197,8 +201,8 @@ async def test_only_what_has_changed_is_written_and_only_the_longest(tmp_path):
     assert (found.lines, recorded(tmp_path, 1), recorded(tmp_path, 2)) == (2, [3], [1])
 
 
-async def test_a_write_that_is_broken_off_loses_no_head(tmp_path, monkeypatch):
-    heads = Heads(tmp_path, KEY)
+async def test_a_write_that_is_broken_off_loses_no_head(tmp_path, monkeypatch, any_store):
+    heads = Heads(tmp_path, KEY, Alarm(any_store))
     heads.heard(TENANT, 1, head(1))
     writing = asyncio.ensure_future(heads.flush())
     await asyncio.sleep(0)

@@ -100,6 +100,7 @@ NOT_PURE = {
     "report_routes.py",
     "timeline.py",
     "head_files.py",
+    "alarm.py",
     "audit_store.py",
     "verify.py",
     "lanes.py",
