@@ -22,6 +22,7 @@ from amp.dashboard.visitors import Door, visitor_of
 from amp.http import refusals
 from amp.http.limits import RateLimit
 from amp.store.links import Links
+from amp.store.signed_out import SignedOut
 
 PAGES: tuple[type[Page], ...] = (
     OverviewPage,
@@ -38,7 +39,7 @@ def dashboard(house: House) -> Upstairs:
     """What `app.create` is to build upon the rooms."""
     settings, store = house.settings, house.store
     pulse = Pulse(_watches(house))
-    door = Door(Seals((settings.secret or "").encode()), house.keys, pulse)
+    door = Door(Seals((settings.secret or "").encode()), house.keys, pulse, SignedOut(store))
     links = Links(store)
     failures = RateLimit(store, FAILURES_A_MINUTE)
     navigate(PAGES)

@@ -65,6 +65,10 @@ class Seals:
         """The session, unless it is over."""
         return session if self._clock() < session.expires_ms else None
 
+    def left_ms(self, session: Session) -> int:
+        """How long the session would last."""
+        return session.expires_ms - self._clock()
+
     def csrf(self, session: Session) -> str:
         """What every form of this session carries."""
         digest = hmac.digest(self._csrf, session.number.encode(), "sha256")

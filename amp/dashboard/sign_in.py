@@ -79,7 +79,10 @@ class SignIn(Controller):
         return await _use(request, token, door, links)
 
     @post("/sign-out", status_code=303)
-    async def leave(self) -> Response[bytes]:
+    async def leave(self, request: ApiRequest, door: TheDoor) -> Response[bytes]:
+        visitor = request.scope["state"].get(VISITOR)
+        if visitor is not None:
+            await door.leave(visitor.session)
         answer = see_other("/sign-in")
         answer.delete_cookie(SESSION_COOKIE, path="/")
         return answer

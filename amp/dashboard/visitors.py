@@ -12,6 +12,7 @@ from amp.dashboard.session import Seals, Session
 from amp.errors import Forbidden, StoreUnavailable, Unauthorized
 from amp.http.requests import ACCESS, ApiRequest
 from amp.store.keyring import KeyTable
+from amp.store.signed_out import SignedOut
 from amp.tenancy import Access
 
 SESSION_COOKIE = "amp_session"
@@ -43,24 +44,33 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 class Door:
     """Lets visitors in."""
 
-    def __init__(self, seals: Seals, keys: KeyTable, pulse: Pulse) -> None:
+    def __init__(self, seals: Seals, keys: KeyTable, pulse: Pulse, signed_out: SignedOut) -> None:
         self.seals = seals
         self.keys = keys
         self._pulse = pulse
+        self._signed_out = signed_out
 
     async def admit(self, session: Session | None) -> Access:
         """What the session's key opens now.
 
         Raises:
-            Unauthorized: nobody is signed in, or the key has ended.
+            Unauthorized: nobody is signed in, or was and has left, or the key has ended.
             Forbidden: the key does not open pages.
-            StoreUnavailable: nobody can judge the key now.
+            StoreUnavailable: nobody can judge the session now.
         """
-        if session is None:
+        if session is None or await self._signed_out.has(session.number):
             raise Unauthorized("Sign in first.")
         access = await self.keys.standing(session.key)
         access.require(*PAGES)
         return access
+
+    async def leave(self, session: Session) -> None:
+        """Ends a session, wherever its cookie is.
+
+        Raises:
+            StoreUnavailable: perhaps it goes on.
+        """
+        await self._signed_out.add(session.number, self.seals.left_ms(session))
 
     async def visitor(self, connection: Connection) -> Visitor:
         """Whose request this is.

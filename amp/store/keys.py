@@ -38,6 +38,11 @@ def sign_in_link(digest: str) -> bytes:
     return b"{amp}:link:" + digest.encode()
 
 
+def signed_out(number: str) -> bytes:
+    """There until a session of the dashboard, which was signed out, would have ended by itself."""
+    return b"{amp}:out:" + number.encode()
+
+
 def rate_limit(name: str, most: int) -> bytes:
     """How often this name was counted in its minute, of a limit of so many; in a slot of its own."""
     return b"amp:limit:%d:%s" % (most, name.encode())

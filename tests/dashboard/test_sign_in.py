@@ -67,12 +67,16 @@ async def test_a_session_goes_with_its_key(site):
     assert (await client.get("/", headers={"Amp-Region": "lift"})).status_code == 401
 
 
-async def test_signing_out_ends_the_session_in_this_browser(site):
+async def test_signing_out_ends_the_session_wherever_its_cookie_is(site):
     client = await site.signed_in()
+    copied = dict(client.cookies)
     token = csrf_in((await client.get("/")).text)
     answer = await client.post("/sign-out", data={"csrf": token})
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
     assert (await client.get("/")).status_code == 303
+    client.cookies.update(copied)
+    assert (await client.get("/")).status_code == 303
+    assert (await (await site.signed_in()).get("/")).status_code == 200
 
 
 async def test_a_form_without_the_sessions_token_does_nothing(site):
