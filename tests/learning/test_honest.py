@@ -145,19 +145,19 @@ def sure(on):
     )
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 def test_ranks_of_the_truth_are_uniform_where_the_population_is_known():
     """Measured 27.9, 23.6, 13.4, 25.9."""
     assert (chi_squares(known=True, widths=(1.0, 0.9))[0] < LIMIT).all()
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 def test_the_check_sees_a_posterior_that_is_a_tenth_too_narrow():
     """Measured 48.3, 55.0, 61.7, 67.5: each functional has the power to find it."""
     assert (chi_squares(known=True, widths=(1.0, 0.9))[1] > LIMIT).all()
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 def test_ranks_stay_uniform_when_four_reports_in_ten_are_lost_at_random():
     """A report that never came is ignored: the posterior is that of the rows there are.
 
@@ -167,7 +167,7 @@ def test_ranks_stay_uniform_when_four_reports_in_ten_are_lost_at_random():
     assert (together < LIMIT_OF_THREE).all()
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 def test_ranks_are_uniform_where_a_population_is_drawn_for_every_user():
     """The truth has one of the population's 64 draws, mean and offsets together.
 

@@ -130,7 +130,7 @@ def calibration_error(confidence, best):
 WORLDS = ("c", "d", "e")
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", INTERACTIONS)
 @pytest.mark.parametrize("world", WORLDS)
 def test_an_interval_of_90_percent_holds_the_picks_true_value_about_as_often(world, rows):
@@ -142,7 +142,7 @@ def test_an_interval_of_90_percent_holds_the_picks_true_value_about_as_often(wor
     assert 0.85 <= covered.mean() <= 0.96
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS)
 def test_an_option_is_the_best_of_its_dimension_about_as_often_as_is_stated(world):
     """Measured .031, .051, .034."""
@@ -150,7 +150,7 @@ def test_an_option_is_the_best_of_its_dimension_about_as_often_as_is_stated(worl
     assert calibration_error(stated.ravel(), best.ravel()) < 0.10
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 @pytest.mark.parametrize("dimension", NAMES)
 def test_so_it_is_in_each_dimension_over_all_worlds(dimension):
     """Measured .020, .051, .089, .044.
@@ -163,7 +163,7 @@ def test_so_it_is_in_each_dimension_over_all_worlds(dimension):
     assert calibration_error(stated[:, index], best[:, index]) < 0.10
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 @pytest.mark.parametrize("world", ["c", "d", "e"])
 def test_the_more_is_known_of_a_user_the_surer_is_what_is_stated_and_the_truer(world):
     stated = late(world)[0]
@@ -184,7 +184,7 @@ def confidences(world):
 # Propensities
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 def test_importance_weights_of_the_default_policy_average_to_one_on_users_with_histories():
     """E[1 / (256 p)] = 1, floor on, 1,024 draws a decision.
 
@@ -228,7 +228,7 @@ def importance_weights(asks, drawn, on):
 # Beside the policy that knows the population
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["c", "d", "e", "f"])
 def test_late_users_of_a_small_population_get_nearly_what_the_true_prior_would_give_them(name):
     """300 users, one seed; wanted is .95 of it.

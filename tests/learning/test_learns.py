@@ -115,7 +115,7 @@ def test_amp_learns_faster_than_a_beta_for_each_option():
         assert ours[6, 20, late] > peer[6, 20, late] + 0.1
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 def test_late_users_get_more_than_half_of_what_an_oracle_would_give_them():
     """World c, 200 users: the crowd's prior serves from the first interaction, the user's own rows after."""
     truth = crowds.personal(np.random.default_rng(1), 200)
@@ -127,7 +127,7 @@ def test_late_users_get_more_than_half_of_what_an_oracle_would_give_them():
     assert ours[21, 50, True] > max(0.6, peer[21, 50, True] + 0.1)
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 def test_a_crowd_learns_what_contexts_call_for():
     """World f, 300 users: a model without contexts ends at about half, for taste explains little here."""
     truth = crowds.contextual(np.random.default_rng(2), 300)

@@ -105,7 +105,7 @@ def _sample(told, wanted, probabilities):
     )
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_the_truth_lies_in_the_interval_as_often_as_stated_and_the_doubly_robust_estimate_errs_less():
     """40 worlds, three targets: of 120 intervals at 95 %, 105 or more hold the truth (4 standard errors)."""

@@ -103,7 +103,7 @@ def shown(metric, share, users, years, *, effect=0.0, between=0.2, seed=11):
     return ours / years, usual / years
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 @pytest.mark.parametrize(("share", "users", "years"), [(0.05, 1_500, 200), (0.33, 600, 480)])
 @pytest.mark.parametrize(
     ("metric", "between"),
@@ -118,7 +118,7 @@ def test_without_an_effect_a_year_of_looking_shows_one_in_under_five_of_a_hundre
     assert usual > 0.12
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 def test_without_the_weights_of_newcomers_the_same_years_show_one_too_often(monkeypatch):
     """Means of users who go on reporting revert: their steps are not what the interval needs."""
     monkeypatch.setitem(globals(), "STAYS", (EACH_MAX,))
@@ -127,7 +127,7 @@ def test_without_the_weights_of_newcomers_the_same_years_show_one_too_often(monk
     assert shown("completion", 0.33, 600, 480, between=0.0)[0] > 0.05
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 @pytest.mark.parametrize(("metric", "effect"), [("completion", 0.2), ("start", -0.2), ("time", -0.6)])
 def test_an_effect_that_is_there_is_shown_within_the_year(metric, effect):
     ours, _ = shown(metric, 0.33, 600, 80, effect=effect)

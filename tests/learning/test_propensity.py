@@ -69,7 +69,7 @@ def test_the_weights_of_what_was_decided_average_to_one():
     assert abs(mean_weight(asks, on, policy, SMALL) - 1.0) < 0.03
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 def test_the_weights_of_256_combinations_average_to_one_at_fewer_draws_than_combinations():
     rng = np.random.default_rng(2)
     taught = crowds.histories(rng, crowds.personal(rng, 40), 20)

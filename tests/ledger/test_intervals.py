@@ -63,7 +63,7 @@ SCENES = {
 }
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES)
 @pytest.mark.parametrize("jobs", [100, 400])
 def test_the_interval_covers_what_it_promises(scene, jobs):

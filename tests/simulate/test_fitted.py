@@ -58,7 +58,7 @@ def forecasts(name):
     return {each.policy: each for each in whatif.forecast(population, USERS, range(1, 5), playing)}
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["c"])
 def test_the_fitted_world_tells_what_uniform_and_the_best_fixed_approach_are_truly_worth(name):
     """Within 0.12 of reward, where uniform and what the learner earned are 0.3 apart.
@@ -77,7 +77,7 @@ def test_the_fitted_world_tells_what_uniform_and_the_best_fixed_approach_are_tru
     assert fixed > uniform + 0.15
 
 
-@pytest.mark.statistics
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["c"])
 def test_the_fitted_world_ranks_the_current_policy_above_uniform_and_replays_what_was_earned(name):
     told = forecasts(name)
