@@ -171,8 +171,8 @@ async def test_a_service_gives_way_to_another_on_its_store_under_load(data, own_
     url, _ = own_server
     monkeypatch.setenv("AMP_SECRET", "x" * 32)
     with (
-        serving(data / "a", "--redis", url, AMP_DRAIN="3s") as (first, announced),
-        serving(data / "b", "--redis", url, AMP_DRAIN="3s") as (_, other),
+        serving(data / "a", "--redis", url, AMP_DRAIN="10s") as (first, announced),
+        serving(data / "b", "--redis", url, AMP_DRAIN="10s") as (_, other),
     ):
         made = await asyncio.to_thread(run, "keys", "create", "--json", "--redis", url, "--data", data)
         key = json.loads(made.stdout)["key"]
