@@ -14,7 +14,7 @@ from running import children, serving, until
 AT_WORK, PAUSES_S = 4, (0.0, 0.02)
 NOW_AND_THEN, LONG_PAUSES_S = 6, (0.3, 2.0)
 """Clients that keep an idle connection, each of them shorter than the service waits for it."""
-DRAIN = {"AMP_DRAIN": "3s"}
+DRAIN = {"AMP_DRAIN": "6s"}
 
 
 class Load:
