@@ -131,8 +131,8 @@ class DrainingServer(Server):
     def obey(self, order: Order) -> None:
         """Ends as ordered; from now on readiness and every answer say so. Called in another thread."""
         self._order = order
+        _leave()
         DRAINING.red = DRAINING.red or order.red
-        DRAINING.last = True
         self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -147,8 +147,7 @@ class DrainingServer(Server):
         """Listens on, if so ordered; then ends streams, and waits until kept connections were used again."""
         loop, order = asyncio.get_running_loop(), self._order
         until_s = loop.time() + order.within_s
-        DRAINING.last = True
-        observe.DRAINING.set(1)
+        _leave()
         for connection in self._connections():
             connection.retire()
         if order.listening:
@@ -162,3 +161,9 @@ class DrainingServer(Server):
 
     def _connections(self) -> list[Any]:
         return list(self.server_state.connections)
+
+
+def _leave() -> None:
+    """Every answer from now on is the last on its connection; before readiness says anything, metrics do."""
+    observe.DRAINING.set(1)
+    DRAINING.last = True

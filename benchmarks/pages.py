@@ -33,6 +33,7 @@ from amp.store.keyring import Keyring, pepper
 from amp.tenancy import DEFAULT_SCOPES
 from benchmarks import crowd, dashboards, ledger_report, load, machine, report, world
 from benchmarks.dashboards import Pace, Site
+from benchmarks.readme import PAGES, with_pages
 from benchmarks.report import Section, Target
 from benchmarks.seeded import Size, Told, seeded_store
 from benchmarks.served import drawn, followed, served
@@ -46,7 +47,7 @@ PER_S = 400.0
 BESIDE = Pace(outcomes=50.0, jobs=3.0)
 SECONDS = 8
 _WARM = 400
-RESULTS = Path(__file__).with_name("pages.json")
+README = Path(__file__).parent.parent / "README.md"
 
 
 class Took(NamedTuple):
@@ -274,8 +275,10 @@ def main(
         sys.stdout.buffer.write(msgspec.json.encode(report.plain(section)) + b"\n")
     if users >= FULL and jobs >= FULL:
         figures = {"machine": machine.hardware(), "pages": report.plain(section)}
-        RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
-        console.print(f"Written to {RESULTS}")
+        PAGES.write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
+        text = README.read_text(encoding="utf-8")
+        README.write_text(with_pages(text, figures), encoding="utf-8")
+        console.print(f"Written to {PAGES} and {README}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ RESULTS = Path(__file__).with_name("results.json")
 REPORTS = Path(__file__).with_name("ledger_report.json")
 REPORTS_BEGIN, REPORTS_END = "<!-- ledger reports: begin -->", "<!-- ledger reports: end -->"
 """Between them README has `reports`; `python -m benchmarks.ledger_report` renews it."""
+PAGES = Path(__file__).with_name("pages.json")
+PAGES_BEGIN, PAGES_END = "<!-- pages: begin -->", "<!-- pages: end -->"
+"""Between them README has `pages`; `python -m benchmarks.pages` renews it."""
 LEARNING = Path(__file__).with_name("learning.json")
 BEGIN, END = "<!-- learning: begin -->", "<!-- learning: end -->"
 """Between them README has `standing`; `python -m benchmarks.learning` renews it."""
@@ -113,6 +116,29 @@ def reports(found: dict[str, Any]) -> str:
 def with_reports(text: str, found: dict[str, Any]) -> str:
     """README with the ledger's reports made new."""
     return _between(text, REPORTS_BEGIN, reports(found), REPORTS_END)
+
+
+def pages(found: dict[str, Any]) -> str:
+    """How fast the dashboard's pages are, as a Markdown table, its targets, what it was measured on."""
+    machine, of = found["machine"], found["pages"]
+    medians = {f"{name}, median" for name, *_ in of["rows"]}
+    lines = ["| " + " | ".join(of["columns"]) + " |", "| --- |" + " --- |" * (len(of["columns"]) - 1)]
+    lines += [
+        f"| {name} | " + " | ".join(f"{each:,.3g}" for each in told) + " |" for name, *told in of["rows"]
+    ]
+    kept = [target for target in of["targets"] if target["what"] in medians]
+    others = [target for target in of["targets"] if target["what"] not in medians]
+    slowest = max(kept, key=lambda target: target["value"]) | {"met": all(target["met"] for target in kept)}
+    slowest["what"] = f"every page's median; the slowest: {slowest['what'].removesuffix(', median')}"
+    lines += ["", "| target | measured | aim | |", "| --- | --- | --- | --- |"]
+    lines += [_target("Pages", target) for target in (slowest, *others)]
+    where = f"{machine['cores']} cores ({machine['processor']}), Python {machine['python']}"
+    return "\n".join([*lines, "", f"{of['note']} {where}, {machine['date'][:10]}."]) + "\n"
+
+
+def with_pages(text: str, found: dict[str, Any]) -> str:
+    """README with the dashboard's pages made new."""
+    return _between(text, PAGES_BEGIN, pages(found), PAGES_END)
 
 
 def renewed(text: str, found: dict[str, Any]) -> str:

@@ -10,6 +10,8 @@ from amp.dashboard.drawing import Scale, Tell, chart, element, fitted, percent, 
 _ROW, _AXIS = 44, 26
 _LINE = 18
 _MARGIN = 0.02
+_FULL = 41
+"""Letters of one row that are well apart at a width of 375."""
 
 
 class Interval(NamedTuple):
@@ -38,10 +40,11 @@ def interval_chart(
 ) -> Markup:
     """Rows from top to bottom. With `zero`, an interval that leaves it out is drawn as good or bad.
 
-    Labels `apart` have a line of their own, for they are long.
+    Labels `apart` have a line of their own, for they are long; so have all when a row would be too full.
     """
     ends = [end for row in rows for end in _ends(row) if end is not None]
     scale = scale_of([*ends, zero] if zero is not None else ends, zero=False, margin=_MARGIN)
+    apart = apart or any(_is_tight(row, tell) for row in rows)
     height = _ROW + _LINE if apart else _ROW
     parts = [*_axis(scale, [(number + 1) * height for number in range(len(rows))], tell, zero)]
     for number, row in enumerate(rows):
@@ -76,11 +79,22 @@ def _label(row: Interval, top: float, *, apart: bool) -> Iterator[Markup]:
     yield element("text", said, x=0, y=top + 15, class_="label")
 
 
+def _value(middle: float, low: float, high: float, tell: Tell) -> str:
+    return f"{tell(middle)} ({tell(low)} to {tell(high)})"
+
+
+def _is_tight(row: Interval, tell: Tell) -> bool:
+    """Whether label, note and value would meet on a phone."""
+    if row.middle is None or row.low is None or row.high is None or not row.note:
+        return False
+    return len(fitted(row.label)) + len(row.note) + len(_value(row.middle, row.low, row.high, tell)) > _FULL
+
+
 def _row(row: Interval, top: float, scale: Scale, tell: Tell, zero: float | None) -> Iterator[Markup]:
     if row.middle is None or row.low is None or row.high is None:
         yield text("no estimate yet", "100%", top + 15, "note", "end")
         return
-    value = f"{tell(row.middle)} ({tell(row.low)} to {tell(row.high)})"
+    value = _value(row.middle, row.low, row.high, tell)
     yield text(value, "100%", top + 15, "value", "end")
     kind = row.kind or _kind(row.low, row.high, zero)
     if row.beside is None:

@@ -39,7 +39,8 @@ def line_chart(
     known = [value for each in series for part in each[1:] for value in part if value is not None]
     scale = scale_of(known, zero=zero)
     plot = height - _TOP - _BOTTOM
-    parts = [*_axes(labels, scale, plot, tell), _plot(series, scale, plot), *_dots(series, scale, plot)]
+    lines = [*_grid(scale, plot), _plot(series, scale, plot), *_dots(series, scale, plot)]
+    parts = [*lines, *_words(labels, scale, plot, tell)]
     drawn = chart(name, title, _said(labels, series, tell), height, parts)
     return (legend([each.name for each in series]) if len(series) > 1 else Markup("")) + drawn
 
@@ -53,13 +54,17 @@ def legend(names: Sequence[str]) -> Markup:
     return element("ul", Markup("").join(items), class_="legend")
 
 
-def _axes(labels: Sequence[str], scale: Scale, plot: float, tell: Tell) -> Iterator[Markup]:
+def _grid(scale: Scale, plot: float) -> Iterator[Markup]:
+    for tick in scale.ticks():
+        y = _TOP + (1.0 - scale.at(tick)) * plot
+        yield element("line", x1=0, x2="100%", y1=y, y2=y, class_="axis" if tick == scale.low else "grid")
+
+
+def _words(labels: Sequence[str], scale: Scale, plot: float, tell: Tell) -> Iterator[Markup]:
+    """Of both axes; they come last, for no line is to cross them."""
     ticks = scale.ticks()
     for tick, words in zip(ticks, told(ticks, tell), strict=True):
-        y = _TOP + (1.0 - scale.at(tick)) * plot
-        kind = "axis" if tick == scale.low else "grid"
-        yield element("line", x1=0, x2="100%", y1=y, y2=y, class_=kind)
-        yield text(words, 0, y - 4, "tick")
+        yield text(words, 0, _TOP + (1.0 - scale.at(tick)) * plot - 4, "tick")
     most = _LONG_LABELS_MAX if max(map(len, labels), default=0) > _LONG else _LABELS_MAX
     steps = max(1, -(-(len(labels) - 1) // (most - 1)))
     shown = range(0, len(labels), steps)

@@ -77,12 +77,14 @@ def day(date: str | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """310.2 is 310 s, 5400 is 1.5 h."""
+    """310.2 is 310 s, 1623 is 27 min, 5400 is 1.5 h."""
     if value is None:
         return NOTHING
     for unit, length in (("d", 86_400), ("h", 3_600)):
         if value >= length:
             return f"{value / length:.1f}\u202f{unit}"
+    if value >= 600:
+        return f"{value / 60:.0f}\u202fmin"
     return f"{value:.0f}\u202fs" if value >= 10 else f"{value:.1f}\u202fs"
 
 
@@ -108,6 +110,8 @@ def size(value: int | None) -> str:
     for unit, length in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if value >= length:
             return f"{value / length:.1f}\u202f{unit}"
+    if value >= 600:
+        return f"{value / 60:.0f}\u202fmin"
     return f"{value}\u202fB"
 
 

@@ -78,7 +78,7 @@ class ScriptGrader:
             raise RoleBroke(Trouble("unknown_error", f"the script's verdict is {verdict!r}"))
         passed = dict.fromkeys((each.id for each in criteria), verdict == "satisfied")
         if verdict == "satisfied":
-            return Judged("satisfied", f"All {len(criteria)} criteria met.", passed, {})
+            return Judged("satisfied", "", passed, {})
         told = f"Evaluation {job.iteration} of {job.definition.outcome_id}"
         gaps = {each.id: f"{told} finds criterion {each.id} not met." for each in criteria}
         result = "failed" if verdict == "failed" else "needs_revision"

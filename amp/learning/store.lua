@@ -353,6 +353,18 @@ local function heard(words, word)
   return words
 end
 
+-- Forgets words that say nothing and wait for nobody: their decision has no row, and is too old to be spoken of.
+local function sweep(keys, record, now, window)
+  local flat = redis.call('HGETALL', keys[6])
+  for i = 1, #flat, 2 do
+    local waits = find(record, flat[i])
+    for _, word in ipairs(parsed(flat[i + 1])) do
+      waits = waits or word.signals > 0 or word.first >= now - window
+    end
+    if not waits then redis.call('HDEL', keys[6], flat[i]) end
+  end
+end
+
 -- What another way than the agent's says of a decision. ARGV: the row as it is before anybody spoke (SILENT,
 -- without signals), user, alias for a new user, task name, the word, window ms of such words, the longer of the
 -- windows, retention ms, then as in `report`.
@@ -383,7 +395,10 @@ local function teach(keys, args)
     says = says or each.signals > 0
   end
   redis.call('HSET', keys[6], nonce, table.concat(all))
-  if not old and not says then return 'nothing' end
+  if not old and not says then
+    if nonce:byte(1) % BLOCK == 0 then sweep(keys, record, now, kept) end -- a nonce is chance: every 64th time
+    return 'nothing'
+  end
 
   local against
   sum, against = weighed(agent, final, words)

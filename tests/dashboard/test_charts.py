@@ -97,6 +97,24 @@ def test_an_interval_lies_at_its_ends():
     assert (span.get("x1"), span.get("x2")) == ("2.00%", "98.00%"), "the margin is 2 % at both ends"
 
 
+def test_rows_that_would_be_too_full_on_a_phone_have_a_line_more():
+    def height(note):
+        drawn = read(
+            interval_chart(
+                "a", "T", [Interval("Time to start", -0.26, -0.35, -0.15, note)], tell=words.change
+            )
+        )
+        return float(drawn.get("height"))
+
+    assert height("555 / 240") == height("1") + 18
+
+
+def test_no_line_crosses_the_words_of_an_axis():
+    svg = read(line_chart("a", "T", DAYS[:2], [Series("One", [0.1, 0.2])], tell=str))
+    kinds = [each.get("class") for each in svg]
+    assert kinds.index("tick") > kinds.index("plot")
+
+
 def test_bars_are_as_long_as_their_values_against_the_longest():
     svg = read(bars("a", "T", [Bar("half", 2, "2"), Bar("whole", 4, "4"), Bar("unknown", None, "–")]))
     assert [each.get("width") for each in of_class(svg, "bar")] == ["50.00%", "100.00%"]
@@ -178,6 +196,7 @@ def test_a_label_is_cut_where_it_would_meet_its_value():
         (words.money(None, "USD"), "–"),
         (words.seconds(5400), "1.5\u202fh"),
         (words.seconds(310.2), "310\u202fs"),
+        (words.seconds(1623), "27\u202fmin"),
         (words.day("2026-11-05"), "5 Nov"),
         (words.sentence("no effect shown yet"), "No effect shown yet."),
     ],

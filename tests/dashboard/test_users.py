@@ -178,7 +178,9 @@ async def test_a_preference_is_set_locked_and_cleared(crowded, api):
     assert f"{FIELD} is saved." in (await client.get(answer.headers["location"])).text
     await set_to("challenge")
     assert (await api.get("/v1/profile/ada")).json()["locked"] == []
-    await set_to("")
+    nothing = await set_to("", lock="on")
+    told = (await client.get(nothing.headers["location"])).text
+    assert f"{FIELD} is saved: none is stated, so nothing is locked." in told
     assert (await api.get("/v1/insights/users/ada")).json()["preferences"] == {}
     assert (await set_to("nonsense")).status_code == 400
     assert (await set_to("challenge", preference="lock")).status_code == 400

@@ -16,7 +16,7 @@ from test_kills import kept, more_acknowledged, together
 
 from amp.errors import RateLimitExceeded, StoreUnavailable
 from amp.http import limits
-from amp.store.connection import connect, pool
+from amp.store.connection import connect
 from amp.store.keyring import Keyring, pepper
 from amp.tenancy import DEFAULT_SCOPES
 
@@ -91,10 +91,9 @@ def test_a_failover_under_load_loses_no_acknowledged_outcome_and_counts_none_twi
     assert verdicts(told, found, totals) == []
 
 
-async def test_who_counts_and_who_listens_follows_a_failover_too(watched, monkeypatch):
-    connections = pool(watched.url)
-    monkeypatch.setattr(limits, "pool", lambda _: connections)
-    store, limit = connect(watched.url), limits.RateLimit(watched.url, 2)
+async def test_who_counts_and_who_listens_follows_a_failover_too(watched):
+    store = connect(watched.url)
+    limit = limits.RateLimit(store, 2)
     await limit.count("before", without_store=False)
     watched.primary.kill()
     heard = None
@@ -114,7 +113,6 @@ async def test_who_counts_and_who_listens_follows_a_failover_too(watched, monkey
     assert await anext(heard) == b"it stands"
     await heard.aclose()
     await store.close()
-    await connections.disconnect()
 
 
 async def listening(store):

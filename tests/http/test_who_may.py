@@ -29,6 +29,7 @@ ROUTES = {
     ("GET", "/v1/insights/users/ada/history"): {"profile", "read"},
     ("GET", "/v1/insights/trust"): {"read", "admin"},
     ("GET", "/v1/insights/keys"): {"read", "admin"},
+    ("GET", "/v1/usage"): {"read", "admin", "context"},
     ("GET", "/v1/insights/sessions"): {"read", "sessions"},
     ("GET", "/v1/insights/sessions/sesn_1"): {"read", "sessions"},
     ("GET", "/v1/policy"): {"admin", "read"},

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from prometheus_client import REGISTRY
 
+from amp import observe
 from amp.learning.store import LearningStore
 
 KINDS = [(group, how) for group in ("learned", "control") for how in ("mean", "explored", "degraded")]
@@ -12,6 +13,7 @@ KINDS = [(group, how) for group in ("learned", "control") for how in ("mean", "e
 
 def counted():
     """Decisions by how they came about, over both groups."""
+    observe.hand_on()
     told = dict.fromkeys(("mean", "explored", "degraded"), 0)
     for group, how in KINDS:
         told[how] += REGISTRY.get_sample_value("amp_contexts_total", {"group": group, "how": how}) or 0

@@ -11,7 +11,7 @@ import pytest
 from model_service import beside, judged, said
 from running import COMMAND, environment, serving
 
-from benchmarks.readme import RESULTS, measured
+from benchmarks.readme import PAGES, RESULTS, measured, with_pages
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -245,3 +245,8 @@ def test_the_figures_in_readme_are_those_of_the_last_full_run():
     """`python -m benchmarks` writes results.json; README shows its main rows."""
     assert AGAIN.strip() == "python -m benchmarks"
     assert measured(json.loads(RESULTS.read_text(encoding="utf-8"))) in README
+
+
+def test_the_pages_in_readme_are_those_of_the_last_full_run():
+    """`python -m benchmarks.pages` writes pages.json; README shows its table."""
+    assert with_pages(README, json.loads(PAGES.read_text(encoding="utf-8"))) == README

@@ -124,7 +124,7 @@ def test_processes_share_their_metrics_in_a_folder_that_goes_with_them_and_there
             metrics = httpx.get(announced["url"] + "/metrics").text
             service.terminate()
             assert "Not ready" not in service.stderr.read()
-        assert "amp_contexts" in metrics
+        assert "amp_build_info" in metrics
         assert not list(Path(temporary).glob("amp-metrics-*"))
 
 

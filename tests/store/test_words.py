@@ -139,6 +139,18 @@ async def test_a_word_that_says_nothing_is_no_interaction(facts, now):
     assert (record.rows, record.created_ms) == (b"", 0)
 
 
+async def test_words_that_say_nothing_go_when_nobody_may_speak_of_their_decision_any_more(facts, store, now):
+    keys, left = user_keys(TENANT, "ada"), now - 31 * DAY_MS
+    await taught(facts, *(said(number, now, None, first=left) for number in (1, 2)))
+    await sent(facts, report(2, now, STARTED))
+    await taught(facts, said(3, now, COMPLETED, first=left), said(65, now, None))
+    assert await store.ask("HLEN", keys.words) == 4
+    assert await taught(facts, said(64, now, None)) == ["nothing"]
+    assert sorted(await store.ask("HKEYS", keys.words)) == sorted(
+        number.to_bytes(8, "little") for number in (2, 3, 64, 65)
+    )
+
+
 async def test_it_may_come_after_the_agents_window_and_not_after_its_own(facts, now):
     for number, days in enumerate((2, 29.9, 31), 1):
         decided = now - int(days * DAY_MS)

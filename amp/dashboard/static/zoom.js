@@ -44,7 +44,7 @@ function draw(place) {
   const series = names.map((label, number) => ({
     label, stroke: colour(`--s${number + 1}`), width: 2, value: (_, value) => (value == null ? "–" : value.toFixed(2) + unit),
   }));
-  const options = { width: place.clientWidth, height: 240, series: [{ label: "Day" }, ...series], axes: [axis, axis], tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), "Etc/UTC") };
+  const options = { width: place.clientWidth, height: 240, series: [{ label: "Time (UTC)" }, ...series], axes: [axis, axis], tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), "Etc/UTC") };
   drawing.style.display = "none";
   const holder = document.createElement("div");
   place.insertBefore(holder, place.lastChild);
