@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from amp import tenancy
-from amp.store.connection import Store
+from amp.store.connection import Store, clock_ms
 from amp.store.functions import Call, Functions
 from amp.store.keys import (
     BRIDGE_LEASE,
@@ -187,8 +187,7 @@ class BridgeStore:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        seconds, micros = await self._store.ask("TIME")
-        return int(seconds) * 1000 + int(micros) // 1000
+        return clock_ms(await self._store.ask("TIME"))
 
     async def since(self) -> dict[str, int]:
         """Since when the bridge's window holds, and the one before it; empty before it is first said.

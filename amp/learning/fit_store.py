@@ -8,7 +8,7 @@ import msgspec
 
 from amp.learning.admin_wire import FitReply
 from amp.store.announcing import announce
-from amp.store.connection import Store
+from amp.store.connection import Store, clock_ms
 from amp.store.functions import Call, Functions
 from amp.store.keys import (
     PRIOR_VERSIONS,
@@ -165,7 +165,7 @@ class FitStore:
             StoreUnavailable: there is no answer.
         """
         time, told = await self._store.ask_all([("TIME",), ("HGETALL", WORKERS)])
-        since_ms = int(time[0]) * 1000 + int(time[1]) // 1000 - SILENT_MS
+        since_ms = clock_ms(time) - SILENT_MS
         heard = [each.split(b" ", 1) for each in _pairs(told).values()]
         return [_versions.decode(versions) for at, versions in heard if int(at) >= since_ms]
 

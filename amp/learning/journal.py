@@ -17,7 +17,7 @@ from amp.learning.record import read_record
 from amp.learning.replay import Kept, Logged, Reason, Remembered, again, asks, remembered, stated
 from amp.learning.store import PAGE, LearningStore
 from amp.learning.types import Ask, Floats
-from amp.store.connection import Store
+from amp.store.connection import Store, clock_ms
 from amp.store.keys import bucket_tag, user_keys
 from amp.tenancy import Tenant
 
@@ -172,7 +172,7 @@ class Journal:
                 ("HGET", each.details, b"changed") for each in keys
             ]
             now, *replies = await self._store.ask_all([("TIME",), *reads])
-            read_ms = int(now[0]) * 1000 + int(now[1]) // 1000
+            read_ms = clock_ms(now)
             for record, changed in zip(replies[: len(keys)], replies[len(keys) :], strict=True):
                 read = read_record(record)
                 kept[read.alias] = Kept(read, int(changed or 0), read_ms)

@@ -11,7 +11,7 @@ from amp.learning.logline import LogSignals, signals_of
 from amp.learning.policies import InForce
 from amp.learning.record import read_record
 from amp.learning.words import Way
-from amp.store.connection import Store
+from amp.store.connection import Store, clock_ms
 from amp.store.keys import BUCKETS, bucket, bucket_tag, record_key
 from amp.tenancy import Tenant
 
@@ -63,8 +63,8 @@ class Tail:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        seconds, micros = await self._store.ask("TIME")
-        since_ms = int(seconds) * 1000 + int(micros) // 1000 if since_ms is None else since_ms
+        now_ms = clock_ms(await self._store.ask("TIME"))
+        since_ms = now_ms if since_ms is None else since_ms
         self._after = dict.fromkeys(self._after, b"%d" % since_ms)
 
     async def page(self, ruled: InForce) -> list[Told]:

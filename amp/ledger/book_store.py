@@ -4,7 +4,7 @@ from importlib.resources import files
 
 from amp.ledger.catalogue import Kind
 from amp.store.announcing import announce
-from amp.store.connection import Store
+from amp.store.connection import Store, clock_ms
 from amp.store.functions import Call, Functions
 from amp.store.ledger_keys import BOOK_VERSIONS, book_document, book_version
 from amp.tenancy import Tenant
@@ -37,7 +37,7 @@ class BookStore:
             StoreUnavailable: there is no answer.
         """
         now, version = await self._store.ask_all([("TIME",), ("GET", book_version(tag, kind))])
-        return int(now[0]) * 1000 + int(now[1]) // 1000, int(version or 0)
+        return clock_ms(now), int(version or 0)
 
     async def document(self, tag: str, kind: Kind, version: int) -> bytes | None:
         """One version.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import RedisError
 
 from amp.clock import Clock, now_ms
-from amp.store.connection import Store
+from amp.store.connection import Store, clock_ms
 from amp.store.durability import fields
 
 CONFIG = ("appendfsync", "save", "maxclients", "min-replicas-to-write", "disable-thp")
@@ -55,7 +55,7 @@ async def told(store: Store, *, clock: Clock = now_ms) -> Told:
         {} if isinstance(info, RedisError) else fields(info),
         _pairs(config),
         None if isinstance(libraries, RedisError) else library_names(libraries),
-        host_ms if isinstance(at, RedisError) else int(at[0]) * 1000 + int(at[1]) // 1000,
+        host_ms if isinstance(at, RedisError) else clock_ms(at),
         host_ms,
         took_s * 1000,
         refusals,
