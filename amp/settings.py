@@ -58,7 +58,7 @@ class Settings:
         "",
         parse.store_url,
         "Redis or Valkey to use instead of the embedded store (`redis://host:6379/0`; "
-        "`redis+sentinel://one:26379,two:26379/SERVICE/0`).",
+        "`redis+sentinel://one:26379,two:26379/SERVICE/0`; `redis+cluster://one:6379,two:6379`).",
     )
     ack_replicas: int = _setting(
         "0",
@@ -249,6 +249,7 @@ def _of_file(environ: Mapping[str, str], folder: Path) -> dict[str, tuple[str, s
 
 
 def _refuse_name(what: str, name: str, known: list[str]) -> None:
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+    told = {each.removeprefix(PREFIX): each for each in known}  # what all share makes all look alike
+    near = get_close_matches(name.removeprefix(PREFIX), told, n=1, cutoff=0.5)
+    hint = f"did you mean {told[near[0]]}?" if near else f"known are {', '.join(known)}."
     raise SettingsRefused(f"{what}; {hint}")

@@ -2,12 +2,15 @@
 # ruff: noqa: PLC0415  loaded when a command runs: `amp --help` stays quick
 
 import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from amp.terminal import talk
 from amp.terminal.options import TEST, Data, Env, Json, RedisUrl, settings_of
+
+if TYPE_CHECKING:
+    from amp.settings import Settings
 
 SCOPES = ("read", "profile", "ledger", "sessions")
 LASTS_MS = 12 * 3600 * 1000
@@ -44,7 +47,7 @@ def link(
     from amp.store.keeper import opened
 
     with opened(settings_of(data=data, redis=redis)) as settings:
-        token = asyncio.run(made(settings.redis or "", settings.secret or "", tenant, env, key))
+        token = asyncio.run(made(settings, tenant, env, key))
         address = f"{(url or f'http://127.0.0.1:{settings.port}').rstrip('/')}/sign-in/link/{token}"
     if as_json:
         return talk.write_json({"url": address})
@@ -52,22 +55,23 @@ def link(
     return talk.write(address)
 
 
-async def made(redis: str, secret: str, tenant: str, env: str, key_id: str | None = None) -> str:
+async def made(settings: "Settings", tenant: str, env: str, key_id: str | None = None) -> str:
     """The token of a one-time link, by an existing key or by a fresh one.
 
     Raises:
         NotFound: no key has this id.
         InvalidParameter: a bad tenant or environment.
         StoreUnavailable: nobody knows whether it was made.
+        NotReplicated: the key was made, and too few replicas have it.
     """
     from amp.clock import now_ms
-    from amp.store.connection import connect
+    from amp.store.connection import store_of
     from amp.store.keyring import Keyring, pepper
     from amp.store.links import Links
 
-    store = connect(redis)
+    store = store_of(settings)
     try:
-        ring = Keyring(store, pepper(secret))
+        ring = Keyring(store, pepper(settings.secret or ""))
         if key_id is None:
             _, record = await ring.create(
                 tenant=tenant, env=env, scopes=SCOPES, expires_ms=now_ms() + LASTS_MS

@@ -61,7 +61,7 @@ def _stage(words: str, what: str, total: int) -> Generator[Told]:
 def _link(running: Running) -> str:
     """Signs in to the dashboard, once."""
     complete, url, shown = running
-    token = asyncio.run(made(complete.redis or "", complete.secret or "", shown.tenant, "live"))
+    token = asyncio.run(made(complete, shown.tenant, "live"))
     return f"{url}/sign-in/link/{token}"
 
 

@@ -16,6 +16,7 @@ from amp.store.keyring import Keyring, pepper
 from amp.store.keys import record_key
 from amp.store.readiness import check
 from amp.tenancy import tenant
+from amp.terminal import dashboard
 
 SIZE = 48  # of a row
 OWNER = tenant("acme", "test")
@@ -183,6 +184,13 @@ async def test_a_key_that_could_be_lost_is_shown_to_nobody_and_a_revocation_that
             with pytest.raises(NotReplicated):
                 await ring.revoke(record.id)
     assert (await ring.revoke(record.id)).revoked_ms is not None
+
+
+async def test_a_link_to_the_dashboard_whose_key_could_be_lost_is_shown_to_nobody(pair, store):
+    settings = Settings(redis=pair.primary.url, secret=SECRET, ack_replicas=2)
+    assert await dashboard.made(settings, "acme", "test")
+    with pair.paused(pair.replicas[0]), pytest.raises(NotReplicated):
+        await dashboard.made(settings, "acme", "test")
 
 
 async def test_readiness_is_red_while_replicas_are_missing_and_says_what_to_do(pair, store):

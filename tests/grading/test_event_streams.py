@@ -16,8 +16,6 @@ from amp.http import sse
 from amp.http.protocol import HotProtocol
 from amp.store.connection import connect
 
-pytestmark = pytest.mark.cluster
-
 
 @pytest.fixture
 def tell(client):

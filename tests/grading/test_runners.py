@@ -16,8 +16,6 @@ from amp.store.functions import Functions
 QUICK = {"a": 0.0, "g": 0.0, "v": ["satisfied"]}
 HANGS = QUICK | {"g": 30}
 
-pytestmark = pytest.mark.cluster
-
 
 @pytest.fixture
 async def room(real_store):

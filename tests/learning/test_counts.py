@@ -24,15 +24,15 @@ def counted():
 def gate(monkeypatch):
     """Reads wait until it is opened; what has passed it is told by the second event."""
     opened, passed = asyncio.Event(), asyncio.Event()
-    read = LearningStore.read
+    current = LearningStore.current
 
     async def late(self, users):
         await opened.wait()
-        answer = await read(self, users)
+        answer = await current(self, users)
         passed.set()
         return answer
 
-    monkeypatch.setattr(LearningStore, "read", late)
+    monkeypatch.setattr(LearningStore, "current", late)
     return opened, passed
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import time
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -126,6 +127,7 @@ class Proxy:
 
     def __init__(self, *urls):
         self.upstreams = [url.removeprefix("http://").split(":") for url in urls]
+        self.writers = []
 
     async def __aenter__(self):
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
@@ -134,6 +136,10 @@ class Proxy:
 
     async def __aexit__(self, *_):
         self.server.close()
+        for writer in self.writers:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
     async def serve(self, reader, writer):
         for host, port in self.upstreams:
@@ -145,6 +151,7 @@ class Proxy:
         else:
             writer.close()
             return
+        self.writers += [writer, there[1]]
         await asyncio.gather(self.pipe(reader, there[1]), self.pipe(there[0], writer))
 
     @staticmethod
@@ -164,8 +171,8 @@ async def test_a_service_gives_way_to_another_on_its_store_under_load(data, own_
     url, _ = own_server
     monkeypatch.setenv("AMP_SECRET", "x" * 32)
     with (
-        serving(data / "a", "--redis", url, AMP_DRAIN="3s") as (first, announced),
-        serving(data / "b", "--redis", url, AMP_DRAIN="3s") as (_, other),
+        serving(data / "a", "--redis", url, AMP_DRAIN="10s") as (first, announced),
+        serving(data / "b", "--redis", url, AMP_DRAIN="10s") as (_, other),
     ):
         made = await asyncio.to_thread(run, "keys", "create", "--json", "--redis", url, "--data", data)
         key = json.loads(made.stdout)["key"]

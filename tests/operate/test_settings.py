@@ -46,7 +46,12 @@ def test_the_variables_of_the_client_are_known_and_ignored(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("AMP_WORKER", "AMP_WORKERS"), ("AMP_RATELIMIT", "AMP_RATE_LIMIT"), ("AMP_CONFG", "AMP_CONFIG")],
+    [
+        ("AMP_WORKER", "AMP_WORKERS"),
+        ("AMP_RATELIMIT", "AMP_RATE_LIMIT"),
+        ("AMP_CONFG", "AMP_CONFIG"),
+        ("AMP_QUOTA", "AMP_MONTHLY_QUOTA"),  # as near to AMP_PORT, by letters that all share
+    ],
 )
 def test_an_unknown_variable_is_refused_with_the_nearest_known_one(name, meant, tmp_path):
     with pytest.raises(SettingsRefused, match=f"{name} is not a setting; did you mean {meant}\\?"):
