@@ -101,7 +101,7 @@ def store(fake_store):
 def outage(store):
     """`with outage():` the store answers nothing that it is asked."""
 
-    async def nothing(_):
+    async def nothing(*_, **__):
         raise StoreUnavailable
 
     @contextmanager

@@ -69,12 +69,12 @@ class LedgerStore:
         self._functions = functions
 
     async def write(self, writes: Sequence[Write]) -> list[Written | StoreUnavailable]:
-        """Appends entries in their order, each on its own terms, in one round trip.
+        """Appends entries, those of a bucket in their order, each on its own terms, in one round trip.
 
         Raises:
             StoreUnavailable: nobody knows which of them are appended; all may be sent again.
         """
-        answers = await self._functions.call_all([_call(write) for write in writes])
+        answers = await self._functions.call_all([_call(write) for write in writes], spread=True)
         return [answer if isinstance(answer, StoreUnavailable) else _written(answer) for answer in answers]
 
     async def prove(self, tenant: Tenant, job: str) -> None:

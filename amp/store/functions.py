@@ -51,13 +51,15 @@ class Functions:
             raise answer
         return answer
 
-    async def call_all(self, calls: Sequence[Call]) -> list[Any]:
+    async def call_all(self, calls: Sequence[Call], *, spread: bool = False) -> list[Any]:
         """The replies in order, in one round trip; a call that failed has its StoreUnavailable instead.
+
+        Calls of one slot keep their order; others need not with `spread`, which is quicker for many.
 
         Raises:
             StoreUnavailable: not every reply arrived.
         """
-        answers = await self._store.ask_apart([call.command for call in calls])
+        answers = await self._store.ask_apart([call.command for call in calls], spread=spread)
         missing = [index for index, answer in enumerate(answers) if _not_loaded(answer)]
         if missing:
             await self.load()

@@ -110,10 +110,10 @@ async def test_a_change_whose_announcement_was_lost_is_in_force_when_it_is_sent_
     one, other = worker(), worker()
     ask_apart = store.ask_apart
 
-    async def lost(commands):
+    async def lost(commands, **how):
         if any(BOOK_VERSIONS in command for command in commands):
             raise StoreUnavailable
-        return await ask_apart(commands)
+        return await ask_apart(commands, **how)
 
     with monkeypatch.context() as patched:
         patched.setattr(store, "ask_apart", lost)

@@ -165,8 +165,8 @@ async def test_a_write_whose_answer_was_lost_is_written_again_and_counts_once(
     counting.decided(LIVE, decision(1, now // DAY_MS))
     real = store.ask_apart
 
-    async def deaf(commands):
-        await real(commands)
+    async def deaf(commands, **how):
+        await real(commands, **how)
         raise StoreUnavailable
 
     await counting._store._functions.load()
