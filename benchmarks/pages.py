@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Annotated, NamedTuple
@@ -41,7 +41,7 @@ from benchmarks.served import drawn, followed, served
 FULL = 1_000_000
 TIMES = 15
 PAGE_MS_MAX, CONTEXT_TIMES_MAX = 150.0, 1.2
-DASHBOARDS, ROUNDS = 20, 5
+DASHBOARDS, ROUNDS = 20, 10
 PER_S = 400.0
 """Contexts a second: of one worker, which answers outcomes and dashboards too."""
 BESIDE = Pace(outcomes=50.0, jobs=3.0)
@@ -61,6 +61,14 @@ class Took(NamedTuple):
     """Bytes of the page."""
 
 
+class Beside(NamedTuple):
+    """Contexts of all rounds, in milliseconds, with dashboards open and without; how often these asked."""
+
+    watched_ms: list[float]
+    alone_ms: list[float]
+    asked: list[int]
+
+
 def run(size: Size, *, kept: Path | None, told: Told) -> Section:
     """Seeds, unless the folder `kept` is seeded already; serves, visits."""
     with world.durable_store(kept) as settings:
@@ -70,24 +78,25 @@ def run(size: Size, *, kept: Path | None, told: Told) -> Section:
         used_mb = asyncio.run(_used_mb(settings))
         with machine.shared_out() as cores, followed(settings.environment(), cores.others):
             took = _visited(settings, cores, key, asyncio.run(_pages(settings, size)), told)
-            rounds = _beside(settings, cores, key, size, took, told=told)
+            beside = _beside(settings, cores, key, size, took, told=told)
     note = (
         f"{size.users:,} users with {crowd.reports_of(size.users):,} outcomes, {size.jobs:,} jobs, "
         f"{size.sessions:,} graded sessions: seeded in {seeded.seeded_s:,.0f} s, fitted and measured in "
         f"{seeded.learned_s:,.0f} s; the store holds {used_mb:,.0f} MB. One worker on one core; store, pages "
         "and who asks share the other; from the request to the last byte. First: the first visit after a "
         "start. "
-        f"Contexts: {PER_S:g}/s in open loop, {ROUNDS} interleaved rounds of {SECONDS} s, beside "
+        f"Contexts: {PER_S:g}/s in open loop, {ROUNDS} rounds of {SECONDS} s each way, in turn, beside "
         f"{BESIDE.outcomes:g} outcomes and {BESIDE.jobs:g} jobs a second, with {DASHBOARDS} dashboards open "
-        f"(median p99 {median(on for on, _, _ in rounds):.1f} ms, "
-        f"{median(asked for _, _, asked in rounds):,.0f} refetches a round) and without "
-        f"({median(off for _, off, _ in rounds):.1f} ms). Load: {began_load:.1f} before, "
+        f"(p99 {_p99(beside.watched_ms):.1f} ms, p50 {median(beside.watched_ms):.1f} ms, "
+        f"{median(beside.asked):,.0f} refetches a round) and without "
+        f"({_p99(beside.alone_ms):.1f} ms, p50 {median(beside.alone_ms):.1f} ms); of each way the p99 of all "
+        f"its rounds together. Load: {began_load:.1f} before, "
         f"{os.getloadavg()[0]:.1f} after."
     )
-    return _section(size, took, rounds, note)
+    return _section(size, took, beside, note)
 
 
-def _section(size: Size, took: list[Took], rounds: list[tuple[float, float, int]], note: str) -> Section:
+def _section(size: Size, took: list[Took], beside: Beside, note: str) -> Section:
     targets = [Target(f"{each.name}, median", median(each.later_ms), PAGE_MS_MAX, "ms") for each in took]
     slowest = max(took, key=lambda each: each.first_ms)
     targets += [
@@ -96,7 +105,7 @@ def _section(size: Size, took: list[Took], rounds: list[tuple[float, float, int]
         ),
         Target(
             f"p99 of /v1/context with {DASHBOARDS} dashboards against without",
-            median(on / off for on, off, _ in rounds),
+            _p99(beside.watched_ms) / _p99(beside.alone_ms),
             CONTEXT_TIMES_MAX,
             "times",
         ),
@@ -190,31 +199,36 @@ def _worker(settings: Settings, cores: machine.Cores, key: str) -> Generator[Sit
 
 def _beside(
     settings: Settings, cores: machine.Cores, key: str, size: Size, took: list[Took], *, told: Told
-) -> list[tuple[float, float, int]]:
-    """Of each round the p99 of contexts with dashboards, without, and how often these asked for regions."""
+) -> Beside:
+    """What comes first changes from round to round: the store's log grows meanwhile."""
     pages = asyncio.run(_pages(settings, size))
     paths = [pages[took[number % len(took)].name] for number in range(DASHBOARDS)]
     count = int(PER_S * SECONDS) + _WARM
     bodies = world.context_bodies([crowd.user_name(number % size.users) for number in range(count)])
-    found: list[tuple[float, float, int]] = []
+    found = Beside([], [], [])
     with (
         _worker(settings, cores, key) as site,
         dashboards.busy(site, settings, size.users, BESIDE),
     ):
         for done in range(ROUNDS):
-            without = _p99_ms(site, bodies)
-            with ExitStack() as stack:
-                asked = stack.enter_context(dashboards.watched(site, paths))
-                before = asked.now()
-                p99_ms = _p99_ms(site, bodies)
-                found.append((p99_ms, without, asked.now() - before))
+            for watched in (False, True) if done % 2 else (True, False):
+                if not watched:
+                    found.alone_ms.extend(_latencies_ms(site, bodies))
+                    continue
+                with dashboards.watched(site, paths) as asked:
+                    before = asked.now()
+                    found.watched_ms.extend(_latencies_ms(site, bodies))
+                    found.asked.append(asked.now() - before)
             told("rounds", done + 1)
     return found
 
 
-def _p99_ms(site: Site, bodies: list[bytes]) -> float:
-    latencies = load.pace(site.port, "/v1/context", bodies, site.key, PER_S)[_WARM:]
-    return float(np.quantile(latencies, 0.99))
+def _latencies_ms(site: Site, bodies: list[bytes]) -> list[float]:
+    return load.pace(site.port, "/v1/context", bodies, site.key, PER_S)[_WARM:]
+
+
+def _p99(latencies_ms: list[float]) -> float:
+    return float(np.quantile(latencies_ms, 0.99))
 
 
 async def _key(settings: Settings) -> str:

@@ -100,7 +100,7 @@ class BridgeStore:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        lengths = await self._store.ask_all(
+        lengths = await self._store.ask_in_turn(
             [("XLEN", bridge_box(tenant, number)) for number in range(BUCKETS)]
         )
         return [Box(tenant, number) for number, length in enumerate(lengths) if length]
@@ -111,7 +111,7 @@ class BridgeStore:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        return sum(await self._store.ask_all([("XLEN", bridge_box(*box)) for box in boxes]))
+        return sum(await self._store.ask_in_turn([("XLEN", bridge_box(*box)) for box in boxes]))
 
     async def waiting(self, tenant: Tenant) -> Waiting:
         """How much there is to carry, and since when.
@@ -120,9 +120,9 @@ class BridgeStore:
             StoreUnavailable: there is no answer.
         """
         keys = [bridge_box(tenant, number) for number in range(BUCKETS)]
-        lengths = await self._store.ask_all([("XLEN", key) for key in keys])
+        lengths = await self._store.ask_in_turn([("XLEN", key) for key in keys])
         full = [key for key, length in zip(keys, lengths, strict=True) if length]
-        firsts = await self._store.ask_all([("XRANGE", key, "-", "+", "COUNT", 1) for key in full])
+        firsts = await self._store.ask_in_turn([("XRANGE", key, "-", "+", "COUNT", 1) for key in full])
         oldest = [_item(*found[0]).put_ms for found in firsts if found]
         return Waiting(sum(lengths), min(oldest, default=None))
 
@@ -152,7 +152,7 @@ class BridgeStore:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        found = await self._store.ask_all(
+        found = await self._store.ask_in_turn(
             [("HGETALL", bridge_counts(tenant, number)) for number in range(BUCKETS)]
         )
         sums: dict[str, int] = {}

@@ -35,7 +35,7 @@ class SessionIndex(EventLog):
             for number in range(SESSION_BUCKETS)
         ]
         found: list[tuple[int, str]] = []
-        for flat in await self._store.ask_all(commands):
+        for flat in await self._store.ask_in_turn(commands):
             found += [(int(float(at)), name.decode()) for name, at in zip(flat[::2], flat[1::2], strict=True)]
         return sorted(found, reverse=newest_first)
 
@@ -52,7 +52,7 @@ class SessionIndex(EventLog):
                 for tag in tags[start : start + _TENANTS_AT_ONCE]
                 for number in range(SESSION_BUCKETS)
             ]
-            replies = await self._store.ask_all(
+            replies = await self._store.ask_in_turn(
                 [("SMEMBERS", grading_tag(tag, number) + b"running") for tag, number in places]
             )
             for (tag, _), members in zip(places, replies, strict=True):

@@ -38,7 +38,7 @@ class SessionLists:
             ends = ("ZREVRANGEBYLEX", high, low) if newest_first else ("ZRANGEBYLEX", low, high)
             commands = [(ends[0], session_lists(tag), *ends[1:], *limit) for tag in tags]
             read = _named
-        found = [key for reply in await self._store.ask_all(commands) for key in read(reply)]
+        found = [key for reply in await self._store.ask_in_turn(commands) for key in read(reply)]
         return sorted(found, reverse=newest_first)[:count]
 
     async def counts(self, tenant: Tenant) -> dict[str, int]:
@@ -53,7 +53,7 @@ class SessionLists:
             for word in words
             for number in range(SESSION_BUCKETS)
         ]
-        replies: list[int] = await self._store.ask_all(commands)
+        replies: list[int] = await self._store.ask_in_turn(commands)
         return {
             word: sum(replies[place * SESSION_BUCKETS : (place + 1) * SESSION_BUCKETS])
             for place, word in enumerate(words)

@@ -129,7 +129,7 @@ class InsightStore:
         """
         cursors = dict.fromkeys(range(BUCKETS), b"0")
         while cursors:
-            pages: list[tuple[bytes, list[bytes]]] = await self._store.ask_all(
+            pages: list[tuple[bytes, list[bytes]]] = await self._store.ask_in_turn(
                 [
                     ("SSCAN", bucket_tag(tenant, number) + b":users", cursor, "COUNT", PAGE)
                     for number, cursor in cursors.items()
@@ -146,7 +146,7 @@ class InsightStore:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        names: list[bytes | None] = await self._store.ask_all(
+        names: list[bytes | None] = await self._store.ask_in_turn(
             [("HGET", user_keys(tenant, user).details, f"t:{task}") for task, user in users]
         )
         return {task: name.decode() for (task, _), name in zip(users, names, strict=True) if name}

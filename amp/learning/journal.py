@@ -71,7 +71,7 @@ class Journal:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        return await self._store.ask_all([("XLEN", _stream(tenant, number)) for number in buckets])
+        return await self._store.ask_in_turn([("XLEN", _stream(tenant, number)) for number in buckets])
 
     async def entries(self, tenant: Tenant, number: int, since_ms: int = 0) -> AsyncIterator[Entry]:
         """The decisions of one bucket that were made since then, user after user.

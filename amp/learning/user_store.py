@@ -88,7 +88,7 @@ class UserStore:
             StoreUnavailable: there is no answer.
         """
         last = min(most, RECENT_A_BUCKET) - 1
-        buckets: list[list[bytes]] = await self._store.ask_all(
+        buckets: list[list[bytes]] = await self._store.ask_in_turn(
             [("ZREVRANGE", recent_users(tenant, number), 0, last, "WITHSCORES") for number in range(BUCKETS)]
         )
         found = [
@@ -102,7 +102,7 @@ class UserStore:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        sizes: list[int] = await self._store.ask_all(
+        sizes: list[int] = await self._store.ask_in_turn(
             [("SCARD", bucket_tag(tenant, number) + b":users") for number in range(BUCKETS)]
         )
         wanted, found, looked_at = prefix.encode(), dict[str, None](), 0
@@ -126,7 +126,7 @@ class UserStore:
             cursor, names = await self._store.ask("SSCAN", key, place.cursor, "COUNT", PAGE)
             return names, Place(number, int(cursor)) if int(cursor) else _bucket(number + 1)
         some = [each for each in range(place.bucket, number) if sizes[each]]
-        pages: list[list[bytes]] = await self._store.ask_all(
+        pages: list[list[bytes]] = await self._store.ask_in_turn(
             [("SMEMBERS", bucket_tag(tenant, each) + b":users") for each in some]
         )
         return [name for names in pages for name in names], _bucket(number)

@@ -134,7 +134,7 @@ class RollupStore:
         Raises:
             StoreUnavailable: there is no answer, or no entry where one must be, which is damage.
         """
-        replies: list[list[tuple[bytes, list[bytes]]]] = await self._store.ask_all(
+        replies: list[list[tuple[bytes, list[bytes]]]] = await self._store.ask_in_turn(
             [
                 ("XRANGE", ledger_tag(tenant, number) + b"entries", f"{position + 1}-0", "+", "COUNT", count)
                 for number, position in after.items()
@@ -154,7 +154,7 @@ class RollupStore:
             StoreUnavailable: there is no answer, or no such job, which is damage.
         """
         names = list(jobs)
-        replies: list[list[bytes | None]] = await self._store.ask_all(
+        replies: list[list[bytes | None]] = await self._store.ask_in_turn(
             [("HMGET", job_keys(tenant, job).job, "c", "t", "e", "a", "p", "g", "q") for job in names]
         )
         return {job: _known(reply) for job, reply in zip(names, replies, strict=True)}
@@ -166,7 +166,7 @@ class RollupStore:
             StoreUnavailable: there is no answer.
         """
         low, high = _scores(window)
-        counts: list[int] = await self._store.ask_all(
+        counts: list[int] = await self._store.ask_in_turn(
             [("ZCOUNT", _jobs(tenant, number), low, high) for number in range(BUCKETS)]
         )
         return sum(counts)
@@ -190,7 +190,7 @@ class RollupStore:
             for number, some in places.items()
         ]
         found: dict[int, dict[str, str]] = {}
-        for some, reply in zip(places.values(), await self._functions.call_all(calls), strict=True):
+        for some, reply in zip(places.values(), await self._functions.call_in_turn(calls), strict=True):
             if isinstance(reply, Exception):
                 raise reply
             for place, flat in zip(some, _looked.decode(reply), strict=True):
@@ -241,7 +241,7 @@ class RollupStore:
         low, high = _scores(window)
         ends = ("ZRANGEBYSCORE", low, high) if order > 0 else ("ZREVRANGEBYSCORE", high, low)
         command, first, last = ends
-        replies: list[list[bytes]] = await self._store.ask_all(
+        replies: list[list[bytes]] = await self._store.ask_in_turn(
             [
                 (command, _jobs(tenant, number), first, last, "WITHSCORES", "LIMIT", offset, wanted)
                 for number, offset in taken.items()

@@ -87,7 +87,7 @@ class LedgerStore:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        replies = await self._store.ask_all([("HGETALL", job_keys(tenant, job).job) for job in jobs])
+        replies = await self._store.ask_in_turn([("HGETALL", job_keys(tenant, job).job) for job in jobs])
         return [_pairs(reply) for reply in replies]
 
     async def entries(self, tenant: Tenant, job: str, positions: Iterable[int]) -> list[bytes]:
@@ -105,7 +105,7 @@ class LedgerStore:
             StoreUnavailable: there is no answer, or no such entry, which is damage.
         """
         ids = [(job_keys(tenant, job).entries, b"%d-0" % position) for job, position in places]
-        replies = await self._store.ask_all([("XRANGE", stream, each, each) for stream, each in ids])
+        replies = await self._store.ask_in_turn([("XRANGE", stream, each, each) for stream, each in ids])
         if not all(replies):
             raise StoreUnavailable("The ledger is damaged: an entry of this job is missing.")
         return [reply[0][1][1] for reply in replies]
@@ -132,7 +132,7 @@ class LedgerStore:
         found = [(set[int](), set[int]()) for _ in jobs]
         left = {number: (job_keys(tenant, job).seen, b"0") for number, job in enumerate(jobs)}
         while left:
-            parts = await self._store.ask_all(
+            parts = await self._store.ask_in_turn(
                 [("HSCAN", key, cursor, "COUNT", SEEN_AT_ONCE) for key, cursor in left.values()]
             )
             for number, (_, flat) in zip(left, parts, strict=True):
@@ -150,7 +150,7 @@ class LedgerStore:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        sets = await self._store.ask_all(
+        sets = await self._store.ask_in_turn(
             [("SMEMBERS", ledger_tag(tenant, number) + b"types") for number in range(BUCKETS)]
         )
         return {each.decode() for members in sets for each in members}
@@ -161,7 +161,7 @@ class LedgerStore:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        replies = await self._store.ask_all(
+        replies = await self._store.ask_in_turn(
             [("GET", ledger_tag(tenant, number) + b"chain") for number in range(BUCKETS)]
         )
         return [read_head(reply) for reply in replies]
@@ -193,7 +193,7 @@ class LedgerStore:
         """
         stream = ledger_tag(tenant, bucket) + b"entries"
         ids = [b"%d-0" % position for position in positions]
-        replies = await self._store.ask_all([("XRANGE", stream, each, each) for each in ids])
+        replies = await self._store.ask_in_turn([("XRANGE", stream, each, each) for each in ids])
         found = [_stored(*reply[0]) for reply in replies if reply]
         return {each.position: each for each in found}
 
