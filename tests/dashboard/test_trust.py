@@ -176,6 +176,26 @@ async def test_what_the_store_and_the_limit_kept_from_callers_is_counted(site, o
     assert (today["limited"], today["refused"]) == (2, 0)
 
 
+async def test_refused_items_of_a_batch_are_turned_away_and_the_batch_is_not(site, api):
+    asked = {"items": [{"userId": "ada", "task": "x"}, {"userId": "ada"}]}
+    answer = await api.post("/v1/context/batch", json=asked)
+    assert answer.status_code == 200
+    known, told = answer.json()["items"][0]["requestId"], {"started": True}
+    reports = [{"requestId": known, **told}, {"requestId": "ours it is not", **told}, {"requestId": known}]
+    answer = await api.post("/v1/outcome/batch", json={"items": reports})
+    assert answer.status_code == 200
+    used = {"toolId": "zoominfo", "durationMs": 1, "success": True, "timestamp": "2026-01-31T12:00:02Z"}
+    answer = await api.post("/v1/ledger/meter/batch", json={"items": [used, {"transactionId": 8}, 7]})
+    assert answer.status_code == 200
+    assert ["error" in each for each in answer.json()["items"]] == [False, True, True], answer.text
+    await site.house.trust._uses.flush()
+    today = (await api.get("/v1/insights/trust")).json()["turnedAway"][0]
+    assert today["statuses"] == {"400": 4, "404": 1}
+    assert today["refused"] == 5
+    text = plain((await (await site.signed_in()).get("/trust")).text)
+    assert "Refused 5 Failed 0" in text
+
+
 async def _nothing(_):
     raise StoreUnavailable
 
