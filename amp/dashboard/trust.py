@@ -31,7 +31,7 @@ CARRIED = {
     "taught": "decisions that a job's outcome or a grade was the first to speak of",
     "filled": "decisions that it added something to, or corrected",
     "agreed": "said what was known",
-    "contradictions": "contradict what stands; kept, and count in nothing",
+    "contradictions": "contradict what stands, or what an agent reports later; kept, and count in nothing",
     "nothing": "say nothing by the mapping",
     "replays": "were carried before",
     "unknown": "name a requestId that is none of yours",
