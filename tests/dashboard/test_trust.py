@@ -114,6 +114,15 @@ async def test_keys_are_told_without_their_secrets_and_with_their_last_use(full,
         assert not any(secret in answer for secret in secrets)
 
 
+async def test_a_key_that_signed_in_is_used_by_every_page_that_is_looked_at(site):
+    key = await site.key("read")
+    client = await site.signed_in(key=key)
+    assert (await client.get("/")).status_code == 200
+    await site.house.trust._uses.flush()
+    told = (await client.get("/trust")).text
+    assert "not yet seen" not in told
+
+
 async def test_another_tenant_and_environment_see_none_of_it(full):
     for owner in ({"tenant": "other"}, {"env": "test"}):
         api = await full.api("read", **owner)
