@@ -141,6 +141,22 @@ class TestInTheBrowser:
         await page.locator("#lift .lead", has_text="105 outcomes").wait_for()
         assert await page.evaluate("window.stayed")
 
+    async def test_a_region_that_somebody_is_at_work_in_follows_once_they_have_left_it(self, full, api, visit):
+        page = await visit("/")
+        lead = page.locator("#lift .lead")
+        before = await lead.inner_text()
+        await page.evaluate(
+            "document.querySelector('#lift').insertAdjacentHTML('beforeend', '<form><input id=at></form>')"
+        )
+        await page.locator("#at").focus()
+        await full.lived(api, users=5, times=1)
+        await full.measured()
+        await page.locator("#lift[data-behind]").wait_for()
+        assert await lead.inner_text() == before
+        await page.locator("a.brand").focus()
+        await page.locator("#lift .lead", has_text="outcomes").filter(has_not_text=before).wait_for()
+        assert await page.locator("#at, #lift[data-behind]").count() == 0
+
     @pytest.mark.usefixtures("full")
     async def test_a_chart_over_time_may_be_looked_at_closely(self, visit, monkeypatch):
         """Jobs are of the store's today: the report is told as if it were of twelve days."""
