@@ -18,8 +18,13 @@ def count(value: Number | None) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """0.4567 is 45.7 %."""
-    return NOTHING if share is None else _signed(f"{100 * share:,.{digits}f}\u202f%")
+    """0.4567 is 45.7 %; what is not all of it is never 100.0 %, however near."""
+    if share is None:
+        return NOTHING
+    told = f"{100 * share:,.{digits}f}"
+    if digits and share < 1 and float(told) == 100:
+        told = f"{100 - 10**-digits:.{digits}f}"
+    return _signed(f"{told}\u202f%")
 
 
 def points(difference: float | None) -> str:
@@ -99,8 +104,8 @@ def plain(name: str | None) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """An approach's name, which may go on in a new line after each option."""
-    return escape(name).replace("/", Markup("/<wbr>"))
+    """A name, which may go on in a new line after each of its parts: options of an approach, words of a type."""
+    return escape(name).replace("/", Markup("/<wbr>")).replace("_", Markup("_<wbr>"))
 
 
 def size(value: int | None) -> str:
