@@ -6,7 +6,19 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from amp.dashboard.drawing import Scale, Tell, chart, element, fitted, labelled, labels_in_lines, percent, scale_of, text, told
+from amp.dashboard.drawing import (
+    Scale,
+    Tell,
+    chart,
+    element,
+    fitted,
+    labelled,
+    labels_in_lines,
+    percent,
+    scale_of,
+    text,
+    told,
+)
 
 _ROW, _AXIS = 44, 26
 _LINE = 18

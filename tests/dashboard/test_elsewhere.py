@@ -11,6 +11,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from amp.app import Upstairs, create
+from amp.dashboard import beside
 from amp.dashboard.beside import prepare
 from amp.http.elsewhere import Behind, Elsewhere
 from amp.http.protocol import HotProtocol
@@ -73,6 +74,26 @@ async def test_a_page_is_the_same_as_from_who_draws_it(site, drawn, worker):
         told = [{name.lower() for name, _ in each.headers.raw} for each in (one, other)]
         assert told[0] == told[1]
         assert len(one.headers.get_list("x-request-id")) == 1
+
+
+async def test_a_page_does_not_wait_until_all_sums_are_read(monkeypatch, running, _servers, tmp_path):
+    """After a process of the pages was killed, who asks waits for one that has only begun to prepare."""
+    begun = asyncio.Event()
+
+    async def preparing(_):
+        begun.set()
+        await asyncio.Event().wait()
+
+    for name, value in {"SECRET": SECRET, "DATA": tmp_path / "data", "REDIS": _servers("valkey")}.items():
+        monkeypatch.setenv(f"AMP_{name}", str(value))
+    monkeypatch.setattr(beside, "prepare", preparing)
+    monkeypatch.setattr("os.nice", lambda _: 0)
+    app = beside.drawing()
+    async with running(app), asyncio.timeout(10):
+        await begun.wait()
+    for task in beside._background:
+        assert task.cancel()
+    beside._background.clear()
 
 
 async def test_programs_are_answered_here(site, drawn, worker):

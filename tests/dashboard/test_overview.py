@@ -141,7 +141,9 @@ class TestInTheBrowser:
         await page.locator("#lift .lead", has_text="105 outcomes").wait_for()
         assert await page.evaluate("window.stayed")
 
-    async def test_a_region_that_somebody_is_at_work_in_follows_once_they_have_left_it(self, full, api, visit):
+    async def test_a_region_that_somebody_is_at_work_in_follows_once_they_have_left_it(
+        self, full, api, visit
+    ):
         page = await visit("/")
         lead = page.locator("#lift .lead")
         before = await lead.inner_text()
