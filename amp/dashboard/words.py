@@ -104,7 +104,7 @@ def plain(name: str | None) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """A name, which may go on in a new line after each of its parts: options of an approach, words of a type."""
+    """A name that may go on in a new line after each of its parts: options of an approach, words of a type."""
     return escape(name).replace("/", Markup("/<wbr>")).replace("_", Markup("_<wbr>"))
 
 

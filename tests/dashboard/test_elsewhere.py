@@ -76,7 +76,7 @@ async def test_a_page_is_the_same_as_from_who_draws_it(site, drawn, worker):
         assert len(one.headers.get_list("x-request-id")) == 1
 
 
-async def test_a_page_does_not_wait_until_all_sums_are_read(monkeypatch, running, _servers, tmp_path):
+async def test_a_page_does_not_wait_until_all_sums_are_read(monkeypatch, site, running, tmp_path):
     """After a process of the pages was killed, who asks waits for one that has only begun to prepare."""
     begun = asyncio.Event()
 
@@ -84,7 +84,11 @@ async def test_a_page_does_not_wait_until_all_sums_are_read(monkeypatch, running
         begun.set()
         await asyncio.Event().wait()
 
-    for name, value in {"SECRET": SECRET, "DATA": tmp_path / "data", "REDIS": _servers("valkey")}.items():
+    for name, value in {
+        "SECRET": SECRET,
+        "DATA": tmp_path / "data",
+        "REDIS": site.house.settings.redis,
+    }.items():
         monkeypatch.setenv(f"AMP_{name}", str(value))
     monkeypatch.setattr(beside, "prepare", preparing)
     monkeypatch.setattr("os.nice", lambda _: 0)
