@@ -104,7 +104,7 @@ def plain(name: str | None) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """A name that may go on in a new line after each of its parts: options of an approach, words of a type."""
+    """A name that may go on in a new line after each of its parts: an approach's options, a type's words."""
     return escape(name).replace("/", Markup("/<wbr>")).replace("_", Markup("_<wbr>"))
 
 

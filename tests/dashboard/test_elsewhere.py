@@ -84,12 +84,9 @@ async def test_a_page_does_not_wait_until_all_sums_are_read(monkeypatch, site, r
         begun.set()
         await asyncio.Event().wait()
 
-    for name, value in {
-        "SECRET": SECRET,
-        "DATA": tmp_path / "data",
-        "REDIS": site.house.settings.redis,
-    }.items():
-        monkeypatch.setenv(f"AMP_{name}", str(value))
+    monkeypatch.setenv("AMP_SECRET", SECRET)
+    monkeypatch.setenv("AMP_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("AMP_REDIS", site.house.settings.redis)
     monkeypatch.setattr(beside, "prepare", preparing)
     monkeypatch.setattr("os.nice", lambda _: 0)
     app = beside.drawing()
