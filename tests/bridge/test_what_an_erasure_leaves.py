@@ -1,4 +1,4 @@
-"""What is left of an erased user where a job followed a decision of theirs: as docs/operate/privacy.md says."""
+"""What is left of an erased user where a job followed their decision: as docs/operate/privacy.md says."""
 
 import pytest
 from bridging import ACME, SECRET, report_job
