@@ -104,8 +104,13 @@ def plain(name: str | None) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """A name that may go on in a new line after each of its parts: an approach's options, a type's words."""
-    return escape(name).replace("/", Markup("/<wbr>")).replace("_", Markup("_<wbr>"))
+    """An approach's name, which may go on in a new line after each option."""
+    return escape(name).replace("/", Markup("/<wbr>"))
+
+
+def wordwise(name: str) -> Markup:
+    """A name in a narrow place, which goes on in a new line between its words and not within one."""
+    return escape(name).replace("_", Markup("_<wbr>"))
 
 
 def size(value: int | None) -> str:
@@ -146,4 +151,5 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "reward": reward,
     "plain": plain,
     "breakable": breakable,
+    "wordwise": wordwise,
 }
