@@ -46,6 +46,16 @@ async def test_a_new_tenant_is_told_what_to_do_next(site):
     assert "No decisions counted yet" in text
 
 
+async def test_outcomes_that_are_not_measured_yet_are_not_none(site):
+    api = await site.api()
+    await site.lived(api, users=12)
+    assert (await api.put("/v1/policy", json={"controlShare": 0.25})).status_code == 200
+    text = plain((await (await site.signed_in()).get("/")).text)
+    assert "No outcomes yet" not in text
+    assert "12 outcomes, not measured yet" in text
+    assert "25 % of users are in the control group" in text
+
+
 async def test_its_numbers_are_those_of_the_api(full, api):
     text = plain((await (await full.signed_in()).get("/")).text)
     lift = (await api.get("/v1/insights/lift")).json()
