@@ -135,7 +135,8 @@ async def test_news_come_through_and_nobody_listens_on_when_the_reader_has_gone(
         async for line in lines:
             if line.startswith("data: "):
                 break
-        assert set(json.loads(line.removeprefix("data: "))) == {"learning", "deciding", "ledger", "grading"}
+        topics = {"learning", "deciding", "ledger", "grading", "verifying"}
+        assert set(json.loads(line.removeprefix("data: "))) == topics
         (listening_to,) = drawn.tasks
     await asyncio.wait_for(listening_to, 5)
 
