@@ -9,9 +9,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from msgspec import Struct
 
 from amp.clock import Clock, now_ms
 from amp.errors import AmpError, Internal
@@ -29,7 +30,7 @@ REFUSED = 400
 """From this status on an answer is not what was asked for."""
 
 
-class Answer(NamedTuple):
+class Answer(Struct, frozen=True):
     """What a hot call answers when nothing is wrong."""
 
     body: bytes
@@ -39,7 +40,7 @@ class Answer(NamedTuple):
     """Called once it is certain that this is the answer."""
 
 
-class Response(NamedTuple):
+class Response(Struct, frozen=True):
     """What goes over the wire."""
 
     status: int
