@@ -20,7 +20,7 @@ from amp.http import problems
 from amp.http.auth import Gate, key_in
 from amp.http.body import BODY_BYTES_MAX, too_large
 from amp.http.problems import JSON_HEADER, Headers, id_headers
-from amp.http.requests import CALLER, LIMIT_TOLD, REQUEST_ID, WITHOUT_BODY, new_request_id
+from amp.http.requests import CALLER, ITEMS_TURNED, LIMIT_TOLD, REQUEST_ID, WITHOUT_BODY, new_request_id
 from amp.observe import http_seconds
 from amp.tenancy import Access
 
@@ -105,8 +105,9 @@ class Lane:
 
         await self._app(scope, receive, answering)
         route = cast("dict[str, Any]", scope).get("path_template") or "none"
-        if status >= REFUSED:
-            self._gate.turned(state.get(CALLER), status)
+        for each in (status, *state.get(ITEMS_TURNED, ())):
+            if each >= REFUSED:
+                self._gate.turned(state.get(CALLER), each)
         if not passed_on:
             http_seconds(route, status).observe(time.perf_counter() - began)
 
