@@ -13,7 +13,7 @@ from amp.store.functions import Functions
 
 @pytest.fixture(autouse=True)
 def _games_of_a_few(monkeypatch):
-    """Each fit plays for its temperature; here it only matters that there is one (learning/test_selfplay.py)."""
+    """Each fit plays for its temperature; that it is the best is for test_selfplay.py."""
     monkeypatch.setattr(selfplay, "USERS", 16)
 
 
