@@ -17,8 +17,8 @@ from amp import app
 _idle = defaultdict(list)
 """By what is built upon the rooms: the routes that nobody uses now."""
 
-# What lives as long as a worker is frozen once it serves. Here services come and go in one process: none that is
-# frozen would ever be freed, and each start would walk all that the tests themselves hold.
+# What lives as long as a worker is frozen once it serves. Here services come and go in one process: frozen,
+# none of them would ever be freed, and each start would walk all that the tests themselves hold.
 app.gc = SimpleNamespace(collect=lambda: None, freeze=lambda: None, set_threshold=lambda *_: None)
 
 
