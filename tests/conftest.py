@@ -18,6 +18,7 @@ from pathlib import Path
 
 import fakeredis
 import httpx
+import memory_disk
 import pytest
 from pytest_socket import socket_allow_hosts
 from routed import services
@@ -32,6 +33,9 @@ from amp.store.connection import Store, connect
 from amp.store.embedded import find_server
 from amp.store.keyring import Keyring, pepper
 from amp.tenancy import DEFAULT_SCOPES
+
+if memory_disk.folder():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory_disk.folder())  # where tmp_path lies
 
 SECRET = "a secret of the tests, long enough for keys"
 SERVERS = ("valkey", "redis") if shutil.which("redis-server") else ("valkey",)
@@ -146,7 +150,7 @@ def _servers():
 @contextmanager
 def _store_process(binary):
     """A durable store on a Unix socket with a short path, gone with its data at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="amp-"))
+    folder = Path(tempfile.mkdtemp(prefix="amp-", dir=memory_disk.folder()))
     options = {
         "port": "0",
         "unixsocket": folder / "s",
