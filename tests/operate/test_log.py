@@ -5,10 +5,9 @@ import sys
 from collections import Counter
 from datetime import datetime
 
-import httpx
 import pyarrow.parquet
 import pytest
-from running import serving
+from running import calling, serving
 
 from amp.learning.approaches import PUBLISHED
 
@@ -17,9 +16,8 @@ DIMENSIONS = [each.name for each in PUBLISHED.dimensions]
 
 def used(announced):
     """Five users complete or leave three tasks each; one of them prefers something afterwards."""
-    headers = {"Authorization": f"Bearer {announced['key']}"}
     shown = {}
-    with httpx.Client(base_url=announced["url"], headers=headers) as service:
+    with calling(announced) as service:
         for nth in range(15):
             ask = {"userId": f"user {nth % 5}", "task": "test", "taskType": "coding", "complexity": "high"}
             asked = service.post("/v1/context", json=ask).json()
