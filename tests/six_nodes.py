@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+import memory_disk
 import redis
 
 from amp.store.cluster_slots import SLOTS
@@ -186,7 +187,7 @@ class SixNodes:
 @contextmanager
 def six_nodes(*, node_timeout_ms=NODE_TIMEOUT_MS, password=None):
     """A cluster in a folder of its own; nothing of it is left at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="amp-cluster-"))
+    folder = Path(tempfile.mkdtemp(prefix="amp-cluster-", dir=memory_disk.folder()))
     with ExitStack() as ending:
         ending.callback(shutil.rmtree, folder, ignore_errors=True)
         ports = _free_ports(4 * MASTERS)

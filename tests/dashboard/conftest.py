@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
+from routed import services
 from site_of import ARTEFACTS, FLAGS, Site, listening
 
-from amp.app import create
 from amp.dashboard.mount import dashboard
 from amp.settings import Settings
 from amp.store.connection import connect
@@ -39,6 +39,7 @@ async def open_site(_servers, running, tmp_path):
     """Starts services with settings of the test's own: `await open_site(control_share=0.4)`."""
     url = _servers("valkey")  # what pages ask of a store is tested on every kind elsewhere
     async with AsyncExitStack() as open_:
+        create = open_.enter_context(services())
         own = connect(url)
         open_.push_async_callback(own.close)
         await own.ask_all([("FLUSHALL",), ("FUNCTION", "FLUSH")])

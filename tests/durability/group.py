@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP
 
+import memory_disk
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -105,7 +106,7 @@ class Group:
 @contextmanager
 def group(replicas: int = 0, *, watched: bool = False):
     """A primary with so many replicas that are in step, gone with its data at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="amp-"))
+    folder = Path(tempfile.mkdtemp(prefix="amp-", dir=memory_disk.folder()))
     made = Group(folder)
     try:
         until(made.primary.ask.ping, "the primary answers")

@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 import amp
@@ -34,6 +35,25 @@ def serving(data, *arguments, **environ):
         if process.poll() is None:
             process.terminate()
         process.communicate(timeout=20)
+
+
+class Patient(httpx.HTTPTransport):
+    """Asks again where a busy machine's store did not answer in time, as whoever fills a service would."""
+
+    def handle_request(self, request):
+        for _ in range(50):
+            answer = super().handle_request(request)
+            if answer.status_code != 503:
+                break
+            answer.close()
+            time.sleep(0.1)
+        return answer
+
+
+def calling(announced, key=None):
+    """A patient client of what `serving` announced, by its first key or by this one."""
+    headers = {"Authorization": f"Bearer {key or announced['key']}"}
+    return httpx.Client(base_url=announced["url"], headers=headers, transport=Patient(), timeout=20)
 
 
 def environment():

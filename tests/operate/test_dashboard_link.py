@@ -7,7 +7,12 @@ import pytest
 from running import serving
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tmp_path_factory.mktemp("served") / "data"
+
+
+@pytest.fixture(scope="module")
 def served(data):
     with serving(data) as (_, announced):
         yield announced["url"]

@@ -7,7 +7,7 @@ import httpx
 import msgspec
 import numpy as np
 import pytest
-from running import serving, until
+from running import calling, serving, until
 
 from amp.learning.approaches import PUBLISHED
 from amp.learning.logline import LogContext, LogLine, LogSignals
@@ -177,8 +177,7 @@ def test_a_file_that_is_no_log_is_refused_with_its_line(run, tmp_path):
 def used(announced, times):
     """So many outcomes of thirty users."""
     rng = np.random.default_rng(1)
-    headers = {"Authorization": f"Bearer {announced['key']}"}
-    with httpx.Client(base_url=announced["url"], headers=headers) as service:
+    with calling(announced) as service:
         for nth in range(times):
             asked = service.post("/v1/context", json={"userId": f"{nth % 30}", "task": "t"}).json()
             outcome = {"requestId": asked["requestId"], "started": bool(rng.random() < 0.6)}

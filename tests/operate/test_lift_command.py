@@ -2,10 +2,9 @@
 
 import json
 
-import httpx
 import pytest
 from rich.console import Console
-from running import serving, until
+from running import calling, serving, until
 
 from amp.learning.insights import (
     DifferenceReply,
@@ -40,8 +39,7 @@ def test_it_is_the_same_from_the_service_beside_it_and_without_it(data, run, mon
         made = run(
             "keys", "create", "--env", "live", "--scopes", "context outcome read", "--json", "--data", data
         )
-        headers = {"Authorization": f"Bearer {json.loads(made.stdout)['key']}"}
-        with httpx.Client(base_url=announced["url"], headers=headers) as service:
+        with calling(announced, json.loads(made.stdout)["key"]) as service:
             lived(service, 110)
 
             def published():

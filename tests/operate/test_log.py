@@ -5,10 +5,9 @@ import sys
 from collections import Counter
 from datetime import datetime
 
-import httpx
 import pyarrow.parquet
 import pytest
-from running import serving
+from running import calling, serving
 
 from amp.learning.approaches import PUBLISHED
 
@@ -17,9 +16,8 @@ DIMENSIONS = [each.name for each in PUBLISHED.dimensions]
 
 def used(announced):
     """Five users complete or leave three tasks each; one of them prefers something afterwards."""
-    headers = {"Authorization": f"Bearer {announced['key']}"}
     shown = {}
-    with httpx.Client(base_url=announced["url"], headers=headers) as service:
+    with calling(announced) as service:
         for nth in range(15):
             ask = {"userId": f"user {nth % 5}", "task": "test", "taskType": "coding", "complexity": "high"}
             asked = service.post("/v1/context", json=ask).json()
@@ -30,18 +28,21 @@ def used(announced):
     return shown
 
 
-@pytest.fixture
-def logged(data):
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory):
+    """A folder with fifteen decisions that nobody changes, and what was shown."""
+    data = tmp_path_factory.mktemp("logged") / "data"
     with serving(data) as (_, announced):
-        return used(announced)
+        return data, used(announced)
 
 
-def test_a_line_says_what_was_decided_how_likely_that_was_and_what_came_of_it(data, run, logged):
+def test_a_line_says_what_was_decided_how_likely_that_was_and_what_came_of_it(run, logged):
+    data, shown = logged
     written = run("log", "export", "--data", data)
     lines = [json.loads(line) for line in written.stdout.splitlines()]
     assert len(lines) == 15
     assert "15 decisions with an outcome" in written.stderr
-    assert sorted(map(str, logged.values())) == sorted(str(line["approach"]) for line in lines)
+    assert sorted(map(str, shown.values())) == sorted(str(line["approach"]) for line in lines)
     assert len({line["user"] for line in lines}) == 5
     assert "user 1" not in written.stdout
 
@@ -62,7 +63,8 @@ def test_a_line_says_what_was_decided_how_likely_that_was_and_what_came_of_it(da
         assert int(line["nonce"]) < 2**64
 
 
-def test_parquet_holds_the_same(data, run, logged, tmp_path):
+def test_parquet_holds_the_same(run, logged, tmp_path):
+    data, _ = logged
     out = tmp_path / "log.parquet"
     said = run("log", "export", "--data", data, "--format", "parquet", "--out", out)
     assert said.exit_code == 0
@@ -79,7 +81,8 @@ def test_parquet_holds_the_same(data, run, logged, tmp_path):
     assert [path.name for path in tmp_path.iterdir() if "log" in path.name] == ["log.parquet"]
 
 
-def test_only_what_was_decided_since_then_is_written(data, run, logged):
+def test_only_what_was_decided_since_then_is_written(run, logged):
+    data, _ = logged
     assert len(run("log", "export", "--data", data, "--since", "1h").stdout.splitlines()) == 15
     assert run("log", "export", "--data", data, "--since", "2999-01-01").stdout == ""
     assert run("log", "export", "--data", data, "--env", "live").stdout == ""
@@ -107,7 +110,8 @@ def test_without_pyarrow_it_says_how_to_get_it(data, run, monkeypatch, tmp_path)
     assert "pip install 'amp[parquet]'" in refused.stderr
 
 
-def test_a_failure_on_the_way_leaves_the_file_that_was_there(data, run, logged, monkeypatch, tmp_path):
+def test_a_failure_on_the_way_leaves_the_file_that_was_there(run, logged, monkeypatch, tmp_path):
+    data, _ = logged
     out = tmp_path / "log.jsonl"
     out.write_text("the export of yesterday\n")
 

@@ -3,9 +3,8 @@
 import asyncio
 import json
 
-import httpx
 import pytest
-from running import serving
+from running import calling, serving
 
 from amp.learning import fit_store
 from amp.learning.admin_wire import ContextDefaults, FitReply, PopulationReply, RefitReply
@@ -17,8 +16,7 @@ from amp.terminal import operating, population
 
 
 def taught(announced, users=12):
-    headers = {"Authorization": f"Bearer {announced['key']}"}
-    with httpx.Client(base_url=announced["url"], headers=headers) as service:
+    with calling(announced) as service:
         for user in range(users):
             ask = {"userId": f"user {user}", "task": "test", "taskType": "coding"}
             asked = service.post("/v1/context", json=ask).json()

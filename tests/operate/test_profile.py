@@ -2,10 +2,9 @@
 
 import json
 
-import httpx
 import pytest
 from rich.console import Console
-from running import serving
+from running import calling, serving
 
 from amp.client import DimensionPosterior, OptionPosterior
 from amp.learning.approaches import PUBLISHED
@@ -14,8 +13,7 @@ from amp.terminal.posterior import FINE, PLAIN, WIDTH, drawing, glyphs
 
 def taught(announced):
     """Ada completes three tasks, and has one preference and one lock."""
-    headers = {"Authorization": f"Bearer {announced['key']}"}
-    with httpx.Client(base_url=announced["url"], headers=headers) as service:
+    with calling(announced) as service:
         for _ in range(3):
             asked = service.post("/v1/context", json={"userId": "ada", "task": "test", "taskType": "coding"})
             outcome = {"requestId": asked.json()["requestId"], "started": True, "completed": True}

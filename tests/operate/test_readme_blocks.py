@@ -82,24 +82,32 @@ def terminal(tmp_path_factory):
         yield run
 
 
-@pytest.fixture
-def model():
-    """The model service of README, played: it writes the report when it is told of a gap."""
+@pytest.fixture(scope="module")
+def played():
     with beside() as model:
-        text = "| drink | euros |\n| --- | --- |\n| tea | 3 |\n| coffee | 4 |\n\nTogether 7 euros.\n"
-        write = said(None, calls=[("write_file", {"path": "report.md", "content": text})])
-        model.agent = [said("I would write a report."), write, said("There it is.")]
-        model.grader = [said(judged(False, False)), said(judged(True, True))]
         yield model
 
 
 @pytest.fixture
-def graded(model, tmp_path):
+def model(played):
+    """The model service of README, played: it writes the report when it is told of a gap."""
+    text = "| drink | euros |\n| --- | --- |\n| tea | 3 |\n| coffee | 4 |\n\nTogether 7 euros.\n"
+    write = said(None, calls=[("write_file", {"path": "report.md", "content": text})])
+    played.agent = [said("I would write a report."), write, said("There it is.")]
+    played.grader = [said(judged(False, False)), said(judged(True, True))]
+    played.asked = {"agent": [], "grader": []}
+    return played
+
+
+@pytest.fixture(scope="module")
+def graded(played, tmp_path_factory):
     """A second terminal beside an instance that was served as README says, for graded outcomes."""
     name, _, address = GRADED_SERVE.split()[0].partition("=")
     assert f"{name}={MODEL_ADDRESS} amp serve\n" == GRADED_SERVE
     assert address == MODEL_ADDRESS
-    with second_terminal(tmp_path, **{name: model.url}) as run:
+    folder = tmp_path_factory.mktemp("graded")
+    with second_terminal(folder, **{name: played.url}) as run:
+        run.folder = folder
         yield run
 
 
@@ -182,7 +190,7 @@ def test_an_outcome_is_worked_on_until_its_grader_is_satisfied(graded, model):
     assert {body["model"] for role in model.asked.values() for body in role} == {"qwen3"}
 
 
-def test_an_outcome_is_run_from_a_terminal(graded, model, tmp_path):
+def test_an_outcome_is_run_from_a_terminal(graded, model):
     """Lint, run, try, draft, list, as they stand."""
     second = json.dumps({"result": "satisfied", "criteria": [{"id": 2, "passed": True}]})
     model.grader = [said(second.replace("true", "false")), said(second)]
@@ -194,7 +202,7 @@ def test_an_outcome_is_run_from_a_terminal(graded, model, tmp_path):
     assert "Satisfied in 3 of 3 gradings" in told
     assert "There it is." in told, "the draft is what the model says"
     assert "satisfied (2)" in told
-    assert (tmp_path / "work" / "report.md").read_text().startswith("| drink | euros |")
+    assert (graded.folder / "work" / "report.md").read_text().startswith("| drink | euros |")
 
 
 def test_a_tenant_makes_its_own_dimensions(terminal):

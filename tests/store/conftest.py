@@ -3,12 +3,18 @@
 import pytest
 from reports import DAY_MS
 
-from amp.learning import fit_store
+from amp.learning import fit_store, selfplay
 from amp.learning import store as learning_store
 from amp.learning.fit_store import FitStore
 from amp.learning.store import LearningStore
 from amp.store import keyring
 from amp.store.functions import Functions
+
+
+@pytest.fixture(autouse=True)
+def _games_of_a_few(monkeypatch):
+    """Each fit plays for its temperature; that it is the best is for test_selfplay.py."""
+    monkeypatch.setattr(selfplay, "USERS", 16)
 
 
 @pytest.fixture
