@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
-from running import serving
-from test_drain import refused
+from running import refused, serving
 
 from amp.learning.record import read_record
 from amp.ledger.store import LedgerStore
