@@ -1,21 +1,30 @@
-"""What `report_outcome_background` costs its caller, with a live server and with none."""
+"""What `report_outcome_background` costs its caller, with a live server and with none.
+
+Beside it at the same pace what no client can do without: an append, and with the spool an insert of SQLite.
+"""
 
 import logging
+import os
 import socket
+import sqlite3
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from amp.client import AMP
+from amp.client.spool_file import PAGE_BYTES
 from benchmarks import machine, world
 from benchmarks.report import Section, Target
 from benchmarks.throughput import service
 
 AIM_US, SPOOLED_AIM_US = 20.0, 150.0
 _PACE_S = 0.0002
+_ROW = os.urandom(120)
 
 
 def run(*, quick: bool) -> Section:
@@ -39,9 +48,13 @@ def run(*, quick: bool) -> Section:
                     row = f"{name} server, {'spooled, ' if spooled else ''}{how}"
                     found[row] = _quantiles(taken_us)
                     targets.append(Target(f"p99, {row}", found[row][1], aim_us, "us"))
+        found["nothing but a dict and an append, paced"] = _quantiles(_bare_us(_append(), calls))
+        with _bare_spool(Path(folder, "bare")) as insert:
+            found["nothing but an insert of SQLite, paced"] = _quantiles(_bare_us(insert, calls))
     note = (
         f"{calls:,} calls each: back to back, and one each {_PACE_S * 1e6:.0f} us while the reporter's "
-        "thread is at work. Client and server are on different cores."
+        "thread is at work. Client and server are on different cores. The last two rows are of no client: "
+        "what the machine takes for a dict in a queue, and for a row in a file as the spool's, at that pace."
     )
     columns = ["us a call", "p50", "p99", "p99.9", "max"]
     return Section(
@@ -74,6 +87,46 @@ def _call_us(client: AMP, request_id: str) -> float:
     if not queued:
         raise RuntimeError("a report was dropped: what was measured was no queueing")
     return taken_ns / 1000
+
+
+def _bare_us(put: Callable[[object], object], calls: int) -> list[float]:
+    taken_us: list[float] = []
+    for _ in range(calls):
+        began = time.perf_counter_ns()
+        put(_ROW)
+        taken_us.append((time.perf_counter_ns() - began) / 1000)
+        time.sleep(_PACE_S)
+    return taken_us
+
+
+def _append() -> Callable[[object], object]:
+    queue = deque[object]()
+
+    def put(row: object) -> None:
+        queue.append(
+            {
+                "request_id": row,
+                "started": True,
+                "completed": True,
+                "time_to_start": 12.5,
+                "satisfaction": 0.75,
+            }
+        )
+
+    return put
+
+
+@contextmanager
+def _bare_spool(path: Path) -> Generator[Callable[[object], object]]:
+    """Inserts into a file with the spool's settings, and nothing else."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    for setting in (f"page_size = {PAGE_BYTES}", "journal_mode = WAL", "synchronous = NORMAL"):
+        connection.execute(f"PRAGMA {setting}")
+    connection.execute(
+        "CREATE TABLE waiting (id INTEGER PRIMARY KEY, n INTEGER NOT NULL, entry BLOB NOT NULL)"
+    )
+    yield lambda row: connection.execute("INSERT INTO waiting (n, entry) VALUES (1, ?)", (row,))
+    connection.close()
 
 
 def _quantiles(taken_us: Sequence[float]) -> list[float]:
