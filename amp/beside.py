@@ -42,10 +42,15 @@ class Beside:
     def keep(self, say: Say) -> None:
         """Starts it, unless it is alive or was started just now."""
         if self.process and not self._makes_room():
-            if self.process.is_alive() or time.monotonic() < self._since_s + EVERY_S:
+            if not self.is_due():
                 return
             say(f"The {self.name} has ended (exit code {self.process.exitcode}); starting it again.")
         self._start()
+
+    def is_due(self) -> bool:
+        """Whether it has ended, and may be started again by now."""
+        started = self.process and time.monotonic() >= self._since_s + EVERY_S
+        return bool(started) and not self.process.is_alive()
 
     def renew(self) -> None:
         """Has it make room for another, of the release installed now: it gives its leases up first.

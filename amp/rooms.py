@@ -65,6 +65,7 @@ from amp.ledger.rollup_store import RollupStore
 from amp.ledger.service import Ledger
 from amp.ledger.standing import LedgerStanding, Verifications
 from amp.ledger.store import LedgerStore
+from amp.ledger.walking import Walking
 from amp.settings import Settings
 from amp.store import announcing, keyring, quota
 from amp.store.connection import Store
@@ -121,6 +122,7 @@ class Books(NamedTuple):
     heads: Heads
     news: News
     standing: LedgerStanding
+    walking: Walking
 
 
 class Span(NamedTuple):
@@ -186,7 +188,8 @@ def ledger(settings: Settings, store: Store, functions: Functions, decisions: De
     facts, index = LedgerStore(store, functions), RollupStore(store, functions)
     lists, rollup = PriceLists(BookStore(store, functions)), Rollup(index, facts)
     marker = Marker(Marks(store, functions))
-    heads = Heads(settings.data / FOLDER, key_of((settings.secret or "").encode()), Alarm(store))
+    folder, heads_key = settings.data / FOLDER, key_of((settings.secret or "").encode())
+    heads = Heads(folder, heads_key, Alarm(store))
 
     def heard(tenant: Tenant, bucket: int, head: Head) -> None:
         marker.wrote(tenant)
@@ -204,6 +207,7 @@ def ledger(settings: Settings, store: Store, functions: Functions, decisions: De
         heads,
         news,
         LedgerStanding(facts, index, Verifications(store), heads),
+        Walking(store, folder=folder, key=heads_key),
     )
 
 

@@ -116,6 +116,8 @@ class Supervisor(Multiprocess):
         if not self.should_exit.is_set() and time.monotonic() >= self._next_s:
             self.keep_subprocess_alive()
             self._next_s = time.monotonic() + _ASK_EVERY_S
+        elif not self.should_exit.is_set() and any(each.is_due() for each in self._beside):
+            self._keep_beside()  # at once: somebody may be waiting for a page
 
     def _started(self) -> Worker:
         worker = Worker(self.config, self.sockets)

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
+
 from amp.errors import Forbidden, InvalidParameter
 
 Env = Literal["live", "test"]
@@ -15,8 +17,7 @@ DEFAULT_SCOPES = ("context", "outcome", "profile", "ledger", "sessions")
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
 
 
-@dataclass(frozen=True, slots=True)
-class Tenant:
+class Tenant(Struct, frozen=True):
     """One tenant's data in one environment; test data never meets live data."""
 
     name: str

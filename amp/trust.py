@@ -31,7 +31,7 @@ class CheckReply(Struct, rename="camel"):
 
 
 class TurnedReply(Struct, rename="camel"):
-    """What one UTC day's calls with this tenant's keys did not get."""
+    """What one UTC day's calls with this tenant's keys did not get; each item of a batch counts as a call."""
 
     day: str
     limited: int

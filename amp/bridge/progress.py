@@ -45,7 +45,7 @@ class Progress:
             taught=counts.get("new", 0),
             filled=counts.get("filled", 0) + counts.get("overruled", 0),
             agreed=counts.get("agreed", 0),
-            contradictions=counts.get("contradicted", 0) + counts.get("overruled", 0),
+            contradictions=sum(counts.get(name, 0) for name in ("contradicted", "overruled", "later")),
             nothing=counts.get("nothing", 0),
             replays=counts.get("replay", 0),
             unknown=counts.get("unknown", 0),

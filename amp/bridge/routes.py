@@ -32,6 +32,7 @@ class BridgeRoutes(Controller):
 
     @get("/status", summary="What is on its way, and what came of all that was carried")
     async def status(self, access: Caller, progress: TheProgress) -> StatusReply:
+        """A report of the agent that contradicts what was carried before it is among `contradictions` too."""
         return await progress.status(access.tenant)
 
     @put(opt={"scopes": ("admin",)}, summary="Change what is sent of the mapping")

@@ -49,7 +49,8 @@ class StatusReply(Struct, rename="camel"):
     agreed: int
     """It said what was known."""
     contradictions: int
-    """It contradicts what stands, or what gives way to it: kept, and counts in nothing."""
+    """It contradicts what stands, or what gives way to it, or a report of the agent that came after it does:
+    kept, and counts in nothing."""
     nothing: int
     """It says nothing by the mapping."""
     replays: int

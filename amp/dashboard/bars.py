@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from amp.dashboard.drawing import chart, element, fitted, percent, text
+from amp.dashboard.drawing import chart, element, labelled, percent, text
 
 _ROW = 36
 _PART = 22
@@ -34,14 +34,15 @@ def bars(name: str, title: str, rows: Sequence[Bar]) -> Markup:
 
 
 def funnel(name: str, title: str, steps: Sequence[Bar]) -> Markup:
-    """Bars that are each a part of the one above; beside each is its share of that one."""
+    """Bars that are each a part of the one above; beside each is its share of that one, and of which."""
     first = steps[0].value or 0.0
     parts: list[Markup] = []
     said: list[str] = []
     for number, step in enumerate(steps):
-        before = steps[number - 1].value if number else None
+        above = steps[number - 1]
+        before = above.value if number else None
         share = f"{100 * (step.value or 0.0) / before:.0f}\u202f%" if before else ""
-        told = f"{step.told} ({share})" if share else step.told
+        told = f"{step.told} ({share} of {above.label.lower()})" if share else step.told
         parts += _bar(step._replace(told=told), number * _ROW, (step.value or 0.0) / first if first else 0.0)
         said.append(f"{step.label}: {step.told}" + (f", {share} of the step before." if share else "."))
     return chart(name, title, " ".join(said), _ROW * len(steps), parts)
@@ -61,13 +62,13 @@ def composition(name: str, title: str, parts: Sequence[Bar]) -> Markup:
     for number, part in enumerate(parts):
         y = 34 + number * _PART
         drawn.append(element("rect", x=0, y=y - 10, width=10, height=10, class_=f"bar {part.kind}"))
-        drawn += [text(fitted(part.label), 18, y), text(part.told, "100%", y, "value", "end")]
+        drawn += [labelled(part.label, 18, y), text(part.told, "100%", y, "value", "end")]
     said = " ".join(f"{part.label}: {part.told}." for part in parts)
     return chart(name, title, said, 22 + _PART * len(parts), drawn)
 
 
 def _bar(row: Bar, top: float, share: float) -> Iterator[Markup]:
-    yield text(fitted(row.label), 0, top + 14)
+    yield labelled(row.label, 0, top + 14)
     yield text(row.told, "100%", top + 14, "value", "end")
     yield element("rect", x=0, y=top + 20, width="100%", height=8, rx=2, class_="track")
     if share:

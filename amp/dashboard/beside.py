@@ -13,7 +13,7 @@ import uvicorn
 from amp.app import House, Upstairs, application
 from amp.beside import NICENESS
 from amp.dashboard.mount import dashboard
-from amp.dashboard.pages import compiled
+from amp.dashboard.pages import compiled, templates
 from amp.errors import StoreUnavailable
 from amp.http.elsewhere import Behind
 from amp.store.keyring import Keyring, pepper
@@ -21,6 +21,7 @@ from amp.tenancy import tenant
 
 PREPARE_S = 5.0
 """What is not read by then is read when somebody looks."""
+_background: set[asyncio.Task[None]] = set()
 _SERVER: dict[str, Any] = {
     "loop": "uvloop",
     "http": "amp.http.protocol:HotProtocol",
@@ -50,7 +51,9 @@ def drawing() -> Behind:
         return dashboard(house)
 
     async def up() -> None:
-        await prepare(houses[0])
+        _background.add(
+            asyncio.create_task(prepare(houses[0]))
+        )  # who waits by now is not to wait for all of it
         os.nice(NICENESS)  # from now on: who waits for it to come up should not wait for long
 
     return Behind(application(build), up)
@@ -58,7 +61,9 @@ def drawing() -> Behind:
 
 async def prepare(house: House) -> None:
     """So that the first visit takes no longer than others: templates, and the sums of every tenant."""
-    compiled()
+    for name in templates():
+        compiled(name)
+        await asyncio.sleep(0)  # whoever waits goes first
     keyring = Keyring(house.store, pepper(house.settings.secret or ""))
     with suppress(StoreUnavailable, TimeoutError):
         async with asyncio.timeout(PREPARE_S):

@@ -46,6 +46,23 @@ def text(said: str, x: str | float, y: float, kind: str = "", anchor: str = "sta
     return element("text", said, x=x, y=y, class_=kind or "label", text_anchor=anchor)
 
 
+def labelled(label: str, x: float, y: float) -> Markup:
+    """The label of an amount, cut to its place; a pointer on it is told all of it."""
+    said = fitted(label)
+    whole = element("title", label) if said != label else Markup("")
+    return element("text", whole + said, x=x, y=y, class_="label", text_anchor="start")
+
+
+def labels_in_lines(label: str, letters: int = 44) -> list[str]:
+    """As many lines as it takes, broken after a `/`; a part that is longer than a line is cut."""
+    lines = [""]
+    for part in re.findall(r"[^/]*/|[^/]+", label):
+        if lines[-1] and len(lines[-1] + part) > letters:
+            lines.append("")
+        lines[-1] += part
+    return [fitted(line, letters) for line in lines]
+
+
 def fitted(label: str, letters: int = 26) -> str:
     """Cut to what has room beside a value on a phone; the description says all of it."""
     return label if len(label) <= letters else label[: letters - 1].rstrip() + "…"

@@ -1,11 +1,24 @@
 """Estimates with their intervals, one below the other on one axis, against a line where nothing differs."""
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from markupsafe import Markup
 
-from amp.dashboard.drawing import Scale, Tell, chart, element, fitted, percent, scale_of, text, told
+from amp.dashboard.drawing import (
+    Scale,
+    Tell,
+    chart,
+    element,
+    fitted,
+    labelled,
+    labels_in_lines,
+    percent,
+    scale_of,
+    text,
+    told,
+)
 
 _ROW, _AXIS = 44, 26
 _LINE = 18
@@ -42,15 +55,16 @@ def interval_chart(
 
     Labels `apart` have a line of their own, for they are long; so have all when a row would be too full.
     """
-    ends = [end for row in rows for end in _ends(row) if end is not None]
-    scale = scale_of([*ends, zero] if zero is not None else ends, zero=False, margin=_MARGIN)
+    held = [end for row in rows for end in _ends(row) if end is not None]
+    scale = scale_of([*held, zero] if zero is not None else held, zero=False, margin=_MARGIN)
     apart = apart or any(_is_tight(row, tell) for row in rows)
-    height = _ROW + _LINE if apart else _ROW
-    parts = [*_axis(scale, [(number + 1) * height for number in range(len(rows))], tell, zero)]
-    for number, row in enumerate(rows):
-        parts += _label(row, number * height, apart=apart)
-        parts += _row(row, (number + 1) * height - _ROW, scale, tell, zero)
-    height = height * len(rows) + _AXIS
+    names = [labels_in_lines(row.label) if apart else [] for row in rows]
+    ends = list(accumulate(_ROW + _LINE * len(lines) for lines in names))
+    parts = [*_axis(scale, ends, tell, zero)]
+    for row, lines, end in zip(rows, names, ends, strict=True):
+        parts += _label(row, lines, end - _ROW)
+        parts += _row(row, end - _ROW, scale, tell, zero)
+    height = (ends[-1] if ends else 0) + _AXIS
     return chart(name, title, " ".join(_said(row, tell) for row in rows), height, parts)
 
 
@@ -68,15 +82,17 @@ def _axis(scale: Scale, ends: Sequence[float], tell: Tell, zero: float | None) -
         yield text(words, x, (ends[-1] if ends else 0) + 18, "tick", "middle")
 
 
-def _label(row: Interval, top: float, *, apart: bool) -> Iterator[Markup]:
-    if apart:
-        yield text(fitted(row.label, 44), 0, top + 15)
-        yield text(row.note, 0, top + 15 + _LINE, "note")
-        return
-    said = element("tspan", fitted(row.label))
-    if row.note:
-        said += Markup(" ") + element("tspan", row.note, class_="note")
-    yield element("text", said, x=0, y=top + 15, class_="label")
+def _label(row: Interval, lines: Sequence[str], top: float) -> Iterator[Markup]:
+    """`top` is that of the row, above which the lines stand; without lines the label is in it."""
+    if lines:
+        for number, line in enumerate(lines):
+            yield text(line, 0, top + 15 - _LINE * (len(lines) - number))
+        yield text(row.note, 0, top + 15, "note")
+    elif row.note:
+        said = element("tspan", fitted(row.label)) + " " + element("tspan", row.note, class_="note")
+        yield element("text", said, x=0, y=top + 15, class_="label")
+    else:
+        yield labelled(row.label, 0, top + 15)
 
 
 def _value(middle: float, low: float, high: float, tell: Tell) -> str:

@@ -71,4 +71,5 @@ def _watches(house: House) -> dict[str, Watch]:
         "deciding": house.room.state.versions,
         "ledger": house.books.reports.version,
         "grading": house.desk.follower.version,
+        "verifying": house.books.walking.version,
     }

@@ -55,6 +55,8 @@ class OverviewPage(Page):
             reporting=reporting,
             state=state,
             checks=checks,
+            waiting=0 if lift.outcomes else (await room.backlog.of(tenant)).outcomes,
+            control_share=room.policies.of(tenant).policy.control_share,
             healthy=all(each.ok for each in checks) and not state.workers_behind,
             metrics=METRICS,
             **_of_lift(lift),

@@ -65,10 +65,14 @@ _GLOBALS.update(asset=assets.url, tabs=[])
 _GLOBALS["ui"] = _TEMPLATES.get_template("ui.html").module
 
 
-def compiled() -> None:
-    """Every template is made ready, which takes longer than drawing it."""
-    for name in _TEMPLATES.list_templates():
-        _TEMPLATES.get_template(name)
+def templates() -> list[str]:
+    """The names of all of them."""
+    return _TEMPLATES.list_templates()
+
+
+def compiled(name: str) -> None:
+    """The template is made ready, which takes longer than drawing it."""
+    _TEMPLATES.get_template(name)
 
 
 def navigate(pages: tuple[type[Page], ...]) -> None:

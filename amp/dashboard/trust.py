@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from litestar import Response, get
+from litestar import Response, get, post
 from litestar.di import NamedDependency
 
 from amp.app import House
 from amp.bridge.wire import StatusReply
 from amp.clock import iso, now_ms
-from amp.dashboard.pages import Page, Tab, page
+from amp.dashboard.pages import Page, Tab, page, see_other
 from amp.http.requests import ApiRequest
 from amp.learning.state import ChangeReply
 from amp.settings import Settings
@@ -31,7 +31,7 @@ CARRIED = {
     "taught": "decisions that a job's outcome or a grade was the first to speak of",
     "filled": "decisions that it added something to, or corrected",
     "agreed": "said what was known",
-    "contradictions": "contradict what stands; kept, and count in nothing",
+    "contradictions": "contradict what stands, or what an agent reports later; kept, and count in nothing",
     "nothing": "say nothing by the mapping",
     "replays": "were carried before",
     "unknown": "name a requestId that is none of yours",
@@ -39,6 +39,8 @@ CARRIED = {
     "full": "came to a decision that sixteen others speak of",
     "skipped": "cannot be read; the log says why",
 }
+VERIFY = ("ledger", "admin")
+"""Scopes of which a key needs one to have the chains walked: a million entries are a minute of work."""
 _SOON_MS = 14 * 86_400_000
 
 
@@ -74,7 +76,16 @@ class TrustPage(Page):
             policies=_of("policy", state.changes),
             turned=_turned(told),
             kept=_kept(told),
+            may_verify=access.has(*VERIFY),
+            ended_early=house.books.walking.ended_early(tenant),
         )
+
+    @post("/verify", status_code=303)
+    async def verify(self, access: NamedDependency[Access], house: NamedDependency[House]) -> Response[bytes]:
+        """Has the tenant's chains walked, unless somebody is at it; the page tells how far it is."""
+        access.require(*VERIFY)
+        await house.books.walking.begin(access.tenant)
+        return see_other("/trust#chains")
 
 
 def _carried(told: StatusReply) -> list[tuple[str, int, str]]:

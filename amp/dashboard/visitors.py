@@ -81,6 +81,7 @@ class Door:
         session = self.seals.open(connection.cookies.get(SESSION_COOKIE))
         access = await self.admit(session)
         assert session is not None
+        self.keys.used(access)
         versions = await self._pulse.now(access.tenant)
         return Visitor(session, access, self.seals.csrf(session), versions)
 

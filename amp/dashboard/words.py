@@ -18,8 +18,13 @@ def count(value: Number | None) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """0.4567 is 45.7 %."""
-    return NOTHING if share is None else _signed(f"{100 * share:,.{digits}f}\u202f%")
+    """0.4567 is 45.7 %; what is not all of it is never 100.0 %, however near."""
+    if share is None:
+        return NOTHING
+    told = f"{100 * share:,.{digits}f}"
+    if digits and share < 1 and float(told) == 100:
+        told = f"{100 - 10**-digits:.{digits}f}"
+    return _signed(f"{told}\u202f%")
 
 
 def points(difference: float | None) -> str:
@@ -103,6 +108,11 @@ def breakable(name: str) -> Markup:
     return escape(name).replace("/", Markup("/<wbr>"))
 
 
+def wordwise(name: str) -> Markup:
+    """A name in a narrow place, which goes on in a new line between its words and not within one."""
+    return escape(name).replace("_", Markup("_<wbr>"))
+
+
 def size(value: int | None) -> str:
     """1536 is 1.5 KiB."""
     if value is None:
@@ -141,4 +151,5 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "reward": reward,
     "plain": plain,
     "breakable": breakable,
+    "wordwise": wordwise,
 }

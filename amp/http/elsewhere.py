@@ -201,7 +201,7 @@ async def _away(send: Any) -> None:
 class Behind:
     """The application of the other process: each request is as the worker had it.
 
-    `prepare` is run when it has started, before anybody can ask.
+    `prepare` is run when it has started, before anybody is answered: what takes long it leaves to a task.
     """
 
     def __init__(self, app: ASGIApp, prepare: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -9,9 +9,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from msgspec import Struct
 
 from amp.clock import Clock, now_ms
 from amp.errors import AmpError, Internal
@@ -19,7 +20,7 @@ from amp.http import problems
 from amp.http.auth import Gate, key_in
 from amp.http.body import BODY_BYTES_MAX, too_large
 from amp.http.problems import JSON_HEADER, Headers, id_headers
-from amp.http.requests import CALLER, LIMIT_TOLD, REQUEST_ID, WITHOUT_BODY, new_request_id
+from amp.http.requests import CALLER, ITEMS_TURNED, LIMIT_TOLD, REQUEST_ID, WITHOUT_BODY, new_request_id
 from amp.observe import http_seconds
 from amp.tenancy import Access
 
@@ -29,7 +30,7 @@ REFUSED = 400
 """From this status on an answer is not what was asked for."""
 
 
-class Answer(NamedTuple):
+class Answer(Struct, frozen=True):
     """What a hot call answers when nothing is wrong."""
 
     body: bytes
@@ -39,7 +40,7 @@ class Answer(NamedTuple):
     """Called once it is certain that this is the answer."""
 
 
-class Response(NamedTuple):
+class Response(Struct, frozen=True):
     """What goes over the wire."""
 
     status: int
@@ -104,8 +105,9 @@ class Lane:
 
         await self._app(scope, receive, answering)
         route = cast("dict[str, Any]", scope).get("path_template") or "none"
-        if status >= REFUSED:
-            self._gate.turned(state.get(CALLER), status)
+        for each in (status, *state.get(ITEMS_TURNED, ())):
+            if each >= REFUSED:
+                self._gate.turned(state.get(CALLER), each)
         if not passed_on:
             http_seconds(route, status).observe(time.perf_counter() - began)
 

@@ -20,6 +20,8 @@ CALLER = "caller"
 """In a request's state: whose API key was let in, whatever comes of the request."""
 STILL = "still"
 """In a request's state: asks whether the caller would still be let in; a long answer asks again and again."""
+ITEMS_TURNED = "items_turned"
+"""In a request's state: the statuses of its items that did not get what they asked for."""
 LIMIT_TOLD = "limit_told"
 """In a request's state: headers that say what is left of the key's limit."""
 WITHOUT_BODY = "without_body"
@@ -52,6 +54,11 @@ class ApiRequest(Request[Any, Any, State]):
         kind: Any = declared.annotation if declared else Any
         refusals: dict[str, type[InvalidInput]] = self.route_handler.opt.get(REFUSALS, {})
         return parse(await self.body(), msgspec.json.Decoder(kind), refusals)
+
+
+def item_turned(request: ApiRequest, status: int) -> None:
+    """An item of a batch was refused; the batch itself was not."""
+    request.scope["state"].setdefault(ITEMS_TURNED, []).append(status)
 
 
 def access_of(request: ApiRequest) -> Access:

@@ -16,7 +16,7 @@ from amp.errors import AmpError, InvalidParameter, InvalidPreference
 from amp.http.body import BATCH_BYTES_MAX, encoded, parse
 from amp.http.lane import Answer, Hot
 from amp.http.problems import Headers, envelope
-from amp.http.requests import LIMIT_TOLD, REQUEST_ID, WITHOUT_STORE, ApiRequest, in_path
+from amp.http.requests import LIMIT_TOLD, REQUEST_ID, WITHOUT_STORE, ApiRequest, in_path, item_turned
 from amp.http.requests import REFUSALS as OPT_REFUSALS
 from amp.learning.profiles import Profiles
 from amp.learning.service import Learning, Recommended
@@ -210,6 +210,7 @@ async def _each(
         try:
             return await answer(item)
         except AmpError as error:
+            item_turned(request, error.status)
             return envelope(error, request_id, now_ms())
 
     return {"items": await asyncio.gather(*(outcome(item) for item in data.items))}

@@ -5,6 +5,7 @@
 --   3 trimmed  sorted set: rows trimmed inside the longer of the two windows, by decided time
 --   4 events   stream of the bucket            5 users   set of the bucket
 --   6 words    hash: nonce -> what the agent said, and what others said of the same decision (below)
+--   7 bridged  hash of the bucket: what came of words, as the bridge counts them (bridge.lua, heard)
 -- Header (record.py, HEADER): alias 8 · created 6 · watermark 6 · trimmed 3 · more 1 · preferences 24, six for
 -- each of four slots: option + 1 (0 is none, 128 more is locked), then 5 of milliseconds since created.
 -- `more` is 1 while one of the next eight slots states something: their 48 bytes follow.
@@ -333,7 +334,8 @@ local function report(keys, args)
   if metadata ~= '' then event[#event + 1] = 'm'; event[#event + 1] = metadata end
   for i = 9, #args do event[#event + 1] = args[i] end
   log(keys, event, now, retention)
-  log_against(keys, name, row, against, before, now, retention)
+  local later = #log_against(keys, name, row, against, before, now, retention)
+  if later > 0 and keys[7] then redis.call('HINCRBY', keys[7], 'later', later) end -- a worker of before has six
   return verdict
 end
 

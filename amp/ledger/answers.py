@@ -219,13 +219,11 @@ def transaction(of: Completion) -> TransactionRow:
     )
 
 
-def receipt(bucket: int, position: int, raw: bytes, entry: Metered) -> Receipt:
+def receipt(bucket: int, position: int, raw: bytes, entry: Metered, transaction: str) -> Receipt:
     """The receipt of an entry: it has nothing that a replay would not have too."""
     at = iso(entry.at_ms)
     kind = "completion" if isinstance(entry, Completion) else "tool-event"
-    return Receipt(
-        f"{bucket}-{position}", id_text(entry.transaction), kind, digest(raw).hex(), created=at, updated=at
-    )
+    return Receipt(f"{bucket}-{position}", transaction, kind, digest(raw).hex(), created=at, updated=at)
 
 
 def teams(tenant: Tenant) -> TeamsReply:

@@ -11,7 +11,7 @@ from amp.errors import IdempotencyKeyMismatch
 from amp.ledger import answers, metering, recording
 from amp.ledger.answers import Receipt
 from amp.ledger.appending import Appender
-from amp.ledger.entries import Completion, Metered, pack, unpack
+from amp.ledger.entries import Completion, Metered, id_text, pack, unpack
 from amp.ledger.job import added
 from amp.ledger.metering import Sent
 from amp.ledger.once import Once, checked, fingerprint, remembered, remembered_key
@@ -78,11 +78,13 @@ class Intake:
             self._remember(tenant, sent.job, written.entry[0])
         if written.verdict == "mismatch":
             raise IdempotencyKeyMismatch("This Idempotency-Key came with another body before.")
-        replayed = written.verdict == "replay"
-        raw, stands = write.entry, entry
-        if replayed:
-            raw, stands = written.entry, cast("Metered", unpack(written.entry))
-        return Taken(answers.receipt(write.bucket, written.position, raw, stands), replayed)
+        if written.verdict == "replay":
+            stands = cast("Metered", unpack(written.entry))
+            told = written.entry, stands, id_text(stands.transaction)
+        else:
+            told = write.entry, entry, sent.transaction
+        receipt = answers.receipt(write.bucket, written.position, *told)
+        return Taken(receipt, written.verdict == "replay")
 
     def _remember(self, tenant: Tenant, job: str, flags: int) -> None:
         """What is said of a job stays, so that its further entries need not say it again."""
@@ -110,7 +112,7 @@ def _write(tenant: Tenant, sent: Sent, entry: Metered, once: Once) -> Write:
             remembered(call, sent.transaction),
             remembered_key(once),
             fingerprint(call, once),
-            str(entry.began_ms),
+            entry.began_ms,
             *added(entry),
         ),
     )

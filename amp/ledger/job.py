@@ -124,7 +124,7 @@ def read_job(job: str, of: Mapping[str, str]) -> Job | None:
     )
 
 
-def added(of: Metered) -> list[str]:
+def added(of: Metered) -> list[str | int]:
     """What the entry adds to its job: fields above, then a whole number for each."""
     call = isinstance(of, Completion)
     letter = LETTERS["model" if call else "human" if of.human else "tool"]
@@ -140,7 +140,7 @@ def added(of: Metered) -> list[str]:
     if call:
         tokens = {"TI": of.input_tokens, "TO": of.output_tokens, "TT": of.total_tokens}
         sums |= {name: count for name, count in tokens.items() if count}
-    return [*sums, *map(str, sums.values())]
+    return [*sums, *sums.values()]
 
 
 def _number(raw: str | None) -> int | None:

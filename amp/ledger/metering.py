@@ -2,9 +2,9 @@
 
 import re
 from decimal import Decimal
-from typing import NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from amp.errors import InvalidParameter
 from amp.ledger import money, rules
@@ -22,7 +22,7 @@ HUMAN = "human_"
 _JOB_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}")
 
 
-class Sent(NamedTuple):
+class Sent(Struct, frozen=True):
     """A metered record, checked: what its price depends on, and who asked for it."""
 
     request: CompletionRequest | ToolRequest

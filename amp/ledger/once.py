@@ -4,7 +4,9 @@ Both are remembered for good, in the slot of the job. A key that comes with anot
 """
 
 from hashlib import blake2b
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from msgspec import Struct
 
 from amp.errors import InvalidParameter
 
@@ -16,7 +18,7 @@ Call = Literal["c", "t", "m"]
 _KEY = b"i"
 
 
-class Once(NamedTuple):
+class Once(Struct, frozen=True):
     """What a record came with."""
 
     key: str | None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -44,25 +44,18 @@ def entry(sent: Sent, priced: Priced, decided: Decided | None, stamp: tuple[int,
     return make(sent, priced, _told(sent.request, followed, known), followed, stamp)
 
 
-class _Told(NamedTuple):
-    """What an entry says of its job, in the order of its fields."""
-
-    agent: str | None
-    type: str | None = None
-    environment: str | None = None
-    name: str | None = None
-    version: str | None = None
-    approach: str | None = None
-    group: str | None = None
+_Told = tuple[str | None, str | None, str | None, str | None, str | None, str | None, str | None]
+"""What an entry says of its job, in the order of its fields: agent, type and so on."""
 
 
 def _told(request: CompletionRequest | ToolRequest, followed: Decided | None, known: int) -> _Told:
     """Cut to what the ledger keeps; of no job there is nothing but the agent to tell."""
+    agent = _cut(request.agent)
     if not request.agentic_job_id:
-        return _Told(_cut(request.agent))
+        return agent, None, None, None, None, None, None
     kind = request.agentic_job_type
-    return _Told(
-        _cut(request.agent),
+    return (
+        agent,
         None if known & TYPE else _cut(kind.strip().lower() if kind else None),
         None if known & ENVIRONMENT else _cut(request.environment),
         None if known & NAME else _cut(request.agentic_job_name),

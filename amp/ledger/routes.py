@@ -15,7 +15,7 @@ from amp.errors import AmpError, InvalidParameter
 from amp.http.body import BATCH_BYTES_MAX, encoded, parse
 from amp.http.lane import Answer, Hot
 from amp.http.problems import Headers, Refusal, refusal
-from amp.http.requests import ApiRequest
+from amp.http.requests import ApiRequest, item_turned
 from amp.ledger import answers
 from amp.ledger.answers import (
     API,
@@ -121,6 +121,7 @@ class Meters(Controller):
                 once = Once(None if record.transaction_id else key, bytes(item), place)
                 return (await intake.meter(access, record, once)).receipt
             except AmpError as error:
+                item_turned(request, error.status)
                 return refusal(error)
 
         return {"items": await asyncio.gather(*(answer(*each) for each in enumerate(data.items)))}

@@ -8,12 +8,13 @@ from msgspec import Struct
 from amp.ledger.head_files import Heads, HeadsReply
 from amp.ledger.rollup_store import RollupStore
 from amp.ledger.store import LedgerStore
-from amp.ledger.verified import VerifiedReply
+from amp.ledger.verified import VerifiedReply, VerifyingReply
 from amp.store.connection import Store
-from amp.store.trust_keys import ledger_verified
+from amp.store.trust_keys import ledger_verified, ledger_verifying
 from amp.tenancy import Tenant
 
 _decoder = msgspec.json.Decoder(VerifiedReply)
+_under_way = msgspec.json.Decoder(VerifyingReply)
 
 
 class LedgerReply(Struct, rename="camel"):
@@ -23,7 +24,9 @@ class LedgerReply(Struct, rename="camel"):
     not_folded: int
     """Entries that reports do not hold yet; a report folds them before it answers."""
     verified: VerifiedReply | None
-    """Null: nobody has walked the chains yet, which `amp ledger verify` does."""
+    """Null: nobody has walked the chains yet, which `amp ledger verify` and the page Trust do."""
+    verifying: VerifyingReply | None
+    """Null: none is under way that was asked for at the page."""
     since_verified: int
     """Entries that came after the last walk."""
     heads: HeadsReply
@@ -52,6 +55,51 @@ class Verifications:
         raw = await self._store.ask("GET", ledger_verified(tenant.tag))
         return None if raw is None else _decoder.decode(raw)
 
+    async def claim(self, tenant: Tenant, walk: VerifyingReply, held_ms: int) -> bool:
+        """Whether no other walk is under way, and this one is from now on, for so long or until it is told.
+
+        Raises:
+            StoreUnavailable: nobody knows.
+        """
+        value, key = msgspec.json.encode(walk), ledger_verifying(tenant.tag)
+        return bool(await self._store.ask("SET", key, value, "NX", "PX", held_ms))
+
+    async def tell(self, tenant: Tenant, walk: VerifyingReply, held_ms: int) -> None:
+        """How far it is; it is under way for so long from now on.
+
+        Raises:
+            StoreUnavailable: it may be told again.
+        """
+        await self._store.ask("SET", ledger_verifying(tenant.tag), msgspec.json.encode(walk), "PX", held_ms)
+
+    async def release(self, tenant: Tenant) -> None:
+        """It is under way no more.
+
+        Raises:
+            StoreUnavailable: then it is when its time is over.
+        """
+        await self._store.ask("DEL", ledger_verifying(tenant.tag))
+
+    async def both(self, tenant: Tenant) -> tuple[VerifiedReply | None, VerifyingReply | None]:
+        """The last, and the one that is under way.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        last, now = await self.raw(tenant)
+        return (
+            None if last is None else _decoder.decode(last),
+            None if now is None else _under_way.decode(now),
+        )
+
+    async def raw(self, tenant: Tenant) -> list[bytes | None]:
+        """Both as they are kept: others whenever something has changed.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        return await self._store.ask("MGET", ledger_verified(tenant.tag), ledger_verifying(tenant.tag))
+
 
 class LedgerStanding:
     """Looks at how the ledger stands; walks nothing."""
@@ -70,10 +118,10 @@ class LedgerStanding:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        ends, folded, verified, heads = await asyncio.gather(
+        ends, folded, (verified, verifying), heads = await asyncio.gather(
             self._facts.heads(tenant),
             self._index.folded(tenant),
-            self._verifications.newest(tenant),
+            self._verifications.both(tenant),
             self._heads.state(),
         )
         entries = sum(end.length for end in ends)
@@ -81,6 +129,7 @@ class LedgerStanding:
             entries=entries,
             not_folded=max(0, entries - folded),
             verified=verified,
+            verifying=verifying,
             since_verified=max(0, entries - (verified.entries if verified else 0)),
             heads=heads,
         )

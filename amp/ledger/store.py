@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from amp.errors import StoreUnavailable
 from amp.ledger.chain import Head, Stored, digest, read_head
@@ -21,7 +24,7 @@ Verb = Literal["create", "meter", "outcome", "amend", "note"]
 Verdict = Literal["created", "exists", "recorded", "replay", "mismatch", "unknown", "already", "stale"]
 
 
-class Said(NamedTuple):
+class Said(Struct, frozen=True):
     """What a record says of its job; what was said first stays."""
 
     name: str | None = None
@@ -35,7 +38,7 @@ class Said(NamedTuple):
     request: str | None = None
 
 
-class Write(NamedTuple):
+class Write(Struct, frozen=True):
     """One entry to append, if its verb allows."""
 
     verb: Verb
@@ -49,7 +52,7 @@ class Write(NamedTuple):
     """The verb's own arguments: store.lua."""
 
 
-class Written(NamedTuple):
+class Written(Struct, frozen=True):
     """What came of it."""
 
     verdict: Verdict
@@ -199,7 +202,7 @@ class LedgerStore:
 
 
 def _call(write: Write) -> Call:
-    said = ["" if each is None else each for each in write.said]
+    said = ["" if each is None else each for each in astuple(write.said)]
     arguments = (write.entry, digest(write.entry), write.at_ms, write.job, *said, *write.own)
     return Call(f"amp_ledger_{write.verb}_v3", write.keys, arguments)
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from msgspec import Struct
+
 from amp.tenancy import Tenant
 
 ExecutionStatus = Literal["SUCCESS", "FAILED", "CANCELLED"]
@@ -30,7 +32,7 @@ class Decided(NamedTuple):
     request_id: str | None = None
 
 
-class Usage(NamedTuple):
+class Usage(Struct, frozen=True):
     """What a price can depend on: of a completion or of a tool event."""
 
     at_ms: int

@@ -19,8 +19,19 @@ class FoundReply(Struct, rename="camel"):
     what: str
 
 
+class VerifyingReply(Struct, rename="camel"):
+    """A walk that is under way; one that was asked for in a terminal tells only its end."""
+
+    at: str
+    """When it began."""
+    entries: int
+    """That it has looked at; a second behind."""
+    entries_in_all: int
+    """As there were when it began; 0 until they are counted."""
+
+
 class VerifiedReply(Struct, rename="camel"):
-    """The last walk of `amp ledger verify`."""
+    """The last walk that came to its end, in a terminal (`amp ledger verify`) or from the page Trust."""
 
     at: str
     """When it began: what was written later it has not seen, or not all of it."""

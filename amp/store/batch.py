@@ -57,14 +57,15 @@ class Batch(Generic[Item, Answer]):
 
     def _start(self) -> None:
         self._scheduled = False
-        group, self._waiting = self._waiting, []
-        group = [entry for entry in group if not entry[1].done()]
+        waiting, self._waiting = self._waiting, []
+        group = [entry for entry in waiting if not entry[1].done()]
         if not group:
             return
         self._free -= 1
         task = asyncio.ensure_future(self._fly(group))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: waiting.clear())  # its timer would keep all of it until the deadline
 
     async def _fly(self, group: _Group[Item, Answer]) -> None:
         try:

@@ -1,14 +1,15 @@
 """Runs our Redis Functions: loaded at start, loaded again when the store has lost them."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from msgspec import Struct
 from redis.exceptions import RedisError
 
 from amp.store.connection import AT_ONCE, Store, refusal
 
 
-class Call(NamedTuple):
+class Call(Struct, frozen=True):
     """One FCALL: everything it touches is in `keys`, and all of them lie in one slot."""
 
     function: str
@@ -71,6 +72,8 @@ class Functions:
             StoreUnavailable: not every reply arrived.
         """
         answers = await self._store.ask_apart([call.command for call in calls], spread=spread)
+        if not any(isinstance(answer, RedisError) for answer in answers):
+            return answers
         missing = [index for index, answer in enumerate(answers) if _not_loaded(answer)]
         if missing:
             await self.load()

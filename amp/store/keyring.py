@@ -208,9 +208,13 @@ class KeyTable:
             StoreUnavailable: the key is new here and the store does not answer.
         """
         access = await self.standing(self._keyring.digest(key))
+        self.used(access)
+        return access
+
+    def used(self, access: Access) -> None:
+        """Somebody was let in by this key, here or at a door of their own."""
         if self._uses:
             self._uses.used(access.key_id)
-        return access
 
     def digest(self, key: bytes) -> bytes:
         """The name under which a key is kept: who holds it may ask for `standing`, and cannot call."""

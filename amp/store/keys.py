@@ -63,6 +63,8 @@ class UserKeys(NamedTuple):
     """The bucket's known users."""
     words: bytes
     """What other ways than the agent's said of a decision, by nonce."""
+    bridged: bytes
+    """What the bridge, and what came after it, has made of what it heard of the bucket."""
 
 
 def bucket(user: bytes) -> int:
@@ -73,7 +75,7 @@ def user_keys(tenant: Tenant, user: str) -> UserKeys:
     name = user.encode()
     tag = bucket_tag(tenant, bucket(name))
     own = (tag + b":r:" + name, tag + b":d:" + name, tag + b":t:" + name)
-    return UserKeys(*own, tag + b":events", tag + b":users", tag + b":w:" + name)
+    return UserKeys(*own, tag + b":events", tag + b":users", tag + b":w:" + name, tag + b":bridged")
 
 
 def record_key(tenant: Tenant, user: str) -> bytes:

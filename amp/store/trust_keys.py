@@ -16,3 +16,8 @@ def turned_away(tenant: Tenant, day: int) -> bytes:
 def ledger_verified(tag: str) -> bytes:
     """What the last walk over the tenant's chains has found."""
     return b"{%s}:l:verified" % tag.encode()
+
+
+def ledger_verifying(tag: str) -> bytes:
+    """There while a walk over the tenant's chains that a page asked for is under way: how far it is."""
+    return b"{%s}:l:verified:now" % tag.encode()

@@ -17,7 +17,7 @@ from amp.ledger.head_files import FOLDER, evidence
 from amp.ledger.heads import Evidence, key_of
 from amp.ledger.standing import Verifications
 from amp.ledger.verified import verified
-from amp.ledger.verify import Verifier
+from amp.ledger.verify import Verifier, of_files
 from amp.settings import Settings
 from amp.store.connection import store_of
 from amp.store.keeper import opened
@@ -89,14 +89,6 @@ async def _read(settings: Settings, name: str | None, env: str | None) -> Seen:
     finally:
         await store.close()
     return Seen(str(folder), found, walked, time.perf_counter() - began)
-
-
-def of_files(found: Evidence) -> list[Finding]:
-    """What is wrong with the files of heads themselves."""
-    forged = "this line does not hold: it was altered or forged, or lines before it were taken out"
-    return [
-        Finding("", None, None, None, f"{file}, line {number}: {forged}") for file, number in found.unheld
-    ]
 
 
 async def _owners(store: AuditStore, found: Evidence, name: str | None, env: str | None) -> list[Tenant]:

@@ -107,6 +107,22 @@ async def test_a_contradiction_is_shown_and_does_not_count(client, carry, job):
     assert (against["completed"], against["saidBy"]) == (False, ["business"])
 
 
+async def test_what_the_agent_contradicts_later_is_among_the_contradictions(client, carry, job):
+    request_id = await client.decided()
+    await job("job-1", request_id, outcomeType="CONVERTED")
+    await carry()
+    for _ in range(2):  # a report that is sent again counts nothing
+        await client.outcome(request_id, completed=False, final=False, step=1)
+    assert (await client.get("/v1/bridge/status")).json()["contradictions"] == 1
+    (against,) = (await exported(client))["contradictions"]
+    assert (against["completed"], against["saidBy"]) == (False, ["agent"])
+    await client.outcome(request_id, completed=False)  # and now it is the job that contradicts
+    told = (await client.get("/v1/bridge/status")).json()
+    logged = (await exported(client))["contradictions"]
+    assert [each["saidBy"] for each in logged] == [["agent"], ["business"]]
+    assert (told["taught"], told["contradictions"]) == (1, 2)
+
+
 async def test_the_agent_who_reports_after_the_business_keeps_the_metadata(client, carry, job):
     request_id = await client.decided()
     await job("job-1", request_id, outcomeType="CONVERTED")

@@ -7,7 +7,7 @@ import pytest
 
 from amp.dashboard import words
 from amp.dashboard.bars import Bar, bars, composition, funnel
-from amp.dashboard.drawing import Scale, fitted, round_step, scale_of, told
+from amp.dashboard.drawing import Scale, fitted, labels_in_lines, round_step, scale_of, told
 from amp.dashboard.intervals import Interval, interval_chart
 from amp.dashboard.lines import Series, line_chart
 from amp.dashboard.matrix import Mark, matrix
@@ -109,6 +109,25 @@ def test_rows_that_would_be_too_full_on_a_phone_have_a_line_more():
     assert height("555 / 240") == height("1") + 18
 
 
+def test_a_long_label_goes_on_in_a_new_line_and_nothing_of_it_is_cut():
+    name = "achievement/detailed_explanatory/break_into_steps/moderate"
+    rows = [Interval(name, 2.0, 1.0, 3.0, "9 jobs"), Interval("a/b/c/d", 2.0, 1.0, 3.0, "9 jobs")]
+    svg = read(interval_chart("a", "T", rows, tell=str, zero=None, apart=True))
+    shown = texts(svg)
+    at = shown.index("achievement/detailed_explanatory/")
+    assert "".join(shown[at : at + 2]) == name
+    assert max(map(len, shown)) <= 44
+    short = read(interval_chart("a", "T", rows[1:] * 2, tell=str, zero=None, apart=True))
+    assert float(svg.get("height")) == float(short.get("height")) + 18, "only the row that is longer"
+    assert labels_in_lines("x" * 60) == ["x" * 43 + "…"], "where it may not be broken it is cut"
+
+
+def test_what_is_cut_is_told_by_its_title():
+    svg = read(bars("a", "T", [Bar("a type of jobs with a name that is far too long", 1, "1")]))
+    (label,) = of_class(svg, "label")
+    assert label.find("title").text == "a type of jobs with a name that is far too long"
+
+
 def test_no_line_crosses_the_words_of_an_axis():
     svg = read(line_chart("a", "T", DAYS[:2], [Series("One", [0.1, 0.2])], tell=str))
     kinds = [each.get("class") for each in svg]
@@ -123,7 +142,7 @@ def test_bars_are_as_long_as_their_values_against_the_longest():
 def test_a_funnel_tells_each_steps_share_of_the_one_before():
     svg = read(funnel("a", "T", [Bar("jobs", 200, "200"), Bar("won", 100, "100"), Bar("paid", 25, "25")]))
     assert [each.get("width") for each in of_class(svg, "bar")] == ["100.00%", "50.00%", "12.50%"]
-    assert "25 (25\u202f%)" in texts(svg)
+    assert "25 (25\u202f% of won)" in texts(svg), "of what it is a share"
     assert "nothing" not in svg[1].text
     assert of_class(read(funnel("a", "T", [Bar("jobs", 0, "0"), Bar("won", 0, "0")])), "bar") == []
 
@@ -186,6 +205,8 @@ def test_a_label_is_cut_where_it_would_meet_its_value():
         (words.count(1234567), "1,234,567"),
         (words.count(None), "–"),
         (words.percent(0.4567), "45.7\u202f%"),
+        (words.percent(0.9998), "99.9\u202f%"),
+        (words.percent(1.0), "100.0\u202f%"),
         (words.points(-0.033), "−3.3"),
         (words.change(-0.2), "−20\u202f%"),
         (words.ratio(3.4156), "3.42×"),

@@ -11,6 +11,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from amp.app import Upstairs, create
+from amp.dashboard import beside
 from amp.dashboard.beside import prepare
 from amp.http.elsewhere import Behind, Elsewhere
 from amp.http.protocol import HotProtocol
@@ -75,6 +76,27 @@ async def test_a_page_is_the_same_as_from_who_draws_it(site, drawn, worker):
         assert len(one.headers.get_list("x-request-id")) == 1
 
 
+async def test_a_page_does_not_wait_until_all_sums_are_read(monkeypatch, site, running, tmp_path):
+    """After a process of the pages was killed, who asks waits for one that has only begun to prepare."""
+    begun = asyncio.Event()
+
+    async def preparing(_):
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setenv("AMP_SECRET", SECRET)
+    monkeypatch.setenv("AMP_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("AMP_REDIS", site.house.settings.redis)
+    monkeypatch.setattr(beside, "prepare", preparing)
+    monkeypatch.setattr("os.nice", lambda _: 0)
+    app = beside.drawing()
+    async with running(app), asyncio.timeout(10):
+        await begun.wait()
+    for task in beside._background:
+        assert task.cancel()
+    beside._background.clear()
+
+
 async def test_programs_are_answered_here(site, drawn, worker):
     api = await worker.api()
     assert (await api.get("/v1/insights/state")).status_code == 200
@@ -113,7 +135,8 @@ async def test_news_come_through_and_nobody_listens_on_when_the_reader_has_gone(
         async for line in lines:
             if line.startswith("data: "):
                 break
-        assert set(json.loads(line.removeprefix("data: "))) == {"learning", "deciding", "ledger", "grading"}
+        topics = {"learning", "deciding", "ledger", "grading", "verifying"}
+        assert set(json.loads(line.removeprefix("data: "))) == topics
         (listening_to,) = drawn.tasks
     await asyncio.wait_for(listening_to, 5)
 

@@ -162,7 +162,7 @@ async def test_live_tells_versions_at_once_and_again_when_they_change(site):
         assert answer.headers["content-type"].startswith("text/event-stream")
         told = _told(answer)
         first = await anext(told)
-        assert set(first) == {"learning", "deciding", "ledger", "grading"}
+        assert set(first) == {"learning", "deciding", "ledger", "grading", "verifying"}
         api = await site.api()
         assert (await api.put("/v1/policy", json={"controlShare": 0.3})).status_code == 200
         second = await anext(told)

@@ -46,6 +46,16 @@ async def test_a_new_tenant_is_told_what_to_do_next(site):
     assert "No decisions counted yet" in text
 
 
+async def test_outcomes_that_are_not_measured_yet_are_not_none(site):
+    api = await site.api()
+    await site.lived(api, users=12)
+    assert (await api.put("/v1/policy", json={"controlShare": 0.25})).status_code == 200
+    text = plain((await (await site.signed_in()).get("/")).text)
+    assert "No outcomes yet" not in text
+    assert "12 outcomes, not measured yet" in text
+    assert "25 % of users are in the control group" in text
+
+
 async def test_its_numbers_are_those_of_the_api(full, api):
     text = plain((await (await full.signed_in()).get("/")).text)
     lift = (await api.get("/v1/insights/lift")).json()
@@ -140,6 +150,24 @@ class TestInTheBrowser:
         await full.measured()
         await page.locator("#lift .lead", has_text="105 outcomes").wait_for()
         assert await page.evaluate("window.stayed")
+
+    async def test_a_region_that_somebody_is_at_work_in_follows_once_they_have_left_it(
+        self, full, api, visit
+    ):
+        page = await visit("/")
+        lead = page.locator("#lift .lead")
+        before = await lead.inner_text()
+        await page.evaluate(
+            "document.querySelector('#lift').insertAdjacentHTML('beforeend', '<form><input id=at></form>')"
+        )
+        await page.locator("#at").focus()
+        await full.lived(api, users=5, times=1)
+        await full.measured()
+        await page.locator("#lift[data-behind]").wait_for()
+        assert await lead.inner_text() == before
+        await page.locator("a.brand").focus()
+        await page.locator("#lift .lead", has_text="outcomes").filter(has_not_text=before).wait_for()
+        assert await page.locator("#at, #lift[data-behind]").count() == 0
 
     @pytest.mark.usefixtures("full")
     async def test_a_chart_over_time_may_be_looked_at_closely(self, visit, monkeypatch):

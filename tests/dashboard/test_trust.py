@@ -1,5 +1,6 @@
 """Trust: what can be lost, was verified, waits and was turned away is what the page says; never a secret."""
 
+import asyncio
 import html
 import json
 import re
@@ -8,14 +9,18 @@ import time
 
 import pytest
 import pytest_asyncio
+from site_of import csrf_in
 
 from amp.bridge.carrying import Carrying
 from amp.clock import iso, now_ms
 from amp.dashboard import words
 from amp.errors import StoreUnavailable
+from amp.ledger import walking
 from amp.ledger.audit import Finding, Walked
 from amp.ledger.standing import Verifications
 from amp.ledger.verified import verified
+from amp.ledger.verify import Verifier
+from amp.store.ledger_keys import bucket_of, ledger_tag
 from amp.tenancy import tenant
 
 ACME = tenant("acme", "live")
@@ -92,6 +97,113 @@ async def test_a_walk_is_remembered_with_what_it_found(full, api):
     assert "The entry was altered." in text
 
 
+async def test_chains_are_walked_from_the_page_and_what_was_found_is_kept(full, api):
+    client = await full.signed_in()
+    page = (await client.get("/trust")).text
+    answer = await client.post("/trust/verify", data={"csrf": csrf_in(page)})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/trust#chains")
+    await settled(full)
+    told = (await api.get("/v1/insights/trust")).json()["ledger"]
+    assert told["verifying"] is None
+    assert (told["verified"]["entries"], told["verified"]["whole"]) == (told["entries"], True)
+    assert told["verified"]["jobs"] == 12
+    assert "What was written is what is there" in plain((await client.get("/trust")).text)
+
+
+async def test_a_changed_entry_is_found_from_the_page(full):
+    client = await full.signed_in()
+    bucket = bucket_of("job-3")
+    key = ledger_tag(ACME, bucket) + b"entries"
+    ((entry, _),) = await full.store.ask("XRANGE", key, "-", "+", "COUNT", 1)
+    await full.store.ask("XDEL", key, entry)
+    await client.post("/trust/verify", data={"csrf": csrf_in((await client.get("/trust")).text)})
+    await settled(full)
+    text = plain((await client.get("/trust")).text)
+    assert "Not what was written: 1 finding." in text
+    assert f"Bucket {bucket}, entry 1" in text
+
+
+async def test_one_walk_at_a_time_and_how_far_it_is_is_told(full, api, monkeypatch):
+    go = asyncio.Event()
+    walk = Verifier.walk
+
+    async def waiting(self):
+        self._advance(7)
+        await go.wait()
+        return await walk(self)
+
+    monkeypatch.setattr(Verifier, "walk", waiting)
+    monkeypatch.setattr(walking, "TELL_EVERY_S", 0.01)
+    client = await full.signed_in()
+    csrf = csrf_in((await client.get("/trust")).text)
+    before = await full.house.books.walking.version(ACME)
+    for _ in range(2):
+        assert (await client.post("/trust/verify", data={"csrf": csrf})).status_code == 303
+    assert len(full.house.books.walking._tasks) == 1
+    elsewhere = walking.Walking(full.house.store, folder=full.house.settings.data, key=b"")
+    assert not await elsewhere.begin(ACME), "nor by another service on the store"
+    text = ""
+    for _ in range(500):
+        text = plain((await client.get("/trust")).text)
+        if "Being verified : 7 of" in text:
+            break
+        await asyncio.sleep(0.01)
+    assert "Being verified : 7 of" in text
+    assert "Verify now" not in text
+    told = (await api.get("/v1/insights/trust")).json()["ledger"]
+    assert told["verifying"]["entries"] == 7
+    assert told["verifying"]["entriesInAll"] == told["entries"]
+    assert await full.house.books.walking.version(ACME) != before
+    go.set()
+    await settled(full)
+    text = plain((await client.get("/trust")).text)
+    assert "Verify now" in text
+    assert "Being verified" not in text
+
+
+async def test_a_walk_that_the_store_ends_says_so_and_may_be_begun_again(full, monkeypatch):
+    client = await full.signed_in()
+    csrf = csrf_in((await client.get("/trust")).text)
+    with monkeypatch.context() as patched:
+        patched.setattr(Verifier, "walk", lambda _: _nothing(None))
+        await client.post("/trust/verify", data={"csrf": csrf})
+        await settled(full)
+    text = plain((await client.get("/trust")).text)
+    assert "The last walk came to no end: the store did not answer." in text
+    await client.post("/trust/verify", data={"csrf": csrf})
+    await settled(full)
+    text = plain((await client.get("/trust")).text)
+    assert "came to no end" not in text
+    assert "What was written is what is there" in text
+
+
+async def test_who_has_the_chains_walked_needs_the_scope_and_the_sessions_token(full, api):
+    reader = await full.signed_in("read")
+    page = (await reader.get("/trust")).text
+    assert "Verify now" not in page
+    assert (await reader.post("/trust/verify", data={"csrf": csrf_in(page)})).status_code == 403
+    client = await full.signed_in()
+    assert (await client.post("/trust/verify", data={"csrf": "another"})).status_code == 403
+    assert (await client.get("/trust/verify")).status_code == 405
+    stranger = full.stranger()
+    assert (await stranger.post("/trust/verify", data={})).status_code in {303, 401}
+    assert not full.house.books.walking._tasks
+    assert (await api.get("/v1/insights/trust")).json()["ledger"]["verified"] is None
+
+
+async def settled(site):
+    """No walk is under way."""
+    async with asyncio.timeout(20):
+        await asyncio.gather(*site.house.books.walking._tasks)
+
+
+async def test_the_button_tells_how_far_it_is_without_a_reload(full, visit):
+    page = await visit("/trust")
+    await page.get_by_role("button", name="Verify now").click()
+    await page.locator("#chains .verdict-good").wait_for(timeout=15_000)
+    await page.get_by_role("button", name="Verify now").wait_for(timeout=15_000)
+
+
 async def test_keys_are_told_without_their_secrets_and_with_their_last_use(full, api):
     told = (await api.get("/v1/insights/keys")).json()
     by_scopes = {tuple(each["scopes"]): each for each in told["keys"]}
@@ -112,6 +224,15 @@ async def test_keys_are_told_without_their_secrets_and_with_their_last_use(full,
     secrets = [digest.hex() for digest in records[::2]] + [key, key.rsplit("_", 1)[1]]
     for answer in (page, json.dumps(told), (await api.get("/v1/insights/keys")).text):
         assert not any(secret in answer for secret in secrets)
+
+
+async def test_a_key_that_signed_in_is_used_by_every_page_that_is_looked_at(site):
+    key = await site.key("read")
+    client = await site.signed_in(key=key)
+    assert (await client.get("/")).status_code == 200
+    await site.house.trust._uses.flush()
+    told = (await client.get("/trust")).text
+    assert "not yet seen" not in told
 
 
 async def test_another_tenant_and_environment_see_none_of_it(full):
@@ -174,6 +295,26 @@ async def test_what_the_store_and_the_limit_kept_from_callers_is_counted(site, o
     reader = await limited.api("read", tenant="many")
     today = (await reader.get("/v1/insights/trust")).json()["turnedAway"][0]
     assert (today["limited"], today["refused"]) == (2, 0)
+
+
+async def test_refused_items_of_a_batch_are_turned_away_and_the_batch_is_not(site, api):
+    asked = {"items": [{"userId": "ada", "task": "x"}, {"userId": "ada"}]}
+    answer = await api.post("/v1/context/batch", json=asked)
+    assert answer.status_code == 200
+    known, told = answer.json()["items"][0]["requestId"], {"started": True}
+    reports = [{"requestId": known, **told}, {"requestId": "ours it is not", **told}, {"requestId": known}]
+    answer = await api.post("/v1/outcome/batch", json={"items": reports})
+    assert answer.status_code == 200
+    used = {"toolId": "zoominfo", "durationMs": 1, "success": True, "timestamp": "2026-01-31T12:00:02Z"}
+    answer = await api.post("/v1/ledger/meter/batch", json={"items": [used, {"transactionId": 8}, 7]})
+    assert answer.status_code == 200
+    assert ["error" in each for each in answer.json()["items"]] == [False, True, True], answer.text
+    await site.house.trust._uses.flush()
+    today = (await api.get("/v1/insights/trust")).json()["turnedAway"][0]
+    assert today["statuses"] == {"400": 4, "404": 1}
+    assert today["refused"] == 5
+    text = plain((await (await site.signed_in()).get("/trust")).text)
+    assert "Refused 5 Failed 0" in text
 
 
 async def _nothing(_):

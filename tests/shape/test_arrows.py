@@ -103,6 +103,7 @@ NOT_PURE = {
     "alarm.py",
     "audit_store.py",
     "verify.py",
+    "walking.py",
     "lanes.py",
     "log_store.py",
     "making.py",

@@ -1,6 +1,7 @@
 """Calls of one tick are one run, and each caller hears of its own fate."""
 
 import asyncio
+import weakref
 
 import pytest
 
@@ -142,3 +143,18 @@ async def test_every_call_has_the_whole_deadline_however_late_it_joined_its_grou
     with pytest.raises(StoreUnavailable):
         await late
     assert loop.time() - began >= 0.09
+
+
+async def test_what_was_answered_is_not_kept_until_its_deadline():
+    class Item:
+        """Something that tells when it is gone."""
+
+    async def run(items):
+        return [None for _ in items]
+
+    batch, item = Batch(run, deadline_s=3600), Item()
+    gone = weakref.ref(item)
+    await batch.submit(item)
+    del item
+    await ticks()
+    assert gone() is None

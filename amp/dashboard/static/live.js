@@ -51,8 +51,16 @@ async function refresh(regions) {
   return undefined;
 }
 
+function busyWith(region) { // somebody is at work in it
+  return region.querySelector("form :focus, [data-zoomed]") !== null;
+}
+
 function renew(region, text) {
-  if (region.querySelector("form :focus, [data-zoomed]")) return; // somebody is at work in it
+  if (busyWith(region)) {
+    region.dataset.behind = "";
+    return;
+  }
+  delete region.dataset.behind;
   const kept = remember(region);
   region.innerHTML = text;
   restore(region, kept);
@@ -74,6 +82,14 @@ function restore(region, kept) {
   if (kept.focus >= 0) region.querySelectorAll("a, button, summary, [tabindex]")[kept.focus]?.focus();
 }
 
+function catchUp() { // what was kept from those that somebody was at work in
+  const behind = [...document.querySelectorAll("[data-behind]")].filter((region) => !busyWith(region));
+  if (behind.length) busy = busy.then(() => refresh(behind)).catch(() => say("away"));
+}
+
+for (const left of ["focusout", "unzoomed"]) {
+  document.addEventListener(left, () => setTimeout(catchUp)); // by then it is known where the focus is
+}
 document.addEventListener("visibilitychange", () => (document.hidden ? hush() : listen()));
 addEventListener("pagehide", hush);
 addEventListener("pageshow", listen);

@@ -27,6 +27,7 @@ async function toggle(place, button) {
     place.querySelector(".uplot").remove();
     place.querySelector("svg").style.display = "";
     delete place.dataset.zoomed;
+    place.dispatchEvent(new CustomEvent("unzoomed", { bubbles: true }));
   } else {
     await load();
     draw(place);
