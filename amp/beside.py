@@ -35,10 +35,13 @@ class Beside:
         self.process: Any = None
         self._target = target
         self._since_s = 0.0
+        self._replaced: Any = None
+        """A process that was told to make room for another."""
+        self._until_s = 0.0
 
     def keep(self, say: Say) -> None:
         """Starts it, unless it is alive or was started just now."""
-        if self.process:
+        if self.process and not self._makes_room():
             if not self.is_due():
                 return
             say(f"The {self.name} has ended (exit code {self.process.exitcode}); starting it again.")
@@ -50,20 +53,33 @@ class Beside:
         return bool(started) and not self.process.is_alive()
 
     def renew(self) -> None:
-        """Another in its place, of the release installed now; the old one gives its leases up first."""
+        """Has it make room for another, of the release installed now: it gives its leases up first.
+
+        Nobody waits for it here: `renewed` says when the other one was started.
+        """
         self.end()
-        if self.process:
-            self.process.join(END_WITHIN_S)
-            if self.process.is_alive():
-                self.process.kill()
-                self.process.join()
-        with deaf_to_ctrl_c():
-            self._start()
+        self._replaced, self._until_s = self.process, time.monotonic() + END_WITHIN_S
+
+    def renewed(self) -> bool:
+        """Whether another was started since `renew`: now, if the old one has ended, or should have."""
+        if self._makes_room():
+            with deaf_to_ctrl_c():
+                self._start()
+        return self.process is not self._replaced
 
     def end(self) -> None:
         """Has it end; nobody waits for it here."""
         if self.process:
             self.process.terminate()
+
+    def _makes_room(self) -> bool:
+        """Whether the process was to make room, and is gone; out of patience with one, kills it."""
+        if not self.process or self.process is not self._replaced:
+            return False
+        if self.process.is_alive() and time.monotonic() > self._until_s:
+            self.process.kill()
+            self.process.join()
+        return not self.process.is_alive()
 
     def _start(self) -> None:
         if self.process:

@@ -22,6 +22,7 @@ from amp.store.connection import Store, connect, store_of
 from amp.store.keeper import Say, opened
 from amp.store.keyring import Keyring, pepper
 from amp.store.readiness import REPLICAS, check
+from amp.store.secure import NotTrusted
 from amp.supervisor import Supervisor
 from amp.tenancy import DEFAULT_SCOPES
 
@@ -135,10 +136,9 @@ async def _reach(url: str) -> None:
     try:
         await store.ask_each([("PING",)])
     except StoreUnavailable as failure:
-        raise StoreMissing(
-            f"The store at {without_password(url)} does not answer: {failure.__cause__ or failure}. "
-            "Start it, or correct AMP_REDIS."
-        ) from failure
+        why = failure.__cause__ or failure
+        fix = "" if isinstance(why, NotTrusted) else " Start it, or correct AMP_REDIS."
+        raise StoreMissing(f"The store at {without_password(url)} does not answer: {why}.{fix}") from failure
     finally:
         await store.close()
 

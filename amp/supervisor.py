@@ -12,7 +12,7 @@ from uvicorn import Config
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from amp import metric_files
-from amp.beside import Beside, deaf_to_ctrl_c, followers, loop, refit
+from amp.beside import END_WITHIN_S, Beside, deaf_to_ctrl_c, followers, loop, refit
 from amp.store.keeper import Say
 from amp.worker import STARTS_WITHIN_S, Order, Worker
 
@@ -151,6 +151,8 @@ class Supervisor(Multiprocess):
             self._gone(old)
         for each in self._beside:
             each.renew()
+            if not self._until(each.renewed, 2 * END_WITHIN_S):
+                return
         self._say("The workers are replaced.")
 
     def _gone(self, worker: Worker) -> None:

@@ -15,6 +15,7 @@ from amp.store.folder import DataFolder
 from amp.store.grading_keys import shelf_item
 from amp.store.moving import move, patient, whole
 from amp.store.placing import CONTENT, held, made_ready, pending, place
+from amp.store.replicated import connected, replicated
 from amp.store.scratch import SNAPSHOT, Loaded, scratch, to_log
 from amp.tenancy import tenant
 
@@ -71,7 +72,7 @@ def restore(file: Path, settings: Settings, *, force: bool, aside: str, watches:
             if _keeps_secret(manifest, settings, folder, force=force):
                 names = tuple(name for name in names if name != SECRET)
                 (new / SECRET).unlink(missing_ok=True)
-            loaded, unknown = _prepared(new, manifest, settings.redis, watches)
+            loaded, unknown = _prepared(new, manifest, settings, watches)
             _place(folder, names, aside)
             if settings.redis:
                 asyncio.run(_whole(settings.redis))
@@ -105,18 +106,18 @@ def _keeps_secret(manifest: Manifest, settings: Settings, folder: Path, *, force
     return same or not manifest.has_secret or settings.redis is not None
 
 
-def _prepared(new: Path, manifest: Manifest, redis: str | None, watches: Watches) -> tuple[Loaded, int]:
+def _prepared(new: Path, manifest: Manifest, settings: Settings, watches: Watches) -> tuple[Loaded, int]:
     """The unpacked, as it will lie in the data folder; what belongs into another store is there."""
     with scratch(new / "store", manifest.database) as loaded:
         watches.loading(loaded.keys)
         unknown = asyncio.run(_forget_unknown(loaded.url, new / "files"))
-        if redis:
-            asyncio.run(_move(loaded.url, redis, manifest, watches.copied))
+        if settings.redis:
+            asyncio.run(_move(loaded.url, settings.redis, manifest, watches.copied, settings.ack_replicas))
         else:
             to_log(loaded.url)
             watches.copied(loaded.keys)
     (new / "store" / SNAPSHOT).unlink()
-    if redis:
+    if settings.redis:
         shutil.rmtree(new / "store")
         (new / SECRET).unlink(missing_ok=True)
     return loaded, unknown
@@ -162,10 +163,12 @@ async def _whole(url: str) -> None:
         await target.close()
 
 
-async def _move(source_url: str, target_url: str, manifest: Manifest, watch: Watch) -> None:
+async def _move(source_url: str, target_url: str, manifest: Manifest, watch: Watch, replicas: int) -> None:
     source, target = patient(source_url), patient(target_url)
     try:
+        await connected(target, replicas)
         await move(source, target, f"{manifest.began_at} {manifest.secret}", watch)
+        await replicated(target, replicas)  # before anybody may serve from it
     finally:
         await source.close()
         await target.close()

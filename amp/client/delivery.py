@@ -11,8 +11,11 @@ from amp.client.wire import Reply, Request
 from amp.errors import (
     AmpError,
     Forbidden,
+    Internal,
     InvalidParameter,
     JobExists,
+    MethodNotAllowed,
+    NotFound,
     QuotaExceeded,
     RateLimitExceeded,
     StoreUnavailable,
@@ -48,13 +51,18 @@ def deliver(post: Post, entries: Sequence[Entry]) -> Iterator[Result]:
     yield from _batched(post, kinds["metering"], metering.records)
     for entry, body in kinds["job"]:
         error = _job(post, body)
-        yield Result([entry], error, whole=is_away(error))
+        yield Result([entry], error, whole=is_away(error) or is_strange(error))
 
 
 def is_away(error: AmpError | None) -> bool:
     """Whether nobody is there to judge what was sent, or nobody has the time."""
     away = isinstance(error, Unreachable | StoreUnavailable | RateLimitExceeded)
     return away and not isinstance(error, QuotaExceeded)
+
+
+def is_strange(error: AmpError | None) -> bool:
+    """Whether it is what another program than amp would say to anything."""
+    return isinstance(error, Unexpected | Internal | NotFound | MethodNotAllowed)
 
 
 def is_locked_out(error: AmpError) -> bool:

@@ -58,9 +58,10 @@ class Later:
         self._bell.put(None)
 
     def begin_end(self) -> None:
-        """What is not due yet never will be."""
+        """What is not due yet never will be, and what is asked now is not waited for."""
         self._closed = True
-        lost, self._waiting = len(self._waiting), []
+        lost, self._waiting = len(self._waiting) + self._asking, []
+        self._asking = False
         self._bell.put(None)
         if lost:
             self._drop(lost)
@@ -92,6 +93,8 @@ class Later:
         self._waiting: list[tuple[float, int, str, Ask]] = []
         self._order = count()
         self._thread: threading.Thread | None = None
+        self._asking = False
+        """Whether a question waits for its answer; whoever ends this counts what came of it."""
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="amp-later", daemon=True)
@@ -102,13 +105,16 @@ class Later:
 
     def _drop(self, lost: int) -> None:
         self._tally.add("dropped", lost)
-        self._tally.warn_once("later", "reports for later were not due when the client ended: dropped")
+        self._tally.warn_once(
+            "later", "reports for later were not due, or not answered, when the client ended: dropped"
+        )
 
     def _run(self) -> None:
         while not self._closed:
             with self._lock:
                 wait_s = self._waiting[0][0] - time.monotonic() if self._waiting else None
                 due = heappop(self._waiting) if wait_s is not None and wait_s <= 0 else None
+                self._asking = due is not None
             if due is not None:
                 self._ask(due[2], due[3])
                 continue
@@ -116,16 +122,26 @@ class Later:
                 self._bell.get(timeout=None if wait_s is None else min(wait_s, WAIT_S_MAX))
 
     def _ask(self, request_id: str, ask: Ask) -> None:
+        ours = False
         try:
             told = ask()
             if inspect.isawaitable(told):
                 told = asyncio.run(_result(told))
+            said: Any = None
             if told is not None:
-                said: Any = {**told, "request_id": request_id, "started": told["started"]}
+                said = {**told, "request_id": request_id, "started": told["started"]}
+            ours = self._answered()
+            if ours and said is not None:
                 self._report(said)
         except Exception:  # noqa: BLE001  the host's function must not end the thread, nor its error go unheard
             _log.warning("A later report's function failed; what was staged stands.", exc_info=True)
-            self._tally.failed(FAILED)
+            if self._answered() or ours:
+                self._tally.failed(FAILED)
+
+    def _answered(self) -> bool:
+        """False when the end has counted it already."""
+        asking, self._asking = self._asking, False
+        return asking
 
 
 def _due_s(delay_s: object) -> float | None:

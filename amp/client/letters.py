@@ -11,6 +11,9 @@ from amp.client.entries import Entry
 from amp.client.tally import Tally
 from amp.errors import AmpError
 
+BYTES_MAX = 64 << 20
+"""Then nothing more is kept: what came first tells most, and nobody looked."""
+
 
 def add(path: Path, entry: Entry, error: AmpError, tally: Tally) -> None:
     """Adds one, with why it was refused; a file that cannot be written is said."""
@@ -28,7 +31,11 @@ def add(path: Path, entry: Entry, error: AmpError, tally: Tally) -> None:
     try:
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(file, "ab", buffering=0) as letters:  # in one write: several processes may add
-            letters.write(line)
+            if letters.tell() + len(line) <= BYTES_MAX:
+                letters.write(line)
+                return
+        tally.add("unkept")
+        tally.warn_once("full", "refused reports are not kept any more: %s has %d bytes", path, BYTES_MAX)
     except OSError as trouble:
         tally.warn_once("letters", "a report that was refused could not be kept: %s", trouble)
 

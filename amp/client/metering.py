@@ -15,6 +15,7 @@ from amp.errors import AmpError, OutcomeAlreadyReported
 
 Money = Decimal | float
 
+_DEFAULT_CURRENCY = "USD"
 _JOBS = "/profitstream/v2/api/jobs"
 
 
@@ -138,7 +139,16 @@ def stands(body: bytes, error: AmpError) -> bool:
         return False
     said = decode(bytes(decode(body, _Job).outcome), dict[str, Any])
     same = ("executionStatus", "outcomeType", "outcomeReason", "outcomeValue")
-    return all(_plain(there.get(name)) == _plain(said.get(name)) for name in same)
+    return _currency(there) == _currency(said) and all(
+        _plain(there.get(name)) == _plain(said.get(name)) for name in same
+    )
+
+
+def _currency(outcome: dict[str, Any]) -> str | None:
+    """As the server understands what was said; what has no value has none."""
+    if outcome.get("outcomeValue") is None:
+        return None
+    return str(outcome.get("outcomeCurrency") or _DEFAULT_CURRENCY).upper()
 
 
 def _plain(value: Any) -> Any:

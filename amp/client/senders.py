@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 
 from amp.client import ending, wire
 from amp.client.backlog import Backlog
+from amp.client.brake import Brake
 from amp.client.delivery import ATTEMPTS, Post, Result, deliver, is_away, is_locked_out, may_succeed
 from amp.client.entries import Entry
 from amp.client.failures import worth_retrying
@@ -58,6 +59,7 @@ class Senders:
         self._again: list[tuple[float, int, Entry]] = []  # what the server failed on, by when to try again
         self._again_lock = threading.Lock()
         self._order = count()
+        self._brake = Brake(self._post, lambda: self._stopped)
         self._threads: list[threading.Thread] = []
         self._at_work = set[int]()
         self._arrived = self._misses = 0
@@ -201,8 +203,7 @@ class Senders:
                     return None
                 if self._slow and self._help.empty() and self._backlog.waiting:
                     self._help.put(None)
-                pause_s = self._send(batch)
-                if pause_s is not None:
+                if (pause_s := self._send(batch)) is not None:
                     return pause_s
             return None
         finally:
@@ -214,11 +215,11 @@ class Senders:
         began_s = time.monotonic()
         left = dict.fromkeys(entries)
         pauses: list[float] = []
-        for result in deliver(self._post, entries):
+        for result in deliver(self._brake.post, entries):
+            self._brake.told(result)
             for entry in result.entries:
                 del left[entry]
-            pause_s = self._judge(result)
-            if pause_s is not None:
+            if (pause_s := self._judge(result)) is not None:
                 pauses.append(pause_s)
                 if result.whole:
                     break
@@ -283,8 +284,7 @@ class Senders:
     def _apart(self, entries: Sequence[Entry]) -> float | None:
         """Each half by itself: one bad report must not take the others along."""
         middle = len(entries) // 2
-        pause_s = self._send(entries[:middle])
-        if pause_s is not None:
+        if (pause_s := self._send(entries[:middle])) is not None:
             self._backlog.give_back(entries[middle:])
             return pause_s
         return self._send(entries[middle:])

@@ -20,6 +20,8 @@ class Counters(Struct, frozen=True, kw_only=True):
     """Reports of the background that are not settled yet."""
     failed: int = 0
     """Reports refused for good, or given up."""
+    unkept: int = 0
+    """Of these, the ones for which the file of the spool's dead letters had no room left."""
     dropped: int = 0
     """Reports never sent: the queue was full or the client closed, or time ran out at exit."""
     dropped_local: int = 0

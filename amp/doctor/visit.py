@@ -17,6 +17,7 @@ from amp.store.finding import Finding, fail, unknown
 from amp.store.folder import owner_of
 from amp.store.keeper import opened
 from amp.store.keyring import Keyring
+from amp.store.secure import NotTrusted
 from amp.store.told import told
 from amp.tenancy import Tenant, tenant
 
@@ -140,9 +141,10 @@ async def _looked(name: str, look: Awaitable[list[Finding]]) -> list[Finding]:
 
 def _no_answer(settings: Settings, failure: StoreUnavailable) -> Finding:
     where = without_password(settings.redis) if settings.redis else str(settings.data)
-    return fail(
-        "store", f"no answer from {where}: {failure.__cause__ or failure}", "Start it, or correct AMP_REDIS."
-    )
+    why = failure.__cause__ or failure
+    if isinstance(why, NotTrusted):
+        return fail("store", f"{where} is not asked: {why.why}", f"{why.fix[0].upper()}{why.fix[1:]}.")
+    return fail("store", f"no answer from {where}: {why}", "Start it, or correct AMP_REDIS.")
 
 
 def _log_bytes(settings: Settings) -> int:

@@ -1,7 +1,6 @@
 """Asks sentinels who is the master of a service now: at each dial, so that a failover needs no word to us."""
 
 import asyncio
-import ssl
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -9,6 +8,7 @@ import hiredis
 from redis.exceptions import ResponseError
 
 from amp.parse import SentinelUrl
+from amp.store.secure import context, explained
 
 ASKED_WITHIN_S = 0.25
 """Of each sentinel: one that does not answer leaves time for the others within one dial."""
@@ -37,7 +37,9 @@ class Sentinels:
                     found = await self._ask(host)
             except TimeoutError:
                 told.append(f"{host[0]}:{host[1]} does not answer")
-            except (OSError, hiredis.ProtocolError, ResponseError) as error:
+            except OSError as error:
+                told.append(f"{host[0]}:{host[1]}: {explained(error)}")
+            except (hiredis.ProtocolError, ResponseError) as error:
                 told.append(f"{host[0]}:{host[1]}: {error}")
             else:
                 self._hosts.remove(host)
@@ -46,7 +48,7 @@ class Sentinels:
         raise OSError(f"no sentinel names a master of {self._url.service!r} ({'; '.join(told)})")
 
     async def _ask(self, host: tuple[str, int]) -> tuple[str, int]:
-        secure = ssl.create_default_context() if self._url.tls else None
+        secure = context() if self._url.tls else None
         reader, writer = await asyncio.open_connection(*host, ssl=secure)
         try:
             commands = [("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._url.service)]

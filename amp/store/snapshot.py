@@ -5,7 +5,6 @@ commands, not for the service.
 """
 
 import socket
-import ssl
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
@@ -16,6 +15,7 @@ from redis.asyncio.connection import parse_url
 
 from amp.exits import CommandFailed, StoreMissing
 from amp.store.durability import fields
+from amp.store.secure import context, explained
 
 TIMEOUT_S = 60.0
 """Between two bytes; a store that gets a snapshot ready sends one each second."""
@@ -160,7 +160,7 @@ def _answering() -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreMissing(f"The store does not answer: {error}.") from error
+        raise StoreMissing(f"The store does not answer: {explained(error)}.") from error
 
 
 def is_of_one(url: str) -> bool:
@@ -181,7 +181,7 @@ def _reached(at: dict[str, Any], *, tls: bool) -> socket.socket:
         return connection
     host = at.get("host", "localhost")
     connection = socket.create_connection((host, at.get("port", 6379)), TIMEOUT_S)
-    return ssl.create_default_context().wrap_socket(connection, server_hostname=host) if tls else connection
+    return context().wrap_socket(connection, server_hostname=host) if tls else connection
 
 
 def _refused(said: bytes) -> SnapshotRefused:

@@ -89,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
         return RECEIPT
 
     def misbehave(self, fault):
-        """`hang`, `reset`, `garbage`, or a status; with seconds, a status and its Retry-After."""
+        """`hang`, `reset`, `garbage`, `nowhere`, or a status; with seconds, a status and its Retry-After."""
         if fault == "hang":
             self.server.over.wait(20)
         elif fault == "reset":
@@ -98,6 +98,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif fault == "garbage":
             self.answer(200, "<html>welcome to our hotel</html>", {"Content-Type": "text/html"})
+        elif fault == "nowhere":
+            self.answer(404, "Not Found", {"Content-Type": "text/plain"})
         else:
             status, retry_after = fault if isinstance(fault, tuple) else (fault, None)
             envelope = {"error": {"code": ENVELOPES[status], "message": "no", "details": {}}}

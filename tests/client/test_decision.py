@@ -9,6 +9,7 @@ from faults import free_port
 from stand_in import CONTEXT, RECEIPT, settled
 
 from amp.client import AMP, AsyncAMP, calls, metering
+from amp.client.fake_ledger import Books
 from amp.client.prompt import prompt
 from amp.client.testing import FakeAmp
 from amp.errors import OutcomeAlreadyReported
@@ -153,12 +154,13 @@ async def test_an_outcome_that_is_sent_again_is_a_replay_and_another_one_is_refu
         "job": {"agenticJobId": "job-1"},
         "outcome": {"executionStatus": "SUCCESS", "outcomeType": "CONVERTED", "outcomeValue": 0.1},
     }
-    for value in (0.1, 0.1, 0.2):
-        said["outcome"]["outcomeValue"] = value
+    for value, currency in ((0.1, None), (0.1, "usd"), (0.2, None), (0.1, "EUR")):
+        said["outcome"] |= {"outcomeValue": value, "outcomeCurrency": currency}
         amp._reporter.put("job", said)
         await settled(amp.flush(20)) if isinstance(amp, AsyncAMP) else await asyncio.to_thread(amp.flush, 20)
-    assert (amp.counters.sent, amp.counters.failed_codes) == (2, {"OUTCOME_ALREADY_REPORTED": 1})
-    assert (await job_of(api, "job-1"))["outcomeValue"] == 0.1
+    assert (amp.counters.sent, amp.counters.failed_codes) == (2, {"OUTCOME_ALREADY_REPORTED": 2})
+    told = await job_of(api, "job-1")
+    assert (told["outcomeValue"], told["outcomeCurrency"]) == (0.1, "USD")
 
 
 async def test_a_bad_record_is_refused_alone_and_counted(amp, api):
@@ -220,6 +222,20 @@ async def test_amp_being_down_changes_nothing_for_the_block(kind, tmp_path):
     jobs = "/profitstream/v2/api/jobs"
     assert later == ["/v1/ledger/meter/batch", jobs, f"{jobs}/{d.job}/outcome"]
     assert not any(b"amp_request_id" in body for body in bodies), "amp gave no decision to follow"
+
+
+@pytest.mark.parametrize(
+    ("currency", "replay"), [(None, True), ("USD", True), ("usd", True), ("EUR", False)], ids=str
+)
+def test_amounts_in_two_currencies_are_two_outcomes_on_the_fake_server_too(currency, replay):
+    books, said = Books(), {"executionStatus": "SUCCESS", "outcomeValue": 5}
+    books.create(calls.body({"agenticJobId": "job-1"}))
+    books.report("job-1", calls.body(said))
+    again = said | {"outcomeCurrency": currency}
+    with pytest.raises(OutcomeAlreadyReported) as refused:
+        books.report("job-1", calls.body(again))
+    body = calls.body({"id": "job-1", "job": {}, "outcome": again})
+    assert metering.stands(body, refused.value) == replay
 
 
 @pytest.mark.parametrize("there", ["it", 3, ["x"], None])

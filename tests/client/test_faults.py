@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from faults import FaultServer, ended, started
 
-from amp.client import AMP, senders
+from amp.client import AMP, brake, senders
+from amp.client import letters as letters_file
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +89,34 @@ def test_a_report_that_is_refused_by_itself_is_kept_where_a_person_finds_it(amp,
     if spool.exists():
         assert sorted(letter["code"] for letter in letters(spool)) == ["INVALID_PARAMETER", "REQUEST_EXPIRED"]
         assert (spool.stat().st_mode | spool.with_name(spool.name + ".dead.jsonl").stat().st_mode) & 0o77 == 0
+
+
+@pytest.mark.parametrize("fault", ["garbage", "nowhere", 500], ids=str)
+def test_a_server_that_refuses_everything_is_asked_a_little_at_a_time(amp, server, monkeypatch, fault):
+    monkeypatch.setattr(brake, "EVERY_S", 0.2)
+    server.fault = lambda _: fault
+    expected = queue(amp)
+    assert not amp.flush(2)
+    assert brake.STRIKES < server.requests <= brake.STRIKES + senders.THREADS + 2 / 0.2 + 5
+    lost, server.fault = amp.counters.failed, lambda _: None
+    assert amp.flush(10)
+    assert len(expected) - amp.counters.failed == amp.counters.sent == len(set(server.ids))
+    assert amp.counters.failed <= lost + senders.THREADS
+    assert lost == 0 or fault != "garbage", "it says nothing of the reports"
+
+
+def test_the_file_of_dead_letters_grows_no_further_than_its_limit_and_what_it_lacks_is_counted(
+    server, spool, monkeypatch
+):
+    monkeypatch.setattr(letters_file, "BYTES_MAX", 1000)
+    server.refuse = lambda _: "REQUEST_EXPIRED"
+    with AMP("k", server.url, spool=spool) as amp:
+        queue(amp, 40)
+        assert amp.flush(10)
+        kept = letters(spool)
+        assert 0 < len(kept) < 40
+        assert spool.with_name(spool.name + ".dead.jsonl").stat().st_size <= 1000
+        assert (amp.counters.failed, amp.counters.unkept) == (40, 40 - len(kept))
 
 
 def test_a_request_that_is_too_large_for_a_proxy_is_sent_in_parts(amp, server):

@@ -153,6 +153,26 @@ async def test_what_is_not_due_at_the_end_is_dropped_and_said(amp, caplog):
     assert "not due" in caplog.text
 
 
+async def test_a_question_that_is_being_asked_at_the_end_is_dropped_once_and_said(amp, server, caplog):
+    asked, answer, answered = threading.Event(), threading.Event(), threading.Event()
+
+    def question():
+        asked.set()
+        answer.wait(5)
+        answered.set()
+        return {"started": True}
+
+    amp.client.report_outcome_later("req_a", 0.0, question)
+    assert asked.wait(5)
+    await amp.close()
+    assert amp.client.counters.dropped == 1
+    assert "not answered" in caplog.text
+    answer.set()
+    assert answered.wait(5)
+    amp.client._later._thread.join(5)
+    assert (amp.client.counters.dropped, amp.client.counters.failed, server.requests) == (1, 0, [])
+
+
 def test_the_staged_report_stands_when_the_process_ends_first(tmp_path):
     server = FaultServer()
     script = """

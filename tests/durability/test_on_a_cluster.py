@@ -7,6 +7,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
 
 import httpx
 import pytest
@@ -38,10 +39,11 @@ class Serving:
 
 
 @contextmanager
-def serving(cluster, folder):
-    """One worker on the cluster, and a key."""
+def serving(cluster, folder, *, acks=0):
+    """One worker on the cluster, that asks so many replicas to acknowledge, and a key."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("AMP_")}
     environ |= {"PYTHONPATH": str(Path(amp.__file__).parents[1]), "AMP_SECRET": SECRET}
+    environ |= {"AMP_ACK_REPLICAS": str(acks)}
     command = [*COMMAND, "serve", "--json", "--port", "0", "--data", str(folder), "--redis", cluster.url]
     with (folder / "serve.log").open("w") as log:
         process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -139,6 +141,68 @@ def test_masters_that_hand_over_and_that_are_killed_lose_nothing_and_double_noth
         )
         assert told.retried, "no call was cut: the kill proved nothing"
         assert wrong == []
+
+
+@pytest.mark.slow
+def test_masters_that_are_killed_lose_nothing_that_a_replica_had_to_acknowledge(tmp_path):
+    slot = slots()["client0-0"]
+    with six_nodes() as cluster, serving(cluster, tmp_path, acks=1) as service:
+        with load(service) as reporters:
+            for _ in range(2):  # the second time whoever was killed the first time takes over
+                more_acknowledged(reporters, BETWEEN)
+                killed = cluster.master_of(slot)
+                killed.kill()
+                back(lambda killed=killed: cluster.master_of(slot) not in {None, killed})
+                unmet = unproven(service)
+                back(lambda unmet=unmet: unproven(service) > unmet)  # the new master has no replica yet
+                killed.start()
+                back(lambda: followed(cluster, slot))
+                cluster.settled()
+            more_acknowledged(reporters, BETWEEN)
+        told, wrong = judged(service, reporters)
+        assert told.retried, "no call was cut: the kills proved nothing"
+        assert wrong == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("acks", [1, 0])
+def test_a_master_of_a_cluster_cut_off_from_its_replica_acknowledges_nothing_that_dies_with_it(
+    tmp_path, acks
+):
+    """With 0 the same course loses acknowledged outcomes: that is what the setting is for."""
+    slot = slots()["client0-0"]
+    with six_nodes() as cluster, serving(cluster, tmp_path, acks=acks) as service:
+        with load(service) as reporters:
+            more_acknowledged(reporters, BETWEEN)
+            master = cluster.master_of(slot)
+            replica = cluster.replica_of(master)
+            replica.process.send_signal(SIGSTOP)
+            master.client.execute_command("CLIENT", "KILL", "TYPE", "replica")
+            if acks:
+                back(lambda: unproven(service) > THREADS)
+            else:
+                more_acknowledged(reporters, BETWEEN)
+            master.kill()
+            replica.process.send_signal(SIGCONT)
+            back(lambda: cluster.master_of(slot) is replica)
+            master.start()
+            back(lambda: followed(cluster, slot))
+            cluster.settled()
+            more_acknowledged(reporters, BETWEEN)
+        _, wrong = judged(service, reporters)
+        assert all("is lost" in each for each in wrong), wrong
+        assert bool(wrong) == (not acks)
+
+
+def followed(cluster, slot):
+    """Whether the slot's master has a replica in step."""
+    return int(cluster.master_of(slot).info("replication")["connected_slaves"]) > 0
+
+
+def unproven(service):
+    """How many writes too few replicas were known to have."""
+    lines = httpx.get(f"{service.url}/metrics", trust_env=False).text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("amp_ack_unmet_total"))
 
 
 def met(cluster):

@@ -1,6 +1,7 @@
 """AMP_ACK_REPLICAS: a 200 means that so many replicas have it, also when it is said again."""
 
 import asyncio
+import re
 
 import pytest
 from clients import Told, verdicts
@@ -11,10 +12,12 @@ from amp.learning.record import read_record
 from amp.ledger.answers import API
 from amp.observe import ACK_UNMET
 from amp.settings import Settings
+from amp.store import checkup
 from amp.store.connection import connect, store_of
 from amp.store.keyring import Keyring, pepper
 from amp.store.keys import record_key
 from amp.store.readiness import check
+from amp.store.told import told
 from amp.tenancy import tenant
 from amp.terminal import dashboard
 
@@ -201,6 +204,26 @@ async def test_readiness_is_red_while_replicas_are_missing_and_says_what_to_do(p
     assert (found.ok, found.found) == (False, "2 online, 3 must acknowledge")
     assert "Connect 1 more" in found.fix
     assert "AMP_ACK_REPLICAS=2" in found.fix
+
+
+async def test_doctor_shows_how_far_a_replica_that_hangs_is_behind(pair):
+    store = connect(pair.primary.url)
+
+    async def found():
+        return next(each for each in checkup.findings(await told(store), "always") if each.name == "replicas")
+
+    with pair.paused(pair.replicas[0]):
+        async with asyncio.timeout(20):
+            while (late := await found()).status == "ok":  # noqa: ASYNC110  the server tells nobody
+                await asyncio.sleep(0.1)
+        assert late.status == "warn"
+        assert re.fullmatch(r"2 connected, 0 still copying, [2-9] s behind at most", late.found)
+        assert "replica's log" in late.fix
+    async with asyncio.timeout(20):
+        while (well := await found()).status != "ok":  # noqa: ASYNC110  as above
+            await asyncio.sleep(0.1)
+    assert re.fullmatch(r"2 connected, 0 still copying, [01] s behind at most", well.found)
+    await store.close()
 
 
 @pytest.mark.parametrize("acks", [1, 0])

@@ -83,3 +83,14 @@ def children(pid):
     """The process ids of a process's children."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     return {int(child) for task in tasks for child in task.read_text().split()}
+
+
+def refused(url):
+    """Whether nobody listens there any more."""
+    try:
+        httpx.get(url + "/livez", timeout=5)
+    except httpx.ConnectError:
+        return True
+    except httpx.TransportError:
+        return False
+    return False

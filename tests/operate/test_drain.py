@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import httpx
 import pytest
-from running import serving, until
+from running import refused, serving, until
 from test_rolling import PAUSES_S, Load
 
 pytestmark = pytest.mark.timeout(180)
@@ -17,16 +17,6 @@ pytestmark = pytest.mark.timeout(180)
 def context(http, announced):
     headers = {"Authorization": f"Bearer {announced['key']}"}
     return http.post("/v1/context", json={"userId": "ada", "task": "x"}, headers=headers)
-
-
-def refused(url):
-    try:
-        httpx.get(url + "/livez", timeout=5)
-    except httpx.ConnectError:
-        return True
-    except httpx.TransportError:
-        return False
-    return False
 
 
 def test_readiness_is_red_while_requests_are_answered_and_then_the_port_closes(data):

@@ -1,15 +1,19 @@
 """Workers and whole services are replaced under load, and no request fails."""
 
 import asyncio
+import os
 import random
 import re
 import signal
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from running import children, serving, until
+from running import alive, children, refused, serving, until
+
+from amp.beside import END_WITHIN_S, NICENESS
 
 AT_WORK, PAUSES_S = 4, (0.0, 0.02)
 NOW_AND_THEN, LONG_PAUSES_S = 6, (0.3, 2.0)
@@ -126,3 +130,53 @@ async def test_workers_are_replaced_twice_under_load_without_one_failed_request(
             assert counted(client, "amp_workers ") == counted(client, "amp_build_info") == 2
             assert counted(client, "amp_draining") == 0
         assert len(counter_files(service)) <= 2 + 4 + 1  # workers, what runs beside, and all that ended
+
+
+def hung(service):
+    """Stops what gives way to the worker, so that none of it ends when it is told to; who that is."""
+    stopped = niced(service)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    return stopped
+
+
+def niced(service):
+    return [pid for pid in children(service.pid) if os.getpriority(os.PRIO_PROCESS, pid) == NICENESS]
+
+
+def told_to_end(pid):
+    """Whether SIGTERM waits for a process that is stopped."""
+    pending = re.search(r"ShdPnd:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())[1]
+    return bool(int(pending, 16) & 1 << signal.SIGTERM - 1)
+
+
+@pytest.mark.timeout(120)
+def test_who_waits_for_what_runs_beside_the_workers_hears_the_next_signal(data):
+    """SIGTERM while processes that do not end are replaced: the port closes long before they go."""
+    with serving(data) as (service, announced):
+        stopped = hung(service)
+        assert len(stopped) == 2
+        service.send_signal(signal.SIGHUP)
+        until(lambda: any(told_to_end(pid) for pid in stopped))
+        began = time.monotonic()
+        service.terminate()
+        until(lambda: refused(announced["url"]))
+        service.terminate()  # the second time: at once
+        assert service.wait(20) == 0
+        assert time.monotonic() - began < END_WITHIN_S
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_what_does_not_end_when_it_is_to_be_replaced_is_killed_and_replaced_quietly(data):
+    with serving(data) as (service, _):
+        stopped = hung(service)
+        service.send_signal(signal.SIGHUP)
+        lines = []
+        for line in service.stderr:
+            lines.append(line)
+            if "The workers are replaced." in line:
+                break
+        assert not any("has ended" in line for line in lines), lines
+        assert not any(alive(pid) for pid in stopped)
+        until(lambda: len(niced(service)) == 2)

@@ -15,6 +15,7 @@ from running import COMMAND, environment, serving, until
 from test_serve import store_pid
 
 from amp.ledger import entries
+from amp.ledger.answers import API
 from amp.terminal import tail_lines
 
 AT = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
@@ -81,6 +82,69 @@ def test_outcomes_come_as_they_are_reported_through_a_store_that_is_killed_until
         tail.send_signal(signal.SIGINT)
         assert tail.wait(20) == 0
         assert "Traceback" not in tail.stderr.read()
+
+
+def business(http, job):
+    """A job, and what came of it."""
+    assert http.post(f"{API}/jobs", json={"agenticJobId": job, "type": "sales"}).is_success
+    said = {
+        "executionStatus": "SUCCESS",
+        "outcomeType": "CONVERTED",
+        "outcomeValue": 12.5,
+        "outcomeCurrency": "EUR",
+        "reportedBy": "till",
+    }
+    assert http.post(f"{API}/jobs/{job}/outcome", json=said).is_success
+
+
+def graded(http):
+    """A session whose outcome is judged twice; its id."""
+    agent = {"name": "a", "model": "script", "metadata": {"grader": "script"}}
+    plan = [{"v": ["needs_revision", "satisfied"], "a": 0.01, "g": 0.01, "files": {"total.md": "Total: 3"}}]
+    wanted = {
+        "agent": http.post("/v1/agents", json=agent).json()["id"],
+        "environment_id": http.post("/v1/environments", json={"name": "e"}).json()["id"],
+        "metadata": {"outcome_script": json.dumps(plan)},
+        "initial_events": [
+            {
+                "type": "user.define_outcome",
+                "description": "Sum it up",
+                "rubric": {"type": "text", "content": "- It names the total\n- It is short\n"},
+                "max_iterations": 3,
+            }
+        ],
+    }
+    return http.post("/v1/sessions", json=wanted).raise_for_status().json()["id"]
+
+
+@pytest.mark.timeout(180)
+def test_a_jobs_outcome_and_a_sessions_verdicts_come_as_they_happen(data, run):
+    with serving(data, AMP_GRADING_SCRIPTS="1") as (_, announced), tailing(data, "--json") as tail:
+        key = json.loads(run("keys", "create", "--json", "--scopes", "all", "--data", data).stdout)["key"]
+        begun(tail, announced)
+        headers = {"Authorization": f"Bearer {key}", "x-api-key": key}
+        with httpx.Client(base_url=announced["url"], headers=headers, timeout=20) as http:
+            business(http, "deal-1")
+            job = next_of(tail, "job")
+            session = graded(http)
+            verdicts = [next_of(tail, "verdict") for _ in range(2)]
+    told = [job.pop("at"), *(each.pop("at") for each in verdicts)]
+    assert told == sorted(told)
+    assert job == {
+        "kind": "job",
+        "job": "deal-1",
+        "status": "SUCCESS",
+        "outcome": "CONVERTED",
+        "value": "12.5",
+        "currency": "EUR",
+        "by": "till",
+    }
+    assert {each["session"] for each in verdicts} == {session}
+    assert [(each["result"], each["iteration"]) for each in verdicts] == [
+        ("needs_revision", 0),
+        ("satisfied", 1),
+    ]
+    assert [(each["criteriaMet"], each["criteria"]) for each in verdicts] == [(0, 2), (2, 2)]
 
 
 @pytest.mark.timeout(180)
