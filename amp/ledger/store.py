@@ -71,13 +71,13 @@ class LedgerStore:
         self._store = store
         self._functions = functions
 
-    async def write(self, writes: Sequence[Write]) -> list[Written | StoreUnavailable]:
-        """Appends entries, those of a bucket in their order, each on its own terms, in one round trip.
+    async def write(self, writes: Sequence[Write], *, way: int = 0) -> list[Written | StoreUnavailable]:
+        """Appends entries in their order, each on its own terms, in one round trip.
 
         Raises:
             StoreUnavailable: nobody knows which of them are appended; all may be sent again.
         """
-        answers = await self._functions.call_all([_call(write) for write in writes], spread=True)
+        answers = await self._functions.call_all([_call(write) for write in writes], way=way)
         return [answer if isinstance(answer, StoreUnavailable) else _written(answer) for answer in answers]
 
     async def prove(self, tenant: Tenant, job: str) -> None:

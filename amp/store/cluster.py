@@ -66,8 +66,8 @@ class ClusterStore(Store):
                 raise reply
         return replies
 
-    async def ask_apart(self, commands: Sequence[Command], *, spread: bool = False) -> list[Any]:
-        del spread  # they go several ways as it is
+    async def ask_apart(self, commands: Sequence[Command], *, way: int = 0) -> list[Any]:
+        del way  # each node has its own
         if any(map(goes_everywhere, commands)):
             return [await self._everywhere(each) for each in commands]
         replies = await _Call(self._nodes, commands, within_s=PATIENCE_S).run()

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, cast
-from zlib import crc32
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -21,13 +20,11 @@ from amp.store.lasting import lasts, mark_key
 from amp.store.line import TIMEOUT_S, Command, Lines
 
 CONNECTIONS = 32
-BESIDE = 3
-"""Lines beside the first one, for many large calls at once."""
+WAYS = 4
+"""Lines for many large writes at once, of which one slot's always go the same way. The store reads 16 KB of a
+line in each turn of its loop, and syncs its log once a turn: more lines are more writes a sync."""
 AT_ONCE = 32
 """Reads that belong to one answer: 1 ms of the store, in which it answers nobody else."""
-SPREAD_FROM = 16
-"""Calls. The store reads 16 KB of a line in each turn of its loop, and syncs its log once a turn: more lines
-are more writes a sync."""
 
 
 class Store:
@@ -97,16 +94,16 @@ class Store:
         if self.ack_replicas:
             await self.ask("SET", mark_key(key), b"")
 
-    async def ask_apart(self, commands: Sequence[Command], *, spread: bool = False) -> list[Any]:
+    async def ask_apart(self, commands: Sequence[Command], *, way: int = 0) -> list[Any]:
         """As `ask_each`, but of several nodes one that does not answer takes nothing from the others.
 
-        A command without a reply has a StoreUnavailable: it may have run or not. With `spread` they may go
-        several ways at once: only those of one slot keep their order.
+        A command without a reply has a StoreUnavailable: it may have run or not. Calls that went another way,
+        of `WAYS`, do not wait for these.
 
         Raises:
             StoreUnavailable: no node answered.
         """
-        del spread
+        del way
         return await self.ask_each(commands)
 
     async def ask_timed(self, commands: Sequence[Command]) -> list[tuple[int, Any] | StoreUnavailable]:
@@ -163,7 +160,7 @@ class LineStore(Store):
     def __init__(self, url: str, *, ack_replicas: int = 0) -> None:
         self.ack_replicas = ack_replicas
         self._lines = Lines(url)
-        self._beside = [Lines(url) for _ in range(BESIDE)]
+        self._beside = [Lines(url) for _ in range(1, WAYS)]
         self._acks = Acks.on(url, ack_replicas) if ack_replicas else None
 
     async def reach(self) -> None:
@@ -183,27 +180,14 @@ class LineStore(Store):
             STORE_ERRORS.inc()
             raise
 
-    async def ask_apart(self, commands: Sequence[Command], *, spread: bool = False) -> list[Any]:
-        if not spread or self._acks or len(commands) < SPREAD_FROM:
+    async def ask_apart(self, commands: Sequence[Command], *, way: int = 0) -> list[Any]:
+        if not way or self._acks:
             return await self.ask_each(commands)
-        shares: dict[Lines, list[int]] = {}
-        for place, command in enumerate(commands):
-            shares.setdefault(self._way_of(command), []).append(place)
-        answered = await asyncio.gather(
-            *(_answers(line, [commands[place] for place in places]) for line, places in shares.items())
-        )
-        replies: list[Any] = [None] * len(commands)
-        for places, answers in zip(shares.values(), answered, strict=True):
-            for place, answer in zip(places, answers, strict=True):
-                replies[place] = answer
-        return replies
-
-    def _way_of(self, command: Command) -> Lines:
-        """The line of a function's slot: always the same, so that its calls keep their order."""
-        key = command[3]
-        assert isinstance(key, bytes)
-        share = crc32(key[: key.find(b"}")]) % (1 + BESIDE)
-        return self._beside[share - 1] if share else self._lines
+        try:
+            return await self._beside[way - 1].call(commands)
+        except StoreUnavailable:
+            STORE_ERRORS.inc()
+            raise
 
     async def listen(self, channel: bytes) -> AsyncGenerator[bytes | None]:
         async with aclosing(self._lines.listen(channel)) as heard:
@@ -215,15 +199,6 @@ class LineStore(Store):
             await line.close()
         if self._acks:
             await self._acks.close()
-
-
-async def _answers(line: Lines, commands: Sequence[Command]) -> list[Any]:
-    """The replies, or for each that there is none."""
-    try:
-        return await line.call(commands)
-    except StoreUnavailable as lost:
-        STORE_ERRORS.inc()
-        return [lost] * len(commands)
 
 
 def connect(url: str, *, ack_replicas: int = 0) -> Store:

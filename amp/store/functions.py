@@ -63,15 +63,15 @@ class Functions:
             answers += await self.call_all(calls[first : first + AT_ONCE])
         return answers
 
-    async def call_all(self, calls: Sequence[Call], *, spread: bool = False) -> list[Any]:
+    async def call_all(self, calls: Sequence[Call], *, way: int = 0) -> list[Any]:
         """The replies in order, in one round trip; a call that failed has its StoreUnavailable instead.
 
-        Calls of one slot keep their order; others need not with `spread`, which is quicker for many.
+        Calls that went another `way` do not wait for these: `Store.ask_apart`.
 
         Raises:
             StoreUnavailable: not every reply arrived.
         """
-        answers = await self._store.ask_apart([call.command for call in calls], spread=spread)
+        answers = await self._store.ask_apart([call.command for call in calls], way=way)
         if not any(isinstance(answer, RedisError) for answer in answers):
             return answers
         missing = [index for index, answer in enumerate(answers) if _not_loaded(answer)]
