@@ -10,6 +10,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as served: two workers mus
 import asyncio
 import gc
 import shutil
+import signal
 import subprocess
 import tempfile
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
@@ -39,6 +40,11 @@ if memory_disk.folder():
 
 SECRET = "a secret of the tests, long enough for keys"
 SERVERS = ("valkey", "redis") if shutil.which("redis-server") else ("valkey",)
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell's background job, in which whatever a test starts would not hear Ctrl-C either
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish():
