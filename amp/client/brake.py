@@ -20,20 +20,25 @@ class Brake:
     def __init__(self, post: Post, over: Callable[[], bool]) -> None:
         self._post = post
         self._over = over
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._strikes = 0
         self._next_s = 0.0
 
     def post(self, request: Request) -> Reply:
-        with self._lock:
+        with self._changed:
             at_s = max(time.monotonic(), self._next_s) if self._strikes >= STRIKES else 0.0
             self._next_s = at_s + EVERY_S
-        while (left_s := at_s - time.monotonic()) > 0 and not self._over():
-            time.sleep(min(left_s, _LOOK_EVERY_S))
+            while self._strikes >= STRIKES and not self._over() and (left_s := at_s - time.monotonic()) > 0:
+                self._changed.wait(min(left_s, _LOOK_EVERY_S))
         return self._post(request)
 
     def told(self, result: Result) -> None:
         """A server that is away is left alone anyway, and says nothing of what it is."""
-        if not is_away(result.error):
-            with self._lock:
-                self._strikes = self._strikes + 1 if result.whole else 0
+        if is_away(result.error):
+            return
+        with self._changed:
+            if result.whole:
+                self._strikes += 1
+            elif self._strikes:
+                self._strikes, self._next_s = 0, 0.0
+                self._changed.notify_all()  # a turn of seconds later is nobody's any more

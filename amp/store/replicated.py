@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections.abc import Iterable
 
 from amp.errors import StoreUnavailable
 from amp.exits import CommandFailed
@@ -10,7 +11,9 @@ from amp.store.connection import Store
 from amp.store.durability import fields
 
 STANDSTILL_S = 60.0
-"""So long replicas may show no progress at all."""
+"""So long those that lack something may get no further while none of them is being copied to."""
+COPY_S = 3600.0
+"""So long they may be copied to, which shows no progress before its end."""
 _LOOK_EVERY_S = 0.1
 _REPLICA = re.compile(r"slave\d+")
 
@@ -39,24 +42,44 @@ async def replicated(target: Store, replicas: int) -> None:
         StoreUnavailable: there is no answer.
     """
     for server in (await target.nodes()).values() if replicas else ():
-        goal, before, moved_s = (await _told(server))[0], list[int](), time.monotonic()
+        goal, pace = (await _told(server))[0], _Pace()
         while True:
             have = (await _told(server))[1]
-            there = sum(offset >= goal for offset in have)
+            there = sum(offset >= goal for _, offset in have)
             if there >= replicas:
                 break
-            if have != before:
-                before, moved_s = have, time.monotonic()
-            elif time.monotonic() > moved_s + STANDSTILL_S:
+            if trouble := pace.trouble([each for each in have if each[1] < goal]):
                 raise CommandFailed(
-                    f"{there} of {replicas} replicas have what was restored, and the others get no further: "
+                    f"{there} of {replicas} replicas have what was restored, and {trouble}: "
                     "look at their logs, then run the same command again."
                 )
             await asyncio.sleep(_LOOK_EVERY_S)
 
 
-async def _told(server: Store) -> tuple[int, list[int]]:
-    """How far the server is, and each of its replicas; -1: it is still being copied to."""
+class _Pace:
+    """Since when those that lack something get no further: a ping moves the offset of the others."""
+
+    def __init__(self) -> None:
+        self._furthest: dict[str, int] = {}
+        self._moved_s = self._alive_s = time.monotonic()
+
+    def trouble(self, behind: Iterable[tuple[str, int]]) -> str | None:
+        """What to say of them, by address and offset, if they are to be waited for no longer."""
+        now_s, copied_to = time.monotonic(), False
+        for address, offset in behind:
+            copied_to |= offset == 0
+            if offset > self._furthest.get(address, 0):
+                self._furthest[address] = offset
+                self._moved_s = self._alive_s = now_s
+        if copied_to:
+            self._alive_s = now_s
+        if now_s > self._moved_s + COPY_S:
+            return f"others are still copied to after {COPY_S / 60:.0f} minutes"
+        return "the others get no further" if now_s > self._alive_s + STANDSTILL_S else None
+
+
+async def _told(server: Store) -> tuple[int, list[tuple[str, int]]]:
+    """How far the server is, and each of its replicas by address; 0: it is still being copied to."""
     said = fields(await server.ask("INFO", "replication"))
     if "master_repl_offset" not in said:
         raise StoreUnavailable("The store does not tell how far its replicas are.")
@@ -65,5 +88,8 @@ async def _told(server: Store) -> tuple[int, list[int]]:
         for name, value in said.items()
         if _REPLICA.fullmatch(name)
     ]
-    have = [int(each["offset"]) if each["state"] == "online" else -1 for each in replicas]
+    have = [
+        (f"{each['ip']}:{each['port']}", int(each["offset"]) if each["state"] == "online" else 0)
+        for each in replicas
+    ]
     return int(said["master_repl_offset"]), have

@@ -79,6 +79,12 @@ class Group:
         """All replicas have the primary's data and follow it."""
         until(lambda: online(self.primary) == len(self.replicas), "all replicas are online")
 
+    def heard(self) -> None:
+        """All replicas have also said how far they are: one that has not may still load its copy."""
+        until(
+            lambda: all(offset > 0 for offset in offsets(self.primary)), "all replicas say how far they are"
+        )
+
     @contextmanager
     def paused(self, *nodes: Node):
         """These do not move meanwhile."""
@@ -127,6 +133,12 @@ def online(node: Node) -> int:
     return sum(
         told[name]["state"] == "online" for name in told if name.startswith("slave") and name[5:].isdigit()
     )
+
+
+def offsets(node: Node) -> list[int]:
+    """How far its replicas say they are."""
+    told = node.ask.info("replication")
+    return [told[f"slave{number}"]["offset"] for number in range(told["connected_slaves"])]
 
 
 def until(true, what: str) -> None:

@@ -57,6 +57,7 @@ def test_a_restore_has_ended_when_the_replica_has_every_key(restored, pair):
 
 
 def test_replicas_that_do_not_get_on_are_named_and_the_same_command_goes_on(restored, pair, monkeypatch):
+    pair.heard()
     with monkeypatch.context() as patched, pair.paused(*pair.replicas):
         patched.setattr(replicated, "STANDSTILL_S", 0.5)
         with pytest.raises(CommandFailed, match="0 of 1 replicas have what"):
