@@ -62,12 +62,12 @@ class Batch(Generic[Item, Answer]):
         if not group:
             return
         self._free -= 1
-        task = asyncio.ensure_future(self._fly(group))
+        task = asyncio.ensure_future(self._fly(group, waiting))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: waiting.clear())  # its timer would keep all of it until the deadline
 
-    async def _fly(self, group: _Group[Item, Answer]) -> None:
+    async def _fly(self, group: _Group[Item, Answer], waiting: _Group[Item, Answer]) -> None:
+        """Answers the group, those of `waiting` who still do."""
         try:
             answers = await self._run([item for item, _, _ in group])
         except Exception as error:  # noqa: BLE001  whatever it is, each caller must hear of it
@@ -80,6 +80,7 @@ class Batch(Generic[Item, Answer]):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+        waiting.clear()  # its timer would keep all of it until the deadline
         if self._waiting and not self._scheduled:
             self._start()
 

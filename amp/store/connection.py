@@ -97,8 +97,8 @@ class Store:
     async def ask_apart(self, commands: Sequence[Command], *, way: int = 0) -> list[Any]:
         """As `ask_each`, but of several nodes one that does not answer takes nothing from the others.
 
-        A command without a reply has a StoreUnavailable: it may have run or not. Calls that went another way,
-        of `WAYS`, do not wait for these.
+        A command without a reply has a StoreUnavailable: it may have run or not. Of one server, calls that
+        went another way, of `WAYS`, do not wait for these.
 
         Raises:
             StoreUnavailable: no node answered.

@@ -1,11 +1,12 @@
 """Whether a store may hold what nobody wants to lose; each refusal has its one-line fix."""
 
+import asyncio
 import re
 from typing import NamedTuple
 
 from amp.errors import StoreUnavailable
 from amp.store.cluster_slots import SLOTS
-from amp.store.connection import Store
+from amp.store.connection import WAYS, Store
 from amp.store.durability import fields
 from amp.store.keys import RESTORING
 
@@ -30,7 +31,7 @@ async def check(store: Store) -> list[Check]:
     """Every check, or only that the store does not answer; of several servers the first that fails it."""
     try:
         nodes = await store.nodes()
-        half = await store.ask("EXISTS", RESTORING)
+        half = await _half_restored(store)
     except StoreUnavailable:
         return [_AWAY]
     checked = {address: await _checked(node) for address, node in nodes.items()}
@@ -42,6 +43,15 @@ async def check(store: Store) -> list[Check]:
                 found[each.name] = each._replace(found=at)
     of_all = [] if "" in nodes else await _cluster(store, len(nodes))
     return [*found.values(), *of_all, *([_HALF_RESTORED] if half else [])]
+
+
+async def _half_restored(store: Store) -> bool:
+    """Asked over every line: a store that takes one and refuses another is not ready."""
+    asked = (store.ask_apart([("EXISTS", RESTORING)], way=way) for way in range(WAYS))
+    found = [reply for replies in await asyncio.gather(*asked) for reply in replies]
+    if any(isinstance(reply, Exception) for reply in found):
+        raise StoreUnavailable
+    return any(found)
 
 
 async def _cluster(store: Store, masters: int) -> list[Check]:

@@ -1,5 +1,6 @@
 """TLS to the store: whom it trusts, and what is wrong with a certificate, in words."""
 
+import os
 import ssl
 
 
@@ -12,8 +13,11 @@ class NotTrusted(OSError):
 
 
 def context() -> ssl.SSLContext:
-    """Trusts the authorities of this machine, or those in the file that SSL_CERT_FILE names."""
-    return ssl.create_default_context()
+    """Trusts the authorities of this machine, or only those in the file that SSL_CERT_FILE names.
+
+    OpenSSL itself would look into the machine's folder of authorities, too.
+    """
+    return ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or None)
 
 
 def explained(error: OSError) -> OSError:

@@ -57,7 +57,8 @@ async def test_its_numbers_are_those_of_the_api_in_every_context_and_nobody_else
     ):
         text = await shown(taught, path)
         now = (await api.get("/v1/insights/approaches", params=context)).json()
-        assert f"Prior 2, fitted to {now['outcomes']} outcomes of {now['users']} users" in text
+        fitted = f"fitted to {now['outcomes']} outcomes of {now['users']} users"
+        assert f"Prior {now['priorVersion']}, {fitted}" in text
         for dimension in now["dimensions"]:
             learned, control = (
                 sum(option[group]["decided"] for option in dimension["options"])

@@ -175,7 +175,7 @@ def test_the_client_decides_meters_tracks_and_corrects(terminal):
     """Three reports and two records have arrived, and the ledger has the job."""
     script = CLIENT.replace("amp.flush()", "import time; time.sleep(1.2); amp.flush()")
     told = terminal(f"python - <<'CLIENT'\n{script}CLIENT\namp ledger report --where type=coding\n")
-    assert re.search(r"Counters\(sent=6, replayed=0, queued=0, failed=0, dropped=0", told)
+    assert re.search(r"Counters\(sent=6, replayed=0, queued=0, failed=0, unkept=0, dropped=0", told)
     assert "1 job, 0 of them pending" in told
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import ssl
 import subprocess
 import threading
@@ -38,10 +39,10 @@ def usage(*, signs):
 class Authority:
     """A private certificate authority; `file` is what those who trust it are given."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, name="amp's tests"):
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = named("amp's tests")
+        self._name = named(name)
         own = self._made(self._name, self._key.public_key(), x509.BasicConstraints(ca=True, path_length=0))
         self.file = folder / "authority.pem"
         self.file.write_bytes(own.public_bytes(serialization.Encoding.PEM))
@@ -198,6 +199,23 @@ def test_every_command_says_it(data, secure_port, command):
     assert "certificate is not trusted here" in said
     assert "SSL_CERT_FILE" in said
     assert "Start it" not in said
+
+
+@pytest.mark.skipif(
+    not shutil.which("openssl"), reason="its folder of authorities is named by hashes of its own"
+)
+def test_what_the_file_does_not_name_is_not_trusted_though_the_machine_does(
+    data, secure_port, authority, tmp_path
+):
+    command = ["openssl", "x509", "-hash", "-noout", "-in", str(authority.file)]
+    name = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    (tmp_path / f"{name}.0").write_bytes(authority.file.read_bytes())
+    other = tmp_path / "other"
+    other.mkdir()
+    environ = {"SSL_CERT_DIR": str(tmp_path), "SSL_CERT_FILE": str(Authority(other, "another").file)}
+    ended = refused(data, f"rediss://127.0.0.1:{secure_port[0]}/0", "serve", "--port", "0", **environ)
+    assert ended.returncode == 3
+    assert "its certificate is not trusted here" in ended.stderr
 
 
 def test_a_certificate_of_another_host_is_named(data, secure_port, authority):

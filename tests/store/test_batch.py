@@ -158,3 +158,13 @@ async def test_what_was_answered_is_not_kept_until_its_deadline():
     del item
     await ticks()
     assert gone() is None
+
+
+async def test_a_call_whose_run_went_wrong_still_has_its_deadline():
+    async def run(items):
+        del items
+        return []  # not an answer for each
+
+    batch = Batch(run, deadline_s=0.05)
+    with pytest.raises(StoreUnavailable):
+        await asyncio.wait_for(batch.submit("x"), 5)

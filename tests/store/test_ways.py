@@ -7,6 +7,7 @@ from amp.ledger.appending import Appender
 from amp.ledger.store import Write, Written
 from amp.store.connection import WAYS, connect
 from amp.store.ledger_keys import bucket_of, job_keys
+from amp.store.readiness import check
 from amp.tenancy import Tenant
 
 ACME = Tenant("acme", "test")
@@ -34,6 +35,17 @@ async def test_a_line_that_is_lost_takes_the_answers_of_its_own_calls_only(many,
         await many.ask_apart([("PING",)], way=1)
     for way in (0, *range(2, WAYS)):
         assert await many.ask_apart([("PING",)], way=way) == [b"PONG"]
+
+
+async def test_a_store_that_refuses_one_of_the_lines_is_not_ready(many, monkeypatch):
+    assert (await check(many))[0].found != "no answer"
+
+    async def lost(_):
+        raise StoreUnavailable
+
+    monkeypatch.setattr(many._beside[1], "call", lost)
+    (found,) = await check(many)
+    assert (found.name, found.ok, found.found) == ("store", False, "no answer")
 
 
 async def test_entries_of_a_bucket_always_go_the_same_way():
