@@ -46,7 +46,7 @@ from amp.learning.store import LearningStore
 from amp.learning.token import Sealer
 from amp.learning.user_store import UserStore
 from amp.learning.users import Users
-from amp.ledger import book_store, rollup_store
+from amp.ledger import book_store, rollup_store, standing
 from amp.ledger import marks as ledger_marks
 from amp.ledger import store as ledger_store
 from amp.ledger.alarm import Alarm
@@ -85,6 +85,7 @@ LIBRARIES = (
     book_store.LIBRARY,
     rollup_store.LIBRARY,
     ledger_marks.LIBRARY,
+    standing.LIBRARY,
     session_store.LIBRARY,
     shelf_store.LIBRARY,
     bridge_store.LIBRARY,

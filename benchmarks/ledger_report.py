@@ -20,6 +20,7 @@ os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
 
 import msgspec
 import typer
+from msgspec import structs
 from rich.console import Console
 
 from amp.errors import StoreUnavailable
@@ -260,13 +261,13 @@ def _call(job: str, at_ms: int, rng: Random, said: Said) -> Completion:
         rng.randrange(10**6, 10**8),
         "USD",
         "list",
-        **{name: value for name, value in said._asdict().items() if value},
+        **{name: value for name, value in structs.asdict(said).items() if value},
     )
 
 
 def _tool(job: str, at_ms: int, rng: Random, said: Said) -> ToolEvent:
     cost, human = rng.randrange(10**7, 10**9), rng.random() < 0.2
-    about = {name: value for name, value in said._asdict().items() if value}
+    about = {name: value for name, value in structs.asdict(said).items() if value}
     return ToolEvent(job, at_ms, "key", b"tx", at_ms, 50, "crm", True, human, cost, "USD", "list", **about)
 
 

@@ -55,11 +55,12 @@ class TrustPage(Page):
         self, request: ApiRequest, access: NamedDependency[Access], house: NamedDependency[House]
     ) -> Response[bytes]:
         tenant = access.tenant
-        told, keys, state, bridge = await asyncio.gather(
+        told, keys, state, bridge, ended_early = await asyncio.gather(
             house.trust.of(tenant),
             house.trust.keys(tenant),
             house.room.state.of(tenant),
             house.span.progress.status(tenant),
+            house.books.walking.ended_early(tenant),
         )
         return page(
             request,
@@ -77,7 +78,7 @@ class TrustPage(Page):
             turned=_turned(told),
             kept=_kept(told),
             may_verify=access.has(*VERIFY),
-            ended_early=house.books.walking.ended_early(tenant),
+            ended_early=ended_early,
         )
 
     @post("/verify", status_code=303)

@@ -1,4 +1,7 @@
-"""What a walk over all chains reads: many buckets in one round trip, and hashes of jobs at one moment."""
+"""What a walk over all chains reads: pages of many buckets, and hashes of jobs at one moment.
+
+A little at a time: the store answers nobody else in a turn, which is 1 ms or so.
+"""
 
 import asyncio
 import re
@@ -9,7 +12,7 @@ from amp.errors import StoreUnavailable
 from amp.ledger.audit import stored_page
 from amp.ledger.chain import Head, Stored, read_head
 from amp.ledger.types import NO_JOB
-from amp.store.connection import Store
+from amp.store.connection import AT_ONCE, Store
 from amp.store.keys import BUCKETS
 from amp.store.ledger_keys import job_keys, ledger_tag
 from amp.store.line import Command
@@ -18,6 +21,8 @@ from amp.tenancy import Tenant, tenant
 ATTEMPTS = 5
 _WAIT_S = 0.5
 _KEYS_AT_ONCE = 10_000
+_PAGES_AT_ONCE = 2
+"""Each of hundreds of entries."""
 _NAME = re.compile(rb"\{([a-z0-9-]+):(live|test):\d+\}:l:(?:entries|chain)")
 
 
@@ -92,6 +97,7 @@ class AuditStore:
                 ("XRANGE", ledger_tag(owner, number) + b"entries", b"(%d-0" % position, "+", "COUNT", count)
                 for number, position in after.items()
             ],
+            at_once=_PAGES_AT_ONCE,
         )
         return [stored_page(page) for page in replies]
 
@@ -110,14 +116,14 @@ class AuditStore:
         return Moment(int(count), [_pairs(each) for each in found], read_head(end))
 
 
-async def _asked(store: Store, commands: Sequence[Command]) -> list[Any]:
+async def _asked(store: Store, commands: Sequence[Command], *, at_once: int = AT_ONCE) -> list[Any]:
     """The replies; a store that is slow is asked again, for nothing is written here."""
     for _ in range(ATTEMPTS - 1):
         try:
-            return await store.ask_all(commands)
+            return await store.ask_in_turn(commands, at_once=at_once)
         except StoreUnavailable:
             await asyncio.sleep(_WAIT_S)
-    return await store.ask_all(commands)
+    return await store.ask_in_turn(commands, at_once=at_once)
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[str, str]:

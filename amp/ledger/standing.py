@@ -1,6 +1,7 @@
 """How the ledger stands: what is in it, what is folded, until when it was verified, what lies outside."""
 
 import asyncio
+from importlib.resources import files
 
 import msgspec
 from msgspec import Struct
@@ -8,12 +9,17 @@ from msgspec import Struct
 from amp.ledger.head_files import Heads, HeadsReply
 from amp.ledger.rollup_store import RollupStore
 from amp.ledger.store import LedgerStore
-from amp.ledger.verified import VerifiedReply, VerifyingReply
+from amp.ledger.verified import VerifiedReply, VerifyingReply, Walk
 from amp.store.connection import Store
-from amp.store.trust_keys import ledger_verified, ledger_verifying
+from amp.store.functions import Call, Functions
+from amp.store.trust_keys import ledger_verified, ledger_verifying, ledger_walk
 from amp.tenancy import Tenant
 
+LIBRARY = files("amp.ledger").joinpath("walks.lua").read_text()
+UNHEARD = "its service ended, or lost the store"
+
 _decoder = msgspec.json.Decoder(VerifiedReply)
+_walk = msgspec.json.Decoder(Walk)
 _under_way = msgspec.json.Decoder(VerifyingReply)
 
 
@@ -33,10 +39,11 @@ class LedgerReply(Struct, rename="camel"):
 
 
 class Verifications:
-    """What the last walk over each tenant's chains has found."""
+    """What the last walk over each tenant's chains has found, and how one that a page asked for stands."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._functions = Functions(store, [LIBRARY])
 
     async def keep(self, tenant: Tenant, found: VerifiedReply) -> None:
         """Takes the place of what was kept before.
@@ -55,30 +62,24 @@ class Verifications:
         raw = await self._store.ask("GET", ledger_verified(tenant.tag))
         return None if raw is None else _decoder.decode(raw)
 
-    async def claim(self, tenant: Tenant, walk: VerifyingReply, held_ms: int) -> bool:
-        """Whether no other walk is under way, and this one is from now on, for so long or until it is told.
+    async def tell(self, tenant: Tenant, owner: str, walk: Walk, held_ms: int) -> bool:
+        """Whether this owner's walk is under way, for so long from now on; not if another's is.
 
         Raises:
-            StoreUnavailable: nobody knows.
+            StoreUnavailable: nobody knows; it may be told again.
         """
-        value, key = msgspec.json.encode(walk), ledger_verifying(tenant.tag)
-        return bool(await self._store.ask("SET", key, value, "NX", "PX", held_ms))
+        arguments = (owner, msgspec.json.encode(walk), held_ms)
+        return bool(await self._functions.call(Call("amp_ledger_walk_v1", _walk_keys(tenant), arguments)))
 
-    async def tell(self, tenant: Tenant, walk: VerifyingReply, held_ms: int) -> None:
-        """How far it is; it is under way for so long from now on.
-
-        Raises:
-            StoreUnavailable: it may be told again.
-        """
-        await self._store.ask("SET", ledger_verifying(tenant.tag), msgspec.json.encode(walk), "PX", held_ms)
-
-    async def release(self, tenant: Tenant) -> None:
-        """It is under way no more.
+    async def end(self, tenant: Tenant, owner: str, walk: Walk | None) -> bool:
+        """Whether this owner's walk was under way; it is no more. One without an end leaves how far it came.
 
         Raises:
             StoreUnavailable: then it is when its time is over.
         """
-        await self._store.ask("DEL", ledger_verifying(tenant.tag))
+        arguments = (owner, msgspec.json.encode(walk) if walk else b"")
+        call = Call("amp_ledger_walk_ended_v1", _walk_keys(tenant), arguments)
+        return bool(await self._functions.call(call))
 
     async def both(self, tenant: Tenant) -> tuple[VerifiedReply | None, VerifyingReply | None]:
         """The last, and the one that is under way.
@@ -86,19 +87,37 @@ class Verifications:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        last, now = await self.raw(tenant)
+        last, owner, now = await self.raw(tenant)
         return (
             None if last is None else _decoder.decode(last),
-            None if now is None else _under_way.decode(now),
+            _under_way.decode(now) if owner and now else None,
         )
 
-    async def raw(self, tenant: Tenant) -> list[bytes | None]:
-        """Both as they are kept: others whenever something has changed.
+    async def ended_early(self, tenant: Tenant) -> str:
+        """Why the last walk from a page came to no end; empty if it did, or one that began later did.
 
         Raises:
             StoreUnavailable: there is no answer.
         """
-        return await self._store.ask("MGET", ledger_verified(tenant.tag), ledger_verifying(tenant.tag))
+        last, owner, raw = await self.raw(tenant)
+        if owner or not raw:
+            return ""
+        walk = _walk.decode(raw)
+        if last is not None and _decoder.decode(last).at >= walk.at:
+            return ""
+        return walk.ended_early or UNHEARD
+
+    async def raw(self, tenant: Tenant) -> list[bytes | None]:
+        """What the last has found, whose is under way, how it stands: others whenever something has changed.
+
+        Raises:
+            StoreUnavailable: there is no answer.
+        """
+        return await self._store.ask("MGET", ledger_verified(tenant.tag), *_walk_keys(tenant))
+
+
+def _walk_keys(tenant: Tenant) -> tuple[bytes, bytes]:
+    return ledger_verifying(tenant.tag), ledger_walk(tenant.tag)
 
 
 class LedgerStanding:

@@ -30,6 +30,13 @@ class VerifyingReply(Struct, rename="camel"):
     """As there were when it began; 0 until they are counted."""
 
 
+class Walk(VerifyingReply, rename="camel"):
+    """The same as it is kept, which it is when it is under way no more, too."""
+
+    ended_early: str = ""
+    """Why, in words; empty while it is under way, or when nobody was left to tell."""
+
+
 class VerifiedReply(Struct, rename="camel"):
     """The last walk that came to its end, in a terminal (`amp ledger verify`) or from the page Trust."""
 

@@ -57,15 +57,15 @@ class Store:
                 raise refusal(reply)
         return replies
 
-    async def ask_in_turn(self, commands: Sequence[Command]) -> list[Any]:
+    async def ask_in_turn(self, commands: Sequence[Command], *, at_once: int = AT_ONCE) -> list[Any]:
         """As `ask_all`, a few at a time: for reads of many places, between which the store answers others.
 
         Raises:
             StoreUnavailable: as there.
         """
         replies: list[Any] = []
-        for first in range(0, len(commands), AT_ONCE):
-            replies += await self.ask_all(commands[first : first + AT_ONCE])
+        for first in range(0, len(commands), at_once):
+            replies += await self.ask_all(commands[first : first + at_once])
         return replies
 
     async def ask_each(self, commands: Sequence[Command]) -> list[Any]:

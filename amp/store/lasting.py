@@ -25,6 +25,7 @@ PASSING = _words(
     "amp_learning_lease amp_learning_release amp_bridge_lease amp_bridge_release "
     "amp_grading_renew "  # the lease itself waits: its fence must not come twice
     "amp_ledger_read amp_ledger_look "  # they only read
+    "amp_ledger_walk amp_ledger_walk_ended "  # of a walk that is begun again
     "amp_insights_count amp_fits_announce amp_fits_name amp_users_seen amp_links_put "
     "amp_quota_take amp_quota_show"
 )

@@ -19,5 +19,10 @@ def ledger_verified(tag: str) -> bytes:
 
 
 def ledger_verifying(tag: str) -> bytes:
-    """There while a walk over the tenant's chains that a page asked for is under way: how far it is."""
+    """There while a walk over the tenant's chains that a page asked for is under way: whose it is."""
     return b"{%s}:l:verified:now" % tag.encode()
+
+
+def ledger_walk(tag: str) -> bytes:
+    """The last walk that a page asked for: when it began, how far it is or was, why it came to no end."""
+    return b"{%s}:l:verified:walk" % tag.encode()

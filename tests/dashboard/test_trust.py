@@ -177,6 +177,66 @@ async def test_a_walk_that_the_store_ends_says_so_and_may_be_begun_again(full, m
     assert "What was written is what is there" in text
 
 
+async def test_a_walk_that_came_to_no_end_is_forgotten_once_one_that_began_later_has(full, monkeypatch):
+    await failed(full, monkeypatch, StoreUnavailable())
+    elsewhere = walking.Walking(full.house.store, folder=full.house.settings.data, key=b"")
+    assert await elsewhere.ended_early(ACME) == "the store did not answer", "every service tells it"
+    before = await elsewhere.version(ACME)
+    await walked(full)  # as in a terminal
+    assert await elsewhere.version(ACME) != before
+    assert await elsewhere.ended_early(ACME) == ""
+    assert "came to no end" not in plain((await (await full.signed_in()).get("/trust")).text)
+
+
+async def test_a_walk_that_ended_well_is_not_said_to_have_failed_by_one_that_began_before_it(full):
+    began = iso(now_ms())
+    assert await full.house.books.walking.begin(ACME)
+    await settled(full)
+    told = verified(Walked(20, 9, 12, 0, 9, []), [], at=began, took_s=60.0)
+    await Verifications(full.store).keep(ACME, told)
+    assert await full.house.books.walking.ended_early(ACME) == ""
+
+
+async def test_a_walk_that_fails_in_a_way_nobody_thought_of_says_so_too(full, monkeypatch, caplog):
+    await failed(full, monkeypatch, KeyError("what nobody thought of"))
+    text = plain((await (await full.signed_in()).get("/trust")).text)
+    assert "The last walk came to no end: it failed, and the log of the service says how." in text
+    assert "what nobody thought of" not in text
+    assert "what nobody thought of" in caplog.text
+
+
+async def test_a_walk_whose_service_was_killed_is_said_to_have_come_to_no_end(full, monkeypatch):
+    monkeypatch.setattr(walking, "HELD_MS", 300)
+    monkeypatch.setattr(walking, "TELL_EVERY_S", 0.05)
+    monkeypatch.setattr(Verifier, "walk", lambda _: asyncio.Event().wait())
+    monkeypatch.setattr(Verifications, "end", lambda *_: _nothing(None))  # who is killed tells nothing
+    books = full.house.books
+    assert await books.walking.begin(ACME)
+    assert await books.walking.ended_early(ACME) == ""
+    (task,) = books.walking._tasks
+    task.cancel()
+    await asyncio.wait([task])
+    for _ in range(500):
+        if await books.walking.ended_early(ACME):
+            break
+        await asyncio.sleep(0.01)
+    text = plain((await (await full.signed_in()).get("/trust")).text)
+    assert "The last walk came to no end: its service ended, or lost the store." in text
+    assert "Being verified" not in text
+
+
+async def failed(site, monkeypatch, error):
+    """A walk that ended with this error."""
+
+    async def failing(_):
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Verifier, "walk", failing)
+        assert await site.house.books.walking.begin(ACME)
+        await settled(site)
+
+
 async def test_who_has_the_chains_walked_needs_the_scope_and_the_sessions_token(full, api):
     reader = await full.signed_in("read")
     page = (await reader.get("/trust")).text

@@ -8,6 +8,7 @@ from amp.ledger.chain import EMPTY
 from amp.ledger.head_files import HeadFile, evidence
 from amp.ledger.heads import key_of
 from amp.ledger.verify import Verifier
+from amp.store.connection import AT_ONCE
 from amp.store.ledger_keys import bucket_of, job_keys, ledger_tag
 from amp.tenancy import tenant
 
@@ -59,6 +60,23 @@ async def test_what_nobody_touched_is_whole(walk):
     walked = await walk()
     assert (walked.entries, walked.jobs, walked.busy, walked.findings) == (51, 12, 0, [])
     assert walked.heads == walked.chains > 1
+
+
+async def test_a_walk_leaves_the_store_to_others_after_each_thirty_two_commands_or_two_pages(
+    store, walk, monkeypatch
+):
+    asked, sent = [], store.ask_each
+
+    async def noted(commands):
+        asked.append([command[0] for command in commands])
+        return await sent(commands)
+
+    monkeypatch.setattr(store, "ask_each", noted)
+    walked = await walk()
+    assert walked.findings == []
+    assert max(map(len, asked)) == AT_ONCE, "many at a time all the same: a round trip each would be slow"
+    assert max(verbs.count("XRANGE") for verbs in asked) == 2
+    assert all(len(verbs) <= 2 for verbs in asked if "XRANGE" in verbs)
 
 
 async def rewritten(store, bucket, change):

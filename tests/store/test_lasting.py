@@ -50,6 +50,7 @@ def test_a_write_lasts_unless_it_is_named(command):
         ("XRANGE", b"{acme:live:3}:events", "-", "+"),
         ("FUNCTION", "LOAD", "REPLACE", "#!lua"),
         ("FCALL", "amp_learning_lease_v3", 1, b"{amp}:refit", "me", 1000),
+        ("FCALL", "amp_ledger_walk_ended_v1", 2, b"{acme:live}:lease", b"{acme:live}:walk"),
         ("FCALL", "amp_users_seen_v1", 2, RECORD, b"{acme:live:3}:recent"),
         ("HSET", KEYS_USED, "id", 1),
         ("HSET", turned_away(OWNER, 20_000), "me:429", 1),
