@@ -51,9 +51,9 @@ def drawing() -> Behind:
         return dashboard(house)
 
     async def up() -> None:
-        _background.add(
-            asyncio.create_task(prepare(houses[0]))
-        )  # who waits by now is not to wait for all of it
+        task = asyncio.create_task(prepare(houses[0]))  # who waits by now is not to wait for all of it
+        _background.add(task)
+        task.add_done_callback(_background.discard)  # what went wrong is logged when nobody holds it
         os.nice(NICENESS)  # from now on: who waits for it to come up should not wait for long
 
     return Behind(application(build), up)

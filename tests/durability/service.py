@@ -37,7 +37,7 @@ class Service:
             os.kill(pid, signal.SIGKILL)
 
     def kill_niced(self) -> int:
-        """Kills what gives way to the worker, the background fit and the followers; how many there were."""
+        """Kills what gives way to the worker: background fit, followers, pages; how many there were."""
         niced = [pid for pid in self._spawned() if os.getpriority(os.PRIO_PROCESS, pid) == NICENESS]
         for pid in niced:
             os.kill(pid, signal.SIGKILL)
